@@ -1,0 +1,46 @@
+# The commands of this project. Each installs what it needs into .venv/ first.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+.PHONY: run
+run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a PostgreSQL of its own
+	@TASKAPP_PORT=$(PORT) exec $(BIN)/python -m taskapp.local
+
+.PHONY: test
+test: .venv/dev ## Run every test on a throw-away PostgreSQL
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: .venv/dev ## Lint, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/dev ## Put the code in its usual form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# The stamps .venv/local and .venv/dev say which requirements the environment was made from.
+.venv/local: requirements.txt requirements-local.txt setup.cfg
+	@echo "  installing into .venv/ …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskapp needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/local requirements-dev.txt
+	@echo "  installing what the tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

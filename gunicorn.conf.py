@@ -1,0 +1,27 @@
+"""How gunicorn serves the application; it reads this file by itself."""
+
+import sys
+
+from taskapp.config import Config, ConfigError
+
+try:
+    _config = Config.from_environment()
+except ConfigError as error:
+    sys.exit(f"taskapp cannot start: {error}")
+
+bind = f"{_config.host}:{_config.port}"
+workers = _config.workers
+worker_class = "gthread"
+threads = _config.threads
+
+# A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
+timeout = 30
+graceful_timeout = 30
+# Longer than the idle timeout of the usual proxies would be a race; a client's next request within seconds is the case.
+keepalive = 5
+
+# The application writes one line per request itself.
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+proc_name = "taskapp"

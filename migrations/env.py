@@ -1,0 +1,78 @@
+"""Run the migrations: as taskapp_migrator, on the direct endpoint, one runner at a time.
+
+The migrator owns nothing. It is a NOINHERIT member of taskapp_owner and taskapp_definer and takes their roles by SET ROLE,
+so that what a migration makes belongs to roles that cannot log in.
+"""
+
+import click
+from alembic import context
+from alembic.runtime.migration import MigrationInfo
+from flask import current_app
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+metadata = current_app.extensions["migrate"].db.metadata
+
+# Any number will do, as long as no other program on this database uses it for an advisory lock.
+ONE_RUNNER = 7_305_801
+
+
+def is_ours(name: str | None, kind: str, parents: object) -> bool:
+    """Compare the models with the schema `app` alone, less alembic's own table."""
+    return name == "app" if kind == "schema" else name != "alembic_version"
+
+
+def report(*, step: MigrationInfo, **_: object) -> None:
+    """Say what was done: alembic itself is silent."""
+    click.echo(
+        f"  {'applied' if step.is_upgrade else 'reverted'} {step.up_revision.revision}: {step.up_revision.doc}", err=True
+    )
+
+
+def connected(url: URL) -> Connection:
+    """Connect, or say in one line why that failed."""
+    try:
+        return create_engine(url, poolclass=NullPool).connect()
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise SystemExit(f"TASKAPP_MIGRATION_DATABASE_URL: {reason}") from None
+
+
+def run() -> None:
+    url = current_app.config["TASKAPP"].migration_database_url
+    if not url:
+        raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL is not set: migrations need the role taskapp_migrator")
+    parsed = make_url(url).set(drivername="postgresql+psycopg2")
+    if "-pooler" in (parsed.host or ""):
+        raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL names a pooler: migrations need the direct endpoint")
+
+    with connected(parsed) as connection:
+        privileged = connection.scalar(text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user"))
+        if privileged:
+            raise SystemExit(
+                "Migrations run as taskapp_migrator. A superuser, or a role with BYPASSRLS, would own what it makes."
+            )
+        # A session's advisory lock, outside the migrations' own transactions; it ends with the connection.
+        connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": ONE_RUNNER})
+        connection.execute(text("SET ROLE taskapp_owner"))
+        connection.execute(text("SET lock_timeout = '5s'"))
+        connection.execute(text("SET statement_timeout = '10min'"))
+        connection.execute(text("CREATE SCHEMA IF NOT EXISTS app"))
+        connection.commit()
+
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            version_table_schema="app",
+            include_schemas=True,
+            include_name=is_ours,
+            compare_server_default=True,
+            transaction_per_migration=True,
+            on_version_apply=report,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

@@ -1,0 +1,34 @@
+"""${message}.
+
+Before you ship it, read this list; most of it fails silently:
+
+* Every tenant table: `user_id uuid NOT NULL DEFAULT app.current_user_id()`, primary key (user_id, id), every unique key
+  and index led by user_id, every foreign key (user_id, x_id) -> (user_id, id) with an ON DELETE clause.
+* ENABLE and FORCE ROW LEVEL SECURITY, a RESTRICTIVE floor, one policy per command, always as
+  `user_id = (SELECT app.current_user_id())`; the policy before its grant; a sentence above each; absences noted.
+* GRANT INSERT and UPDATE name their columns; never user_id, never TRUNCATE, REFERENCES or TRIGGER.
+* `text` + CHECK instead of enum types; sort keys are stored columns. CHECKs repeat the API's limits.
+* COMMENT ON the table and every column, equal to the model's comment.
+* Views: `WITH (security_invoker = true)`. SECURITY DEFINER functions: owned by taskapp_definer, search_path pinned.
+* A back-fill begins with `SET LOCAL row_security = off`: under FORCE, an UPDATE as the owner otherwise changes zero rows
+  and says nothing. It will then raise; `ALTER TABLE … NO FORCE` before and FORCE after it, in this same transaction.
+* Locks: the runner sets lock_timeout and statement_timeout; add constraints NOT VALID, validate them in a later revision.
+* Import nothing from taskapp: a revision must mean the same in five years.
+
+Revision ID: ${up_revision}
+"""
+
+from alembic import op
+${imports if imports else ""}
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}

@@ -1,0 +1,43 @@
+"""A task API in which PostgreSQL itself decides whose rows exist."""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from taskapp import logs
+from taskapp.api import access_token, openapi, problems, work
+from taskapp.auth import passwords
+from taskapp.auth.routes import blp as auth
+from taskapp.config import Config
+from taskapp.docs.routes import blp as docs
+from taskapp.health.routes import blp as health
+from taskapp.isolation import roles
+from taskapp.isolation.models import Base
+from taskapp.tasks.routes import blp as tasks
+from taskapp.users.routes import blp as users
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+FEATURES = (auth, users, tasks, health)
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Wire the application, in the order in which a request meets its parts."""
+    app = Flask(__name__, static_folder=None)
+    app.config["TASKAPP"] = config = config or Config.from_environment()
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+
+    work.init_app(app)
+    logs.init_app(app)
+    problems.init_app(app)
+    access_token.init_app(app, config)
+    passwords.init_app(app, config)
+    roles.init_app(app, config)
+
+    api = openapi.make_api(app)
+    for feature in FEATURES:
+        api.register_blueprint(feature)
+    app.register_blueprint(docs)
+
+    Migrate(app, Base, directory=str(MIGRATIONS))
+    return app

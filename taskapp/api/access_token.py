@@ -1,0 +1,100 @@
+"""Access tokens: made and verified here, and nowhere else.
+
+A token says who signed in and in which session (RFC 9068, ES256). Whether that session still lasts is not asked here: the
+database answers it in the same message as the request's statement, so logging out takes effect at once.
+"""
+
+import base64
+import hashlib
+import time
+from functools import lru_cache
+from typing import Any, cast
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from flask import Flask, current_app
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from taskapp.api.problems import Problem
+from taskapp.config import Config
+from taskapp.isolation.identity import SignedIn
+
+SCOPE = "tasks:read tasks:write"
+_TYPE = "at+jwt"
+_CACHED_TOKENS = 10_000
+
+
+class AccessTokens:
+    """Issues and verifies the tokens of one application."""
+
+    def __init__(self, config: Config, kid: str) -> None:
+        self.lifetime = config.access_token_seconds
+        self._audience = config.jwt_audience
+        self._kid = kid
+        # Verifying a signature takes a hundred times longer than finding one that was verified before.
+        self._verified = lru_cache(_CACHED_TOKENS)(self._verify)
+
+    def issue(self, user_id: UUID, session_id: UUID) -> str:
+        """Sign a token for one session of one user."""
+        token: str = create_access_token(
+            str(user_id),
+            additional_claims={"sid": str(session_id), "client_id": "taskapp", "scope": SCOPE},
+            additional_headers={"typ": _TYPE, "kid": self._kid},
+        )
+        return token
+
+    def verify(self, token: str) -> SignedIn:
+        """Read who signed in.
+
+        :raises Problem: 401, the same whatever is wrong with the token.
+        """
+        try:
+            identity, expires_at = self._verified(token)
+        except (jwt.PyJWTError, JWTExtendedException, KeyError, TypeError, ValueError) as error:
+            raise Problem("invalid_token") from error
+        if time.time() >= expires_at:
+            raise Problem("invalid_token")
+        return identity
+
+    def _verify(self, token: str) -> tuple[SignedIn, float]:
+        # RFC 8725 section 3: the header names neither the algorithm nor the key that is used; both are checked against
+        # ours. PyJWT by itself would accept another `typ`, a missing `exp`, and our audience among others.
+        header = jwt.get_unverified_header(token)
+        if header.get("typ") != _TYPE or header.get("kid") != self._kid:
+            raise ValueError("not one of our access tokens")
+        claims: dict[str, Any] = decode_token(token)
+        if claims["aud"] != self._audience or not isinstance(claims["iat"], int | float):
+            raise ValueError("not meant for us")
+        return SignedIn(UUID(claims["sub"]), UUID(claims["sid"])), float(claims["exp"])
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Configure flask-jwt-extended. Called by the application factory."""
+    private_key = cast(EllipticCurvePrivateKey, load_pem_private_key(config.jwt_private_key.encode(), password=None))
+    public_key = private_key.public_key()
+    app.config.update(
+        JWT_ALGORITHM="ES256",
+        JWT_DECODE_ALGORITHMS=["ES256"],
+        JWT_PRIVATE_KEY=config.jwt_private_key,
+        JWT_PUBLIC_KEY=public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        JWT_ENCODE_ISSUER=config.jwt_issuer,
+        JWT_DECODE_ISSUER=config.jwt_issuer,
+        JWT_ENCODE_AUDIENCE=config.jwt_audience,
+        JWT_DECODE_AUDIENCE=config.jwt_audience,
+        JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
+        JWT_DECODE_LEEWAY=5,
+        # Tokens never travel in cookies here, so they need no claim against forged cookies.
+        JWT_COOKIE_CSRF_PROTECT=False,
+    )
+    JWTManager(app)
+    der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    kid = base64.urlsafe_b64encode(hashlib.sha256(der).digest()[:12]).decode()
+    app.extensions["taskapp_access_tokens"] = AccessTokens(config, kid)
+
+
+def access_tokens() -> AccessTokens:
+    """Return the current application's."""
+    return cast(AccessTokens, current_app.extensions["taskapp_access_tokens"])

@@ -1,0 +1,85 @@
+"""The house Api: flask-smorest's document, with our problems in the place of its errors."""
+
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+import marshmallow as ma
+from flask import Flask
+from flask_smorest.utils import prepare_response
+
+from taskapp.api.problems import PROBLEMS
+
+DESCRIPTION = """\
+Tasks, kept apart per user by PostgreSQL itself.
+
+Register or log in, then send the access token with every request: `Authorization: Bearer <access token>`. Failures are
+problem documents (RFC 9457) with a stable `code`; changes are JSON merge patches (RFC 7396); lists come in pages, whose
+`next_cursor` is `null` at the end. Ids of other users' resources answer exactly as ids that never existed.
+"""
+
+
+class FieldErrorSchema(ma.Schema):
+    """One entry of a problem's ``errors``."""
+
+    pointer = ma.fields.String(metadata={"description": "Place in the body, as a fragment of RFC 6901."})
+    parameter = ma.fields.String(metadata={"description": "Name of the parameter of the URL."})
+    code = ma.fields.String(required=True, metadata={"description": "Stable kind of the error."})
+    detail = ma.fields.String(required=True, metadata={"description": "For people; may change."})
+
+
+class ProblemSchema(ma.Schema):
+    """RFC 9457, with three members of our own: ``code``, ``request_id`` and ``errors``."""
+
+    type = ma.fields.URL(required=True, metadata={"description": "Page that explains this kind of problem."})
+    title = ma.fields.String(required=True)
+    status = ma.fields.Integer(required=True)
+    detail = ma.fields.String(required=True, metadata={"description": "For people; may change."})
+    instance = ma.fields.String(required=True, metadata={"description": "Path of the request."})
+    code = ma.fields.String(
+        required=True,
+        metadata={"description": "Stable kind of the problem.", "enum": sorted(PROBLEMS)},
+    )
+    request_id = ma.fields.String(required=True, metadata={"description": "Names this request in the service's log."})
+    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """Documents every operation's failures as problems, and leaves handling them to :mod:`taskapp.api.problems`."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        """Keep flask-smorest's own error format out."""
+
+    def _register_responses(self) -> None:
+        for name, description in [(s.name, s.phrase) for s in HTTPStatus] + [("DEFAULT_ERROR", "A problem (RFC 9457).")]:
+            response: dict[str, Any] = {"description": description, "schema": self.ERROR_SCHEMA}
+            prepare_response(response, self.spec, "application/problem+json")
+            self.spec.components.response(name, response, lazy=True)
+
+
+def make_api(app: Flask) -> Api:
+    """Make the document at ``/openapi.json``. Called by the application factory."""
+    app.config.update(
+        API_TITLE="taskapp",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        API_SPEC_OPTIONS={
+            "info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
+            "servers": [{"url": "/"}],
+            "security": [{"bearerJwt": []}],
+            "components": {
+                "securitySchemes": {
+                    "bearerJwt": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "bearerFormat": "JWT",
+                        "description": "The `access_token` of register and log-in.",
+                    }
+                }
+            },
+        },
+    )
+    return Api(app)

@@ -1,0 +1,84 @@
+"""Keyset pagination: a cursor names the last row seen, so pages neither repeat nor omit a row that did not change.
+
+Cursors are opaque in fact and not only by promise: a MAC keeps clients from writing their own, and a cursor made for one
+list is refused by another. It carries no authority; whose rows exist is still PostgreSQL's to say.
+"""
+
+import base64
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from flask import Response, current_app, request
+from sqlalchemy import Row
+
+from taskapp.api.problems import Problem
+from taskapp.api.responses import json_response
+from taskapp.api.schema import Integer, Schema, Text
+from taskapp.isolation.seal import SealKey
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 200
+_MAC_BYTES = 16
+_VERSION = 1
+
+
+class PageQuerySchema(Schema):
+    """The parameters every list takes."""
+
+    limit = Integer(
+        1,
+        load_default=DEFAULT_LIMIT,
+        metadata={"description": f"How many items a page has at most; above {LARGEST_LIMIT} counts as {LARGEST_LIMIT}."},
+    )
+    cursor = Text(1, 1000, load_default=None, metadata={"description": "The `next_cursor` of the page before."})
+
+
+def page_size(limit: int) -> int:
+    """Bound what the client asked for (AIP-158: coerce, do not refuse)."""
+    return min(limit, LARGEST_LIMIT)
+
+
+def read_cursor(cursor: str, order: str, keys: int) -> list[Any]:
+    """Read the key of the last row seen.
+
+    :param order: names the list and its order, such as ``tasks -created_at``.
+    :param keys: how many values the key has.
+    :raises Problem: 400 when it was not made by :func:`page` for the same ``order``.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if hmac.compare_digest(mac, _mac(payload)):
+            version, made_for, key = orjson.loads(payload)
+            if version == _VERSION and made_for == order and len(key) == keys:
+                return list(key)
+    except ValueError:
+        pass
+    raise Problem("invalid_cursor")
+
+
+def page(
+    rows: Sequence[Row[Any]],
+    limit: int,
+    order: str,
+    to_json: Callable[[Row[Any]], dict[str, Any]],
+    key: Callable[[Row[Any]], list[Any]],
+) -> Response:
+    """Answer with the envelope of every list. ``rows`` holds one more than ``limit`` when there is a next page."""
+    items = [to_json(row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return json_response({"items": items, "next_cursor": None})
+    payload = orjson.dumps([_VERSION, order, key(rows[limit - 1])])
+    cursor = base64.urlsafe_b64encode(_mac(payload) + payload).rstrip(b"=").decode()
+    query = urlencode({**request.args, "cursor": cursor})
+    # RFC 8288; relative, so that it is right behind any proxy.
+    return json_response({"items": items, "next_cursor": cursor}, headers={"Link": f'<{request.path}?{query}>; rel="next"'})
+
+
+def _mac(payload: bytes) -> bytes:
+    # Prefixed, so that no cursor is ever a seal's MAC or the other way round.
+    key = SealKey.parse(current_app.config["TASKAPP"].seal_key)
+    return hmac.digest(key.secret, b"cursor:" + payload, "sha256")[:_MAC_BYTES]

@@ -1,0 +1,49 @@
+"""ETags (RFC 9110 section 8.8.3): a row's version, and what clients ask to hold of it."""
+
+import re
+
+from flask import Response, request
+
+from taskapp.api.problems import Problem
+
+_ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*')
+
+
+def etag(version: int) -> str:
+    """Write a version as the strong tag that stands in the header and, quotes included, in the body."""
+    return f'"{version}"'
+
+
+def version_wanted() -> list[int] | None:
+    """Read ``If-Match``: the versions a change may start from, or None when any will do.
+
+    ``If-Match`` uses the strong comparison (RFC 9110 section 13.1.1), so weak tags and foreign ones match nothing.
+
+    :raises Problem: 400 when the header is not a list of tags.
+    """
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    return [int(tag) for weak, tag in _tags(header) if not weak and tag.isascii() and tag.isdigit() and len(tag) < 19]
+
+
+def stale(version: int) -> Problem:
+    """Make the 412 that tells the client which version there is."""
+    return Problem("precondition_failed", current_etag=etag(version))
+
+
+def not_modified(version: int) -> Response | None:
+    """Answer 304 when ``If-None-Match`` names ``version``, by the weak comparison of RFC 9110 section 13.1.2."""
+    header = request.headers.get("If-None-Match")
+    if header is None:
+        return None
+    if header.strip() == "*" or str(version) in [tag for _, tag in _tags(header)]:
+        return Response(status=304, headers={"ETag": etag(version)})
+    return None
+
+
+def _tags(header: str) -> list[tuple[str, str]]:
+    parts = [_ETAG.fullmatch(part) for part in header.split(",")]
+    if not all(parts):
+        raise Problem("malformed_request", "If-Match and If-None-Match take a list of quoted entity tags, or *.")
+    return [(part[1] or "", part[2]) for part in parts if part]

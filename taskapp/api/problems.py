@@ -1,0 +1,232 @@
+"""Errors: one table, one shape (RFC 9457), one handler for everything that can go wrong.
+
+`code` is the stable contract; `detail` may change. PostgreSQL's own words never leave the server: they can quote the very
+row that a policy hides.
+"""
+
+import logging
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from taskapp.isolation import identity
+
+logger = logging.getLogger("taskapp.problems")
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of failure: its status, its title, and what it means to whoever receives it."""
+
+    status: int
+    title: str
+    meaning: str
+
+
+PROBLEMS = {
+    "malformed_request": ProblemType(
+        400, "Malformed request", "The request could not be read: it is not valid HTTP or not valid JSON."
+    ),
+    "invalid_cursor": ProblemType(
+        400, "Invalid cursor", "The cursor was not made by this API, or for another list. Start again without one."
+    ),
+    "missing_token": ProblemType(
+        401, "Sign in first", "This operation needs an access token: `Authorization: Bearer <access token>`."
+    ),
+    "invalid_token": ProblemType(
+        401, "Invalid token", "The access token is malformed or expired, or its session has ended. Log in again."
+    ),
+    "invalid_credentials": ProblemType(
+        401, "Invalid credentials", "No account has this e-mail address together with this password."
+    ),
+    "not_found": ProblemType(404, "Not found", "There is no such resource, or none that belongs to you."),
+    "method_not_allowed": ProblemType(
+        405,
+        "Method not allowed",
+        "The resource exists and does not offer this method; the header Allow names those it does.",
+    ),
+    "email_taken": ProblemType(409, "E-mail address taken", "An account with this e-mail address exists already."),
+    "precondition_failed": ProblemType(
+        412, "Precondition failed", "The resource has changed since: If-Match does not name its current ETag."
+    ),
+    "payload_too_large": ProblemType(413, "Payload too large", "The body of the request is over the limit."),
+    "unsupported_media_type": ProblemType(
+        415,
+        "Unsupported media type",
+        "Send the body as application/json; a PATCH also as application/merge-patch+json.",
+    ),
+    "validation_error": ProblemType(
+        422,
+        "Validation failed",
+        "The request was understood and some of its members are not acceptable; `errors` lists them.",
+    ),
+    "read_only": ProblemType(
+        422, "Read-only member", "Read-only members may be sent back as they are, but not with another value."
+    ),
+    "not_nullable": ProblemType(422, "Not nullable", "The members named in `errors` cannot be cleared with null."),
+    "internal_error": ProblemType(
+        500, "Internal error", "Something went wrong on our side. The request id leads its operators to the cause."
+    ),
+    "service_unavailable": ProblemType(
+        503,
+        "Service unavailable",
+        "The service cannot answer right now. Try again after the seconds named in Retry-After.",
+    ),
+}
+
+RETRY_AFTER_SECONDS = 2
+
+_BY_STATUS = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    503: "service_unavailable",
+}
+
+# SQLSTATE, or its class of two characters, to a code. What is missing is our own fault, so a 500.
+_BY_SQLSTATE = {
+    "TA001": "invalid_token",  # the session has ended
+    "08": "service_unavailable",  # connection exception
+    "53": "service_unavailable",  # insufficient resources, too many connections
+    "57": "service_unavailable",  # operator intervention: shut down, still starting, statement timeout
+    "55P03": "service_unavailable",  # lock timeout
+    "40": "service_unavailable",  # deadlock, serialisation: rolled back, so trying again is safe
+}
+_BY_CONSTRAINT = {"users_email_key": "email_taken"}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one member of the body (``pointer``, RFC 6901) or one parameter of the URL."""
+
+    code: str
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+    def to_dict(self) -> dict[str, str]:
+        """Shape the entry of ``errors``."""
+        place = {"pointer": self.pointer} if self.pointer is not None else {"parameter": self.parameter or ""}
+        return {**place, "code": self.code, "detail": self.detail}
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+    """Raise it anywhere below a request to answer with a problem document."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        errors: Iterable[FieldError] = (),
+        headers: dict[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail or PROBLEMS[code].meaning
+        self.errors = list(errors)
+        self.headers = headers or {}
+        self.extensions = extensions
+
+
+def invalid(errors: Iterable[FieldError]) -> Problem:
+    """Make the 422 for ``errors``; where all are of one kind that has a code of its own, that is the problem's."""
+    errors = list(errors)
+    kinds = {error.code for error in errors}
+    code = kinds.pop() if kinds == {"read_only"} or kinds == {"not_nullable"} else "validation_error"
+    members = "1 member is invalid." if len(errors) == 1 else f"{len(errors)} members are invalid."
+    return Problem(code, members if code == "validation_error" else None, errors=errors)
+
+
+def init_app(app: Flask) -> None:
+    """Answer every failure of ``app`` with a problem. Called by the application factory."""
+    app.register_error_handler(Problem, problem_response)
+    app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(PoolTimeout, _pool_timeout)
+    app.register_error_handler(Exception, _unhandled)
+
+
+def problem_response(problem: Problem) -> Response:
+    """Write the document of RFC 9457 section 3."""
+    kind = PROBLEMS[problem.code]
+    body: dict[str, Any] = {
+        "type": f"{request.host_url}problems/{problem.code.replace('_', '-')}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "instance": request.path,
+        "code": problem.code,
+        "request_id": identity.current().request_id,
+        **problem.extensions,
+    }
+    if problem.errors:
+        body["errors"] = [error.to_dict() for error in problem.errors]
+    headers = dict(problem.headers)
+    if kind.status == 401:
+        # RFC 6750 section 3: the error is named only when a token was there to be wrong.
+        reason = ', error="invalid_token"' if problem.code == "invalid_token" else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="taskapp"{reason}'
+    if kind.status == 503:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    return Response(orjson.dumps(body), kind.status, headers, content_type="application/problem+json")
+
+
+def _http_exception(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < 400:
+        return error
+    code = _BY_STATUS.get(error.code)
+    if code is None:
+        logger.error("no problem for HTTP status %s", error.code)
+        code = "internal_error" if error.code >= 500 else "malformed_request"
+    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return problem_response(Problem(code, headers=headers))
+
+
+def _database_error(error: DBAPIError) -> Response:
+    state = getattr(error.orig, "pgcode", None) or ""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if constraint in _BY_CONSTRAINT:
+        return problem_response(Problem(_BY_CONSTRAINT[constraint]))
+    code = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])
+    if code is None and (error.connection_invalidated or (not state and error.statement is None)):
+        # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either.
+        code = "service_unavailable"
+    if code != "invalid_token":
+        _log_database_error(error, state, constraint)
+    return problem_response(Problem(code or "internal_error"))
+
+
+def _log_database_error(error: DBAPIError, state: str, constraint: str | None) -> None:
+    # Errors of the classes 22 (data) and 23 (integrity) quote what a user wrote; the log gets their code and place only.
+    diag = getattr(error.orig, "diag", None)
+    message = getattr(diag, "message_primary", None) or (str(error.orig) if not state else None)
+    logger.error(
+        "database error",
+        extra={
+            "sqlstate": state,
+            "constraint": constraint,
+            "database_message": None if state[:2] in {"22", "23"} else message,
+            "stack": "".join(traceback.format_tb(error.__traceback__)),
+        },
+    )
+
+
+def _pool_timeout(error: PoolTimeout) -> Response:
+    logger.error("no free database connection")
+    return problem_response(Problem("service_unavailable"))
+
+
+def _unhandled(error: Exception) -> Response:
+    logger.error("unhandled exception", exc_info=error)
+    return problem_response(Problem("internal_error"))

@@ -1,0 +1,114 @@
+"""The house marshmallow classes: unknown members are errors, and every error carries a code.
+
+Strings are checked to be storable before they go anywhere: PostgreSQL text has no NUL, and a lone surrogate is not UTF-8.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from marshmallow.validate import Length, OneOf, Range
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+class Coded(str):
+    """An error message that knows its code, also after marshmallow has formatted it."""
+
+    code: str
+
+    def __new__(cls, code: str, text: str) -> "Coded":
+        """Attach ``code`` to ``text``."""
+        self = super().__new__(cls, text)
+        self.code = code
+        return self
+
+    def format(self, *args: Any, **kwargs: Any) -> "Coded":
+        """Format the text and keep the code."""
+        return Coded(self.code, super().format(*args, **kwargs))
+
+
+_CODE_OF_KEY = {"required": "required", "null": "not_nullable", "validator_failed": "invalid_value"}
+
+
+class _CodedErrors:
+    """Field mixin: gives each of marshmallow's messages a code, by its key."""
+
+    def make_error(self, key: str, **kwargs: Any) -> ma.ValidationError:
+        error = super().make_error(key, **kwargs)  # type: ignore[misc]
+        code = _CODE_OF_KEY.get(key, "invalid_type")
+        return ma.ValidationError([Coded(code, str(message)) for message in error.messages])
+
+
+class Text(_CodedErrors, ma.fields.String):
+    """A string of ``shortest`` to ``longest`` code points.
+
+    :param line: one line: trimmed, NFC, no control characters. Otherwise kept as it is.
+    """
+
+    default_error_messages = {"invalid": "Must be a string.", "null": "Must not be null.", "required": "Is required."}
+
+    def __init__(self, shortest: int, longest: int, *, line: bool = False, **kwargs: Any) -> None:
+        limits = []
+        if shortest:
+            limits.append(Length(min=shortest, error=Coded("too_short", "Must have {min} or more characters.")))
+        limits.append(Length(max=longest, error=Coded("too_long", "Must have {max} or fewer characters.")))
+        super().__init__(validate=limits, **kwargs)
+        self.line = line
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if "\x00" in text or (self.line and _CONTROL.search(text.strip())):
+            raise ma.ValidationError(Coded("invalid_characters", "Must not contain control characters."))
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ma.ValidationError(Coded("invalid_characters", "Must be valid Unicode.")) from error
+        return unicodedata.normalize("NFC", text.strip()) if self.line else text
+
+
+class Choice(_CodedErrors, ma.fields.String):
+    """One of a few lower-case words."""
+
+    default_error_messages = Text.default_error_messages
+
+    def __init__(self, choices: tuple[str, ...], **kwargs: Any) -> None:
+        error = Coded("invalid_choice", "Must be one of: {choices}.")
+        super().__init__(validate=OneOf(choices, error=error), **kwargs)
+
+
+class Integer(_CodedErrors, ma.fields.Integer):
+    """A whole number of at least ``smallest``."""
+
+    default_error_messages = {"invalid": "Must be a whole number."}
+
+    def __init__(self, smallest: int, **kwargs: Any) -> None:
+        super().__init__(validate=Range(min=smallest, error=Coded("out_of_range", "Must be {min} or more.")), **kwargs)
+
+
+class Uuid(_CodedErrors, ma.fields.UUID):
+    """A UUID of any version of RFC 9562."""
+
+
+class Instant(_CodedErrors, ma.fields.AwareDateTime):
+    """An instant of RFC 3339, with its offset."""
+
+
+class Email(Text):
+    """An e-mail address, at most 254 characters (RFC 5321 section 4.5.3.1.3 less the angle brackets)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"format": "email", **kwargs.get("metadata", {})}
+        super().__init__(3, 254, line=True, **kwargs)
+        self.validators.append(ma.validate.Email(error=Coded("invalid_format", "Must be an e-mail address.")))
+
+
+class Schema(ma.Schema):
+    """A JSON object, or the parameters of a URL. Members it does not list are refused."""
+
+    error_messages = {
+        "unknown": Coded("unknown_member", "Is not known here."),
+        "type": Coded("invalid_type", "Must be an object."),
+    }

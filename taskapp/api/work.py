@@ -1,0 +1,49 @@
+"""Every request begins as nobody's work, with an id that leads from the client's error to the database's activity."""
+
+import re
+from functools import cache
+
+from flask import Flask, Response, g, request
+from uuid_utils import uuid7
+
+from taskapp.isolation import identity
+from taskapp.isolation.identity import Work
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def init_app(app: Flask) -> None:
+    """Open and close a :class:`Work` around each request. Called by the application factory."""
+    app.before_request(_begin)
+    app.after_request(_name_request)
+    app.teardown_request(_end)
+
+
+@cache
+def operation_id(name: str) -> str:
+    """Turn a view function's name into its ``operationId``: ``list_tasks`` into ``listTasks``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    work = Work(
+        operation=operation_id((request.endpoint or "-").rpartition(".")[2]),
+        request_id=given if _REQUEST_ID.fullmatch(given) else uuid7().hex,
+        # RFC 9110 section 9.2.1: safe methods. PostgreSQL then refuses whatever a view tries to write.
+        read_only=request.method in {"GET", "HEAD"},
+    )
+    g.work = identity.begin(work)
+
+
+def _name_request(response: Response) -> Response:
+    response.headers["X-Request-Id"] = identity.current().request_id
+    # Browsers are not to guess a content type from what a user wrote.
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _end(error: BaseException | None) -> None:
+    if (token := g.pop("work", None)) is not None:
+        identity.end(token)

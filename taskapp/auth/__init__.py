@@ -1,0 +1,1 @@
+"""Registering and logging in: everything before there is an identity, as the role taskapp_auth."""

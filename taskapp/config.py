@@ -1,0 +1,125 @@
+"""Every setting of the application: read once from the environment, typed, refused when unsafe.
+
+Nothing else in the project reads an environment variable. A missing or wrong value stops the start with one line that
+names the variable; there is no default for a secret.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from environs import EnvError, FileAwareEnv
+from marshmallow.validate import OneOf, Range
+
+ENVIRONMENTS = ("production", "local")
+
+
+class ConfigError(Exception):
+    """A setting is missing or unsafe. The message is one line that names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one process. Fields that hold a secret are left out of ``repr``."""
+
+    environment: str
+    database_url: str = field(repr=False)
+    auth_database_url: str = field(repr=False)
+    migration_database_url: str | None = field(repr=False)
+    seal_key: str = field(repr=False)
+    jwt_private_key: str = field(repr=False)
+    jwt_issuer: str
+    jwt_audience: str
+    access_token_seconds: int
+    session_days: int
+    host: str
+    port: int
+    workers: int
+    threads: int
+    pool_wait_seconds: int
+    connect_seconds: int
+    password_hashers: int
+    max_body_bytes: int
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the settings from ``TASKAPP_*`` variables, or from the files that ``TASKAPP_*_FILE`` name.
+
+        :raises ConfigError: when a variable is missing, malformed or unsafe.
+        """
+        env = FileAwareEnv(prefix="TASKAPP_")
+        try:
+            config = cls(
+                # "local" is what `make run` sets; everything else is production.
+                environment=env.str("ENVIRONMENT", default="production", validate=OneOf(ENVIRONMENTS)),
+                # Pooled endpoint, role taskapp_api: everything a signed-in user does.
+                database_url=_database_url(env.str("DATABASE_URL"), "TASKAPP_DATABASE_URL"),
+                # Pooled endpoint, role taskapp_auth: register and log in, before there is an identity.
+                auth_database_url=_database_url(env.str("AUTH_DATABASE_URL"), "TASKAPP_AUTH_DATABASE_URL"),
+                # Direct endpoint, role taskapp_migrator. Only `flask db` and `flask database` need it.
+                migration_database_url=env.str("MIGRATION_DATABASE_URL", default=None),
+                # `<key id>:<64 hex digits>`; the same key is installed in the database.
+                seal_key=_seal_key(env.str("SEAL_KEY")),
+                # PEM of an EC P-256 private key; signs access tokens (ES256).
+                jwt_private_key=_p256_private_key(env.str("JWT_PRIVATE_KEY")),
+                jwt_issuer=env.str("JWT_ISSUER", default="taskapp"),
+                jwt_audience=env.str("JWT_AUDIENCE", default="taskapp"),
+                # RFC 9068 tokens are short-lived; the session behind them is what lasts.
+                access_token_seconds=env.int("ACCESS_TOKEN_SECONDS", default=600, validate=Range(60, 3600)),
+                session_days=env.int("SESSION_DAYS", default=90, validate=Range(1, 365)),
+                # Where gunicorn listens. The default is for a proxy on the same host.
+                host=env.str("HOST", default="127.0.0.1"),
+                port=env.int("PORT", default=8000, validate=Range(1, 65535)),
+                workers=env.int("WORKERS", default=2, validate=Range(1, 64)),
+                # Requests a worker process handles at a time; it holds up to as many connections for each of its roles.
+                threads=env.int("THREADS", default=8, validate=Range(1, 100)),
+                # How long a request waits for a free connection before it is answered 503.
+                pool_wait_seconds=env.int("POOL_WAIT_SECONDS", default=5, validate=Range(1, 60)),
+                # Long enough for a scaled-to-zero Neon compute to wake up.
+                connect_seconds=env.int("CONNECT_SECONDS", default=10, validate=Range(2, 60)),
+                # Argon2 hashes one worker process computes at a time; 19 MiB and about 20 ms each.
+                password_hashers=env.int("PASSWORD_HASHERS", default=2, validate=Range(1, 64)),
+                max_body_bytes=env.int("MAX_BODY_BYTES", default=256 * 1024, validate=Range(1024, 2**30)),
+            )
+        except EnvError as error:
+            raise ConfigError(" ".join(str(error).split())) from error
+        if config.environment == "production" and config.seal_key.startswith("local"):
+            raise ConfigError(
+                "TASKAPP_SEAL_KEY was made by `make run` for this machine only; production needs its own: "
+                "run `flask database init`"
+            )
+        return config
+
+
+def _database_url(url: str, name: str) -> str:
+    """Check a PostgreSQL URL.
+
+    A pooler refuses start-up ``options`` (PgBouncer: ``unsupported startup parameter``), and a setting smuggled in there
+    would be session-scoped, which this project never uses: better one clear line here than a FATAL at the first request.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ConfigError(f"{name} must start with postgresql://")
+    if "options" in parse_qs(parts.query):
+        raise ConfigError(f"{name} must not carry `options`: a transaction-mode pooler refuses them")
+    return url
+
+
+def _seal_key(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,32}:[0-9a-f]{64}", text):
+        raise ConfigError("TASKAPP_SEAL_KEY must be `<key id>:<64 hex digits>`")
+    return text
+
+
+def _p256_private_key(pem: str) -> str:
+    """Check that ``pem`` holds the private key ES256 needs (RFC 7518 section 3.4: curve P-256)."""
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("TASKAPP_JWT_PRIVATE_KEY is not an unencrypted PEM private key") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        raise ConfigError("TASKAPP_JWT_PRIVATE_KEY must be an EC key on the curve P-256")
+    return pem

@@ -1,0 +1,37 @@
+"""Liveness and readiness. Neither says anything about versions or hosts."""
+
+from functools import cache
+
+from alembic.script import ScriptDirectory
+from flask import Response, current_app
+from sqlalchemy import text
+
+from taskapp.api.blueprint import Blueprint
+from taskapp.api.problems import Problem
+from taskapp.api.responses import json_response
+from taskapp.isolation import roles
+
+blp = Blueprint("health", __name__, description="For load balancers and monitors.", public=True)
+
+
+@blp.get("/healthz")
+@blp.response(200)
+def get_health() -> Response:
+    """Tell that the process answers."""
+    return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+@blp.get("/readyz")
+@blp.response(200)
+def get_readiness() -> Response:
+    """Tell that the database answers and is migrated."""
+    rows = roles.api().execute(text("SELECT version_num FROM app.alembic_version"))
+    # Newer is fine: while a deployment goes on, the database is ahead of the processes that are still to be replaced.
+    if not rows or rows[0].version_num < _needed_revision(current_app.extensions["migrate"].directory):
+        raise Problem("service_unavailable")
+    return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+@cache
+def _needed_revision(migrations: str) -> str:
+    return ScriptDirectory(migrations).get_current_head() or ""

@@ -1,0 +1,243 @@
+"""One request, one message: the only place where a request talks to PostgreSQL.
+
+psycopg2 speaks the simple protocol, in which all statements of one message are one implicit transaction, on one server
+connection, in one round trip, through PgBouncer's transaction mode too. So every message that leaves here reads
+
+    /* taskapp listTasks 0198f3c2 … */ SELECT app.enter(user, session, seal, read_only); SELECT … FROM app.tasks …
+
+and what the driver hands back is the result of the last statement. `app.enter` sets the identity for this transaction
+only; when the message ends, PostgreSQL forgets it. The reader's three questions:
+
+*Can a statement go out without an identity?* The preamble is added by the cursor class, below SQLAlchemy: Core, ORM and
+raw cursors all pass through `Cursor.execute`. What goes around it (COPY, callproc) acts as nobody and sees zero rows.
+
+*Can one request's identity reach another?* Nothing is set for longer than a transaction, every message sets it anew
+(nobody is written out too), and within an explicit transaction the identity may not change.
+
+*What do others see of it?* `pg_stat_activity` shows the first `track_activity_query_size` bytes of a query to every
+session of the same role. The leading comment is padded past that, so others see the operation and the request id, never
+a literal and never a seal.
+"""
+
+import select
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection, cursor
+from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+
+from taskapp.config import Config
+from taskapp.isolation import identity
+from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, Work
+from taskapp.isolation.seal import SealKey
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class Database:
+    """PostgreSQL as one of our login roles, acting for whoever :mod:`taskapp.isolation.identity` says."""
+
+    def __init__(self, url: str, config: Config) -> None:
+        self._engine = _engine(url, config)
+
+    def execute(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+        """Run one statement: one message, one transaction. Return its rows; none when it does not return any.
+
+        A connection that died on the way is replaced, and read-only work is sent once more. A write is not: it may have
+        been applied.
+
+        :raises sqlalchemy.exc.DBAPIError: as the server or the connection has it.
+        """
+        try:
+            return self._execute_once(statement, parameters)
+        except DBAPIError as error:
+            if not (error.connection_invalidated and identity.current().read_only):
+                raise
+            return self._execute_once(statement, parameters)
+
+    def _execute_once(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+        with self._engine.connect() as conn:
+            return _rows(conn, statement, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """Run several statements as one transaction: n + 1 messages, the last of them COMMIT.
+
+        An exception, also one that a statement raised and the caller swallowed, rolls all of it back.
+        """
+        with self._engine.connect() as conn:
+            link = conn.connection.dbapi_connection
+            assert isinstance(link, Link)
+            link.open_block()
+            try:
+                yield Transaction(conn)
+                link.close_block("COMMIT")
+            except BaseException:
+                if link.closed:
+                    conn.invalidate()
+                else:
+                    link.close_block("ROLLBACK")
+                raise
+
+    def dispose(self) -> None:
+        """Close the idle connections."""
+        self._engine.dispose()
+
+
+class Transaction:
+    """What :meth:`Database.transaction` yields."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def execute(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+        """Run one of the transaction's statements: one message."""
+        return _rows(self._conn, statement, parameters)
+
+
+def _rows(conn: Connection, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+    result = conn.execute(statement, parameters)
+    return result.all() if result.returns_rows else ()
+
+
+class Link(connection):
+    """A psycopg2 connection that puts the current identity in front of whatever it is asked to run."""
+
+    _key: SealKey | None = None  # none until `arm`: SQLAlchemy's own questions at connect are asked by nobody
+    _block: Work | bool = False  # False: no explicit transaction. True: BEGIN is due. Work: it is open for this work
+
+    def arm(self, key: SealKey) -> None:
+        """Ask the server once for what every message needs: its clock, and how much of a query it shows to others."""
+        with self.cursor() as cur:
+            cur.execute(
+                "SELECT extract(epoch FROM clock_timestamp())::float8,"
+                " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size')"
+            )
+            row = cur.fetchone()
+        assert row is not None
+        # Seals expire on the server's clock. Counting from here on a monotonic clock, this host's own date may be wrong,
+        # or be set right in the middle, and seals stay valid.
+        self._server_minus_monotonic = row[0] - time.monotonic()
+        self._shown_bytes: int = row[1]
+        self._key = key
+
+    def message(self, cur: "Cursor", statements: Iterable[bytes]) -> bytes:
+        """Compose one message: a private comment, the preamble that is due, and the statements."""
+        body = b"; ".join(statements)
+        if self._key is None:
+            return body
+        work = identity.current()
+        if isinstance(self._block, Work):
+            if work != self._block:
+                # InitPlans run at the first FETCH, so a cursor opened by one user would read as the other.
+                raise RuntimeError("the identity may not change within a transaction")
+        else:
+            body = self._enter(cur, work, self._key) + b"; " + body
+            if self._block:
+                body = b"BEGIN; " + body
+                self._block = work
+        comment = f"/* taskapp {work.operation} {work.request_id}".encode().ljust(self._shown_bytes)
+        return comment + b" */ " + body
+
+    def _enter(self, cur: "Cursor", work: Work, key: SealKey) -> bytes:
+        """Write the statement that sets the identity of one transaction."""
+
+        def seal(subject: str) -> str:
+            return key.seal(subject, time.monotonic() + self._server_minus_monotonic)
+
+        match work.identity:
+            case SignedIn(user_id, session_id):
+                user = str(user_id)
+                return cur.mogrify("SELECT app.enter(%s, %s, %s, %s)", (user, str(session_id), seal(user), work.read_only))
+            case LoggingIn(email):
+                return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(f"login:{email}")))
+            case Proven(user_id):
+                user = str(user_id)
+                return cur.mogrify("SELECT app.enter_proven(%s, %s)", (user, seal(user)))
+            case Nobody():
+                return cur.mogrify("SELECT app.enter_nobody(%s)", (work.read_only,))
+
+    def open_block(self) -> None:
+        """Let the next message begin an explicit transaction."""
+        self._block = True
+
+    def close_block(self, command: str) -> None:
+        """End the explicit transaction, if its first message ever left.
+
+        :raises RuntimeError: when COMMIT was asked for and the server, because a statement had failed, rolled back.
+        """
+        begun, self._block = isinstance(self._block, Work), False
+        if begun:
+            with super().cursor(cursor_factory=cursor) as cur:
+                cur.execute(command)
+                if cur.statusmessage != command:
+                    raise RuntimeError("a statement of this transaction failed, so nothing of it was kept")
+
+
+class Cursor(cursor):
+    """The cursor of a :class:`Link`."""
+
+    connection: Link
+
+    def execute(self, query: Any, vars: Any = None) -> None:
+        """Send ``query`` as the current identity, in one message."""
+        if self.name is not None:
+            raise psycopg2.NotSupportedError(
+                "psycopg2's named cursors send DECLARE by themselves; DECLARE and FETCH within Database.transaction()"
+            )
+        super().execute(self.connection.message(self, [self.mogrify(query, vars)]))
+
+    def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
+        """Send ``query`` once for each set of values, all in one message and so in one transaction."""
+        statements = [self.mogrify(query, values) for values in vars_list]
+        if statements:
+            super().execute(self.connection.message(self, statements))
+
+
+def _engine(url: str, config: Config) -> Engine:
+    """Make the pool of one role."""
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg2"),
+        # The implicit transaction of each message is the transaction, so neither SQLAlchemy nor psycopg2 may send a
+        # BEGIN or a ROLLBACK of its own: each would be a round trip.
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        pool_size=config.threads,
+        max_overflow=0,
+        pool_timeout=config.pool_wait_seconds,
+        pool_use_lifo=True,
+        # Looking for the hstore type would cost a round trip per connection.
+        use_native_hstore=False,
+        # Parameters are people's content: keep them out of exceptions, and so out of the log.
+        hide_parameters=True,
+        connect_args={
+            "connection_factory": Link,
+            "cursor_factory": Cursor,
+            "application_name": "taskapp",
+            "connect_timeout": config.connect_seconds,
+            # A peer that vanished without a word is noticed within a minute.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+    )
+    key = SealKey.parse(config.seal_key)
+
+    @event.listens_for(engine, "connect")
+    def arm(link: Link, record: object) -> None:
+        link.arm(key)
+
+    @event.listens_for(engine, "checkout")
+    def discard_if_dead(link: Link, record: object, proxy: object) -> None:
+        # PostgreSQL never speaks to an idle connection except to end it, so a readable socket is a closed one. That
+        # costs no round trip, where a ping (pool_pre_ping) would.
+        poll = select.poll()
+        poll.register(link.fileno(), select.POLLIN)
+        if poll.poll(0):
+            raise DisconnectionError("the server closed this idle connection")
+
+    return engine

@@ -1,0 +1,24 @@
+"""The two roles the application logs in as. Which one a query needs is the feature's to say, by one word."""
+
+from typing import cast
+
+from flask import Flask, current_app
+
+from taskapp.config import Config
+from taskapp.isolation.database import Database
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Prepare the two pools; connections are made when first needed. Called by the application factory."""
+    app.extensions["taskapp_api"] = Database(config.database_url, config)
+    app.extensions["taskapp_auth"] = Database(config.auth_database_url, config)
+
+
+def api() -> Database:
+    """What signed-in users do: can read a task, cannot read a password's hash."""
+    return cast(Database, current_app.extensions["taskapp_api"])
+
+
+def auth() -> Database:
+    """Register and log in: can read one password's hash, cannot read a task."""
+    return cast(Database, current_app.extensions["taskapp_auth"])

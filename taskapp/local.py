@@ -1,0 +1,163 @@
+"""`make run`: everything the API needs on one machine, started in order and stopped together."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from types import FrameType
+
+import psycopg2
+
+from taskapp.config import ConfigError
+from taskapp.embedded import EmbeddedServer, EmbeddedServerError
+from taskapp.provision import Environment, new_keys, new_passwords, provision, urls
+
+PROJECT = Path(__file__).parent.parent
+FOLDER = PROJECT / ".taskapp"
+DATABASE = "taskapp"
+START_SECONDS = 30
+
+
+class LocalError(Exception):
+    """Why the local service cannot run: one line that says what to do."""
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    # Also for SIGINT: a shell that starts this in the background has it ignored.
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _serve()
+    except KeyboardInterrupt:
+        print("\nStopped. The data stays in .taskapp/; `make run` goes on with it.")
+    except (LocalError, EmbeddedServerError, ConfigError) as error:
+        sys.exit(f"taskapp: {error}")
+
+
+def _serve() -> None:
+    port = os.environ.get("TASKAPP_PORT", "8000")
+    _check_port(port)
+    with ExitStack() as running:
+        _say("PostgreSQL, in .taskapp/")
+        server = EmbeddedServer(FOLDER / "postgres")
+        running.enter_context(server)
+        environment = _environment(server)
+        _write_environment(environment)
+        _say(f"gunicorn, on port {port}")
+        gunicorn = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=PROJECT, env={**os.environ, **environment}
+        )
+        running.callback(_end, gunicorn)
+        _wait_until_ready(gunicorn, port)
+        print(_welcome(port), flush=True)
+        raise LocalError(f"gunicorn ended by itself with status {gunicorn.wait()}; its last lines above say why")
+
+
+def _say(step: str) -> None:
+    print(f"  starting {step} …", flush=True)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _check_port(port: str) -> None:
+    """Find out now, and not after everything else has started."""
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise LocalError(f"PORT must be a number from 1 to 65535, and {port} is not: make run PORT=8001")
+    with closing(socket.socket()) as probe:
+        # As gunicorn does: a port whose last connections are still winding down is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            raise LocalError(
+                f"port {port} cannot be used ({error.strerror}). Stop the program that has it, or choose another one: "
+                f"make run PORT={int(port) % 65535 + 1}"
+            ) from error
+
+
+def _environment(server: EmbeddedServer) -> Environment:
+    """Bring the database up to date and return what the application has to know of it."""
+    kept = FOLDER / "secrets.json"
+    if not kept.exists():
+        stored = {"passwords": new_passwords(), "keys": new_keys(f"local-{secrets.token_hex(4)}")}
+        _write_private(kept, json.dumps(stored, indent=1))
+    stored = json.loads(kept.read_text())
+    passwords = stored["passwords"]
+    # The server's socket has a new folder at every start.
+    environment = {
+        "TASKAPP_ENVIRONMENT": "local",
+        **urls(lambda role: server.url(role, passwords[role], DATABASE)),
+        **stored["keys"],
+    }
+    _create_database(server)
+    admin_url = server.admin_url.replace("/postgres?", f"/{DATABASE}?")
+    provision(admin_url, passwords, environment, say=_say)
+    return environment
+
+
+def _create_database(server: EmbeddedServer) -> None:
+    with closing(psycopg2.connect(server.admin_url)) as conn:
+        conn.autocommit = True
+        with conn.cursor() as cur:
+            cur.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+            if cur.fetchone() is None:
+                cur.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _write_environment(environment: Environment) -> None:
+    """Let other terminals in: `set -a; . .taskapp/environment` and `flask`, `psql` and scripts find the database."""
+    lines = [f"{name}='{value}'\n" for name, value in environment.items()]
+    _write_private(FOLDER / "environment", "".join(lines))
+
+
+def _write_private(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    fresh.rename(path)
+
+
+def _wait_until_ready(gunicorn: "subprocess.Popen[bytes]", port: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if gunicorn.poll() is not None:
+            raise LocalError("gunicorn could not start; its last lines above say why")
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+            return
+        time.sleep(0.05)
+    raise LocalError(f"gunicorn does not answer on port {port}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Let gunicorn finish what is in flight. Ctrl-C has reached it too, a `kill` of this process has not."""
+    if process.poll() is None:
+        process.terminate()
+        process.wait()
+
+
+def _welcome(port: str) -> str:
+    url = f"http://127.0.0.1:{port}"
+    return f"""
+  taskapp is up.   Docs: {url}/docs
+
+  Try this in another terminal:
+
+    curl -s {url}/v1/auth/register -H 'Content-Type: application/json' \\
+      -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
+
+  Ctrl-C stops everything. The data stays in .taskapp/.
+"""
+
+
+if __name__ == "__main__":
+    main()

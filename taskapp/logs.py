@@ -1,0 +1,69 @@
+"""The log: one JSON object per line on standard error, one line per request. Never a token, a password or content."""
+
+import logging
+import sys
+import time
+import traceback
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+
+from taskapp.isolation import identity
+from taskapp.isolation.identity import SignedIn
+
+logger = logging.getLogger("taskapp.requests")
+
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record with its extra fields, and with the request it belongs to."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        work = identity.current()
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": work.request_id,
+            "operation": work.operation,
+        }
+        if isinstance(work.identity, SignedIn):
+            line |= {"user_id": str(work.identity.user_id), "session_id": str(work.identity.session_id)}
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        return orjson.dumps(line, default=str).decode()
+
+    converter = staticmethod(time.gmtime)
+
+
+def init_app(app: Flask) -> None:
+    """Log to standard error. Called by the application factory."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger("taskapp")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    app.before_request(_start)
+    app.after_request(_log_request)
+
+
+def _start() -> None:
+    g.started = time.perf_counter()
+
+
+def _log_request(response: Response) -> Response:
+    logger.info(
+        "request",
+        extra={
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "milliseconds": round((time.perf_counter() - g.started) * 1000, 2),
+        },
+    )
+    return response

@@ -1,0 +1,59 @@
+"""Make a database ours: secrets, roles, migrations, key, in the order in which each needs the one before."""
+
+import os
+import secrets
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from flask_migrate import upgrade
+
+from taskapp import create_app
+from taskapp.config import Config
+from taskapp.isolation.bootstrap import LOGINS, install_key, make_roles
+from taskapp.isolation.seal import SealKey
+
+Environment = dict[str, str]
+
+
+def new_passwords() -> dict[str, str]:
+    """Make a password for each login role."""
+    return {role: secrets.token_urlsafe(24) for role in LOGINS}
+
+
+def new_keys(key_id: str) -> Environment:
+    """Make the key that seals identities, under the name ``key_id``, and the one that signs access tokens."""
+    jwt_key = ec.generate_private_key(ec.SECP256R1())
+    return {
+        "TASKAPP_SEAL_KEY": f"{key_id}:{secrets.token_hex(32)}",
+        "TASKAPP_JWT_PRIVATE_KEY": jwt_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    }
+
+
+def urls(url_of: Callable[[str], str]) -> Environment:
+    """Name each role's URL as the application knows it."""
+    return {
+        "TASKAPP_DATABASE_URL": url_of("taskapp_api"),
+        "TASKAPP_AUTH_DATABASE_URL": url_of("taskapp_auth"),
+        "TASKAPP_MIGRATION_DATABASE_URL": url_of("taskapp_migrator"),
+    }
+
+
+def provision(admin_url: str, passwords: dict[str, str], environment: Environment, say: Callable[[str], None]) -> None:
+    """Make the roles, migrate, and install the seal key. Safe to repeat.
+
+    This process takes on ``environment``, as every process that is to work with the database has to.
+
+    :param say: is told each step as it begins.
+    :raises psycopg2.Error: as the server has it.
+    :raises sqlalchemy.exc.DBAPIError: as the server has it.
+    """
+    os.environ.update(environment)
+    config = Config.from_environment()
+    say("roles")
+    make_roles(admin_url, passwords)
+    say("migrations")
+    with create_app(config).app_context():
+        upgrade()
+    say("seal key")
+    install_key(environment["TASKAPP_MIGRATION_DATABASE_URL"], SealKey.parse(config.seal_key))

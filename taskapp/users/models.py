@@ -1,0 +1,31 @@
+"""The table of accounts."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapp.isolation.models import Base, Owned, Versioned
+
+
+class User(Owned, Versioned, Base):
+    """An account; its key is its owner."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("users_email_key", text("lower(email)"), unique=True),
+        {"comment": "Accounts. A user's own row is the only one that exists for them."},
+    )
+
+    email: Mapped[str] = mapped_column(comment="Address to log in with, as typed; unique without regard to case.")
+    password_hash: Mapped[str] = mapped_column(comment="Argon2id, PHC string. taskapp_auth alone can read it.")
+    display_name: Mapped[str | None] = mapped_column(comment="What the user wants to be called, or NULL.")
+    timezone: Mapped[str] = mapped_column(
+        server_default=text("'UTC'"), comment="IANA time zone in which this user's days begin and end."
+    )
+    week_start: Mapped[str] = mapped_column(
+        server_default=text("'monday'"), comment="First day of this user's week: monday, saturday or sunday."
+    )
+    created_at: Mapped[datetime] = mapped_column(
+        server_default=text("now()"), sort_order=2, comment="When the account was registered."
+    )

@@ -1,0 +1,172 @@
+"""A throw-away PostgreSQL, built by the migrations, with real roles and real commits.
+
+Tests speak of people: `alice` owns a thing, `bob` is somebody else, `anonymous` is nobody. There is no transaction around a
+test to roll back: a transaction-local setting outlives a savepoint, so that admired fixture hides isolation bugs.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import psycopg2
+import psycopg2.extensions
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from taskapp import create_app
+from taskapp.config import Config
+from taskapp.embedded import EmbeddedServer
+from taskapp.provision import new_keys, new_passwords, provision, urls
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Cluster:
+    """The server and the database that one test session uses."""
+
+    server: EmbeddedServer
+    passwords: dict[str, str]
+    environment: dict[str, str]
+    admin_url: str
+
+    def url(self, role: str) -> str:
+        return self.server.url(role, self.passwords[role], "taskapp")
+
+    def tcp_url(self, role: str, port: int | None = None) -> str:
+        """The same database over TCP, or over whatever listens on `port` in front of it."""
+        password = quote(self.passwords[role], safe="")
+        return f"postgresql://{role}:{password}@127.0.0.1:{port or self.server.port}/taskapp"
+
+
+@dataclass
+class Admin:
+    """A superuser at psql."""
+
+    connection: psycopg2.extensions.connection
+
+    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cur:
+            cur.execute(statement, values or None)
+            return cur.fetchall() if cur.description else []
+
+
+@dataclass
+class Person:
+    """Somebody at a REST client."""
+
+    client: FlaskClient
+    headers: dict[str, str] = field(default_factory=dict)
+    id: str | None = None
+
+    def __call__(self, method: str, path: str, **kwargs: Any) -> TestResponse:
+        headers = {**self.headers, **kwargs.pop("headers", {})}
+        return self.client.open(path, method=method, headers=headers, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        return self("GET", path, **kwargs)
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self("POST", path, json=json, **kwargs)
+
+    def patch(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self("PATCH", path, json=json, **kwargs)
+
+    def delete(self, path: str, **kwargs: Any) -> TestResponse:
+        return self("DELETE", path, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Start PostgreSQL (18, or what TASKAPP_TEST_POSTGRES says), make the roles and run the migrations."""
+    version = int(os.environ.get("TASKAPP_TEST_POSTGRES", "18"))
+    folder = tmp_path_factory.mktemp("cluster")
+    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port()) as server:
+        with closing(psycopg2.connect(server.admin_url)) as conn:
+            conn.autocommit = True
+            conn.cursor().execute("CREATE DATABASE taskapp")
+        passwords = new_passwords()
+        environment = {
+            "TASKAPP_ENVIRONMENT": "local",
+            "TASKAPP_THREADS": "4",
+            **urls(lambda role: server.url(role, passwords[role], "taskapp")),
+            **new_keys("test-1"),
+        }
+        admin_url = server.admin_url.replace("/postgres?", "/taskapp?")
+        provision(admin_url, passwords, environment, say=print)
+        break_on_purpose(admin_url)
+        yield Cluster(server, passwords, environment, admin_url)
+
+
+def free_port() -> int:
+    """Find a TCP port of 127.0.0.1 that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def break_on_purpose(admin_url: str) -> None:
+    """Apply the statements of TASKAPP_TEST_MUTATION: how test_mutations.py learns whether these tests would notice."""
+    if statements := os.environ.get("TASKAPP_TEST_MUTATION"):
+        with closing(psycopg2.connect(admin_url)) as conn, conn, conn.cursor() as cur:
+            cur.execute(statements)
+
+
+@pytest.fixture(scope="session")
+def app(cluster: Cluster) -> Iterator[Flask]:
+    """The application, on the Unix socket of the cluster."""
+    app = create_app(Config.from_environment())
+    yield app
+    for role in ("taskapp_api", "taskapp_auth"):
+        app.extensions[role].dispose()
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: Cluster) -> Iterator[Admin]:
+    """The superuser, who sees every row: proves that what somebody cannot see does exist."""
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
+        conn.autocommit = True
+        yield Admin(conn)
+
+
+@pytest.fixture(autouse=True)
+def _empty(request: pytest.FixtureRequest) -> None:
+    """Begin every test that uses the database with an empty one. Rows are committed for real, so they are truncated."""
+    if "cluster" in request.fixturenames:
+        request.getfixturevalue("admin").execute("TRUNCATE app.users CASCADE")
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Person:
+    """Nobody."""
+    return Person(app.test_client())
+
+
+@pytest.fixture
+def alice(app: Flask) -> Person:
+    """The owner."""
+    return register(app, "alice")
+
+
+@pytest.fixture
+def bob(app: Flask) -> Person:
+    """Another user."""
+    return register(app, "bob")
+
+
+def register(app: Flask, name: str) -> Person:
+    """Let somebody sign up and be signed in."""
+    person = Person(app.test_client())
+    response = person.post("/v1/auth/register", {"email": f"{name}@example.com", "password": PASSWORD})
+    assert response.status_code == 201, response.text
+    body = response.get_json()
+    person.headers["Authorization"] = f"Bearer {body['tokens']['access_token']}"
+    person.id = body["user"]["id"]
+    return person
