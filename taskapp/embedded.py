@@ -208,8 +208,9 @@ class EmbeddedServer:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
+                    pid = "".join(self._pid_file()[:1])
                     raise EmbeddedServerError(
-                        f"PostgreSQL of an earlier run still uses {self._data}; end it with: kill -INT {self._pid_file()[0]}"
+                        f"PostgreSQL of an earlier run still uses {self._data}; end it with: kill -INT {pid}"
                     ) from None
                 time.sleep(0.05)
         with suppress(FileNotFoundError):
@@ -329,7 +330,8 @@ class EmbeddedServer:
         account, parent = self._account, os.getpid()
 
         def end_with_parent() -> None:
-            # This runs after the change of user, which would cancel the request.
+            # This runs after the change of user, which would cancel the request. With other threads
+            # about it must not take a lock, and a system call by a function known before takes none.
             if sys.platform == "linux":
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
             if os.getppid() != parent:  # It died before the request.
@@ -358,10 +360,13 @@ class EmbeddedServer:
 
     def _wait(self, process: subprocess.Popen[bytes], done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not done():
-            late = time.monotonic() > deadline
-            if late or process.poll() is not None:
-                reason = f"not ready after {START_SECONDS:.0f} s" if late else self._complaint()
+        while True:
+            # Looked at in this order, so that an end between the two looks is no failure.
+            late, ended = time.monotonic() > deadline, process.poll() is not None
+            if done():
+                return
+            if late or ended:
+                reason = self._complaint() if ended else f"not ready after {START_SECONDS:.0f} s"
                 raise EmbeddedServerError(f"no PostgreSQL in {self.folder}: {reason}; more in {self._log}")
             time.sleep(0.02)
 
@@ -384,12 +389,12 @@ class EmbeddedServer:
         return lines[:1] == [str(self.pid)] and lines[-1].strip() == "ready"
 
     def _drop_stale_pid_file(self) -> None:
-        """PostgreSQL would refuse to start if the id in it is now another process of its user."""
+        """PostgreSQL would refuse to start if the id in it is now another process or a zombie."""
         if sys.platform == "linux":
-            with suppress(FileNotFoundError, PermissionError):
-                lines = self._pid_file()
-                if not lines or not Path(f"/proc/{lines[0]}/cwd").samefile(self._data):
-                    (self._data / "postmaster.pid").unlink()
+            with suppress(PermissionError):  # Processes of other users PostgreSQL ignores itself.
+                place = Path("/proc", (self._pid_file() or ["none"])[0], "cwd")
+                if not (place.exists() and place.samefile(self._data)):
+                    (self._data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _find_install(version: int) -> Path:
@@ -406,6 +411,7 @@ def _temporary_parent(port: int) -> Path:
     """The first folder for temporary files in which a server can have its socket."""
     name = f"{_RUNTIME_PREFIX}12345678/.s.PGSQL.{port}"
     root = os.geteuid() == 0
+    # That everybody writes there does no harm: what we make in it has a random name and mode 0700.
     for candidate in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
         path = Path(candidate).resolve()
         if not os.access(path, os.W_OK) or len(os.fsencode(path / name)) > _SOCKET_PATH_BYTES:

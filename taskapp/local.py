@@ -62,7 +62,7 @@ def _serve() -> None:
 
 
 def _say(step: str) -> None:
-    print(f"  starting {step} …", flush=True)
+    print(f"  {step} …", flush=True)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

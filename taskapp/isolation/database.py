@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR, connection, cursor
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
@@ -75,12 +75,17 @@ class Database:
             link.open_block()
             try:
                 yield Transaction(conn)
-                link.close_block("COMMIT")
+                if link.get_transaction_status() == TRANSACTION_STATUS_INERROR:
+                    # PostgreSQL would answer this COMMIT by rolling back, without an error.
+                    raise RuntimeError("a statement of this transaction failed, so nothing of it can be kept")
+                if link.close_block():
+                    conn.exec_driver_sql("COMMIT")
             except BaseException:
-                if link.closed:
+                try:
+                    if link.close_block() and not conn.invalidated:
+                        conn.exec_driver_sql("ROLLBACK")
+                except DBAPIError:
                     conn.invalidate()
-                else:
-                    link.close_block("ROLLBACK")
                 raise
 
     def dispose(self) -> None:
@@ -109,6 +114,7 @@ class Link(connection):
 
     _key: SealKey | None = None  # none until `arm`: SQLAlchemy's own questions at connect are asked by nobody
     _block: Work | bool = False  # False: no explicit transaction. True: BEGIN is due. Work: it is open for this work
+    _ending = False  # the next message is the COMMIT or ROLLBACK of a transaction, and needs no identity
 
     def arm(self, key: SealKey) -> None:
         """Ask the server once for what every message needs: its clock, and how much of a query it shows to others."""
@@ -128,7 +134,8 @@ class Link(connection):
     def message(self, cur: "Cursor", statements: Iterable[bytes]) -> bytes:
         """Compose one message: a private comment, the preamble that is due, and the statements."""
         body = b"; ".join(statements)
-        if self._key is None:
+        if self._key is None or self._ending:
+            self._ending = False
             return body
         work = identity.current()
         if isinstance(self._block, Work):
@@ -165,17 +172,10 @@ class Link(connection):
         """Let the next message begin an explicit transaction."""
         self._block = True
 
-    def close_block(self, command: str) -> None:
-        """End the explicit transaction, if its first message ever left.
-
-        :raises RuntimeError: when COMMIT was asked for and the server, because a statement had failed, rolled back.
-        """
-        begun, self._block = isinstance(self._block, Work), False
-        if begun:
-            with super().cursor(cursor_factory=cursor) as cur:
-                cur.execute(command)
-                if cur.statusmessage != command:
-                    raise RuntimeError("a statement of this transaction failed, so nothing of it was kept")
+    def close_block(self) -> bool:
+        """Go back to one transaction per message. Tell whether there is a transaction to end, by the next message."""
+        self._ending, self._block = isinstance(self._block, Work), False
+        return self._ending
 
 
 class Cursor(cursor):
