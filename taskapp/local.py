@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 
@@ -132,8 +132,11 @@ def _wait_until_ready(gunicorn: "subprocess.Popen[bytes]", port: str) -> None:
     while time.monotonic() < deadline:
         if gunicorn.poll() is not None:
             raise LocalError("gunicorn could not start; its last lines above say why")
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-            return
+        # Not urllib: it would ask the proxy of the user's environment.
+        with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", int(port), timeout=5)) as client:
+            client.request("GET", "/readyz")
+            if client.getresponse().status == 200:
+                return
         time.sleep(0.05)
     raise LocalError(f"gunicorn does not answer on port {port}")
 

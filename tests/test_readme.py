@@ -1,0 +1,46 @@
+"""The README tells the truth: its walkthrough does, as written, what it says, and its links lead somewhere."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from conftest import Cluster
+from live import program, serving
+
+PROJECT = Path(__file__).parent.parent
+README = (PROJECT / "README.md").read_text()
+
+
+def test_the_five_steps_print_what_the_readme_says(cluster: Cluster) -> None:
+    walkthrough = README.partition("## Five steps with curl")[2].partition("\n## ")[0]
+    script, expected = "set -eu\n", ""
+    for language, block in re.findall(r"```(sh|text)\n(.*?)```", walkthrough, re.DOTALL):
+        if language == "sh":
+            script += block
+        else:
+            expected += block
+    program("curl")
+    with serving(cluster.environment) as url:
+        steps = script.replace("http://127.0.0.1:8000", url)
+        assert steps != script
+        printed = subprocess.run(["sh", "-c", steps], capture_output=True, text=True, check=True, timeout=60).stdout
+    # A dot-dot-dot stands for what differs from run to run.
+    pattern = "".join(".*" if part == "…" else re.escape(part) for part in re.split("(…)", "".join(expected.split("\n"))))
+    assert re.fullmatch(pattern, "".join(printed.split("\n"))), printed
+
+
+def test_every_link_leads_to_a_file() -> None:
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").glob("*.md")]
+    links = [(page, target) for page in pages for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())]
+    local = [(page, target) for page, target in links if not target.startswith("https://")]
+    assert len(local) >= 4
+    assert [target for page, target in local if not (page.parent / target).exists()] == []
+
+
+def test_the_layout_names_every_folder() -> None:
+    layout = README.partition("## The layout")[2].partition("\n## ")[0]
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    folders = {path.split("/")[0] for path in tracked if "/" in path} | {
+        path.split("/")[1] for path in tracked if path.startswith("taskapp/") and path.count("/") > 1
+    }
+    assert {folder for folder in folders if not folder.startswith(".") and f"{folder}/" not in layout} == set()
