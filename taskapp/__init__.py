@@ -4,21 +4,25 @@ from pathlib import Path
 
 from flask import Flask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from taskapp import logs
+from taskapp.account.routes import blp as account
 from taskapp.api import access_token, openapi, problems, work
 from taskapp.auth import passwords
-from taskapp.auth.routes import blp as auth
+from taskapp.auth.routes import blp as sessions
+from taskapp.auth.routes import public as auth
 from taskapp.config import Config
 from taskapp.docs.routes import blp as docs
 from taskapp.health.routes import blp as health
 from taskapp.isolation import roles
 from taskapp.isolation.models import Base
+from taskapp.keys.routes import blp as keys
 from taskapp.tasks.routes import blp as tasks
 from taskapp.users.routes import blp as users
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-FEATURES = (auth, users, tasks, health)
+FEATURES = (auth, sessions, users, account, tasks, keys, health)
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -26,6 +30,8 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["TASKAPP"] = config = config or Config.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    # The client's address is what the last proxies we know of say it is, and nobody else.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_proto=config.trusted_proxies)  # type: ignore[method-assign]
 
     work.init_app(app)
     logs.init_app(app)

@@ -30,11 +30,18 @@ class Config:
     auth_database_url: str = field(repr=False)
     migration_database_url: str | None = field(repr=False)
     seal_key: str = field(repr=False)
-    jwt_private_key: str = field(repr=False)
+    jwt_private_keys: list[str] = field(repr=False)
     jwt_issuer: str
     jwt_audience: str
     access_token_seconds: int
+    refresh_keys: list[bytes] = field(repr=False)
     session_days: int
+    session_idle_days: int
+    refresh_grace_seconds: int
+    trusted_proxies: int
+    registrations_per_hour: int
+    logins_per_minute: int
+    refreshes_per_minute: int
     host: str
     port: int
     workers: int
@@ -42,6 +49,7 @@ class Config:
     pool_wait_seconds: int
     connect_seconds: int
     password_hashers: int
+    password_min_length: int
     max_body_bytes: int
 
     @classmethod
@@ -63,13 +71,25 @@ class Config:
                 migration_database_url=env.str("MIGRATION_DATABASE_URL", default=None),
                 # `<key id>:<64 hex digits>`; the same key is installed in the database.
                 seal_key=_seal_key(env.str("SEAL_KEY")),
-                # PEM of an EC P-256 private key; signs access tokens (ES256).
-                jwt_private_key=_p256_private_key(env.str("JWT_PRIVATE_KEY")),
+                # PEM of EC P-256 private keys. The first signs access tokens (ES256), all are published and believed.
+                jwt_private_keys=_p256_private_keys(env.str("JWT_PRIVATE_KEY")),
                 jwt_issuer=env.str("JWT_ISSUER", default="taskapp"),
                 jwt_audience=env.str("JWT_AUDIENCE", default="taskapp"),
                 # RFC 9068 tokens are short-lived; the session behind them is what lasts.
                 access_token_seconds=env.int("ACCESS_TOKEN_SECONDS", default=600, validate=Range(60, 3600)),
+                # Keys of 64 hex digits that refresh tokens are signed with; the first signs, all of them are believed.
+                refresh_keys=[_refresh_key(key) for key in env.str("REFRESH_KEYS").split(",")],
+                # A session ends after so many days, and after so many days without a refresh.
                 session_days=env.int("SESSION_DAYS", default=90, validate=Range(1, 365)),
+                session_idle_days=env.int("SESSION_IDLE_DAYS", default=30, validate=Range(1, 365)),
+                # How long a refresh token that was just used gets the same successor again, for the tab that came second.
+                refresh_grace_seconds=env.int("REFRESH_GRACE_SECONDS", default=30, validate=Range(0, 300)),
+                # How many proxies in front of us append to X-Forwarded-For; none by default, so that it is not believed.
+                trusted_proxies=env.int("TRUSTED_PROXIES", default=0, validate=Range(0, 10)),
+                # What one client address may try.
+                registrations_per_hour=env.int("REGISTRATIONS_PER_HOUR", default=5, validate=Range(min=1)),
+                logins_per_minute=env.int("LOGINS_PER_MINUTE", default=20, validate=Range(min=1)),
+                refreshes_per_minute=env.int("REFRESHES_PER_MINUTE", default=60, validate=Range(min=1)),
                 # Where gunicorn listens. The default is for a proxy on the same host.
                 host=env.str("HOST", default="127.0.0.1"),
                 port=env.int("PORT", default=8000, validate=Range(1, 65535)),
@@ -82,15 +102,19 @@ class Config:
                 connect_seconds=env.int("CONNECT_SECONDS", default=10, validate=Range(2, 60)),
                 # Argon2 hashes one worker process computes at a time; 19 MiB and about 20 ms each.
                 password_hashers=env.int("PASSWORD_HASHERS", default=2, validate=Range(1, 64)),
+                # NIST SP 800-63B asks for 8 at least, so no lower setting is accepted.
+                password_min_length=env.int("PASSWORD_MIN_LENGTH", default=12, validate=Range(8, 64)),
                 max_body_bytes=env.int("MAX_BODY_BYTES", default=256 * 1024, validate=Range(1024, 2**30)),
             )
         except EnvError as error:
             raise ConfigError(" ".join(str(error).split())) from error
-        if config.environment == "production" and config.seal_key.startswith("local"):
-            raise ConfigError(
-                "TASKAPP_SEAL_KEY was made by `make run` for this machine only; production needs its own: "
-                "run `flask database init`"
-            )
+        if config.environment == "production":
+            for name, value in (("SEAL_KEY", config.seal_key), ("JWT_PRIVATE_KEY", env.str("JWT_PRIVATE_KEY"))):
+                if value.startswith("local"):
+                    raise ConfigError(
+                        f"TASKAPP_{name} was made by `make run` for this machine only; production needs its own: "
+                        "run `flask database init`"
+                    )
         return config
 
 
@@ -114,12 +138,22 @@ def _seal_key(text: str) -> str:
     return text
 
 
-def _p256_private_key(pem: str) -> str:
-    """Check that ``pem`` holds the private key ES256 needs (RFC 7518 section 3.4: curve P-256)."""
-    try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError) as error:
-        raise ConfigError("TASKAPP_JWT_PRIVATE_KEY is not an unencrypted PEM private key") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise ConfigError("TASKAPP_JWT_PRIVATE_KEY must be an EC key on the curve P-256")
-    return pem
+def _refresh_key(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ConfigError("TASKAPP_REFRESH_KEYS must be 64 hex digits each, with a comma between two")
+    return bytes.fromhex(text)
+
+
+def _p256_private_keys(text: str) -> list[str]:
+    """Read the private keys ES256 needs (RFC 7518 section 3.4: curve P-256)."""
+    pems = re.findall(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", text, re.DOTALL)
+    if not pems:
+        raise ConfigError("TASKAPP_JWT_PRIVATE_KEY holds no PEM private key")
+    for pem in pems:
+        try:
+            key = load_pem_private_key(pem.encode(), password=None)
+        except (ValueError, TypeError) as error:
+            raise ConfigError("TASKAPP_JWT_PRIVATE_KEY is not an unencrypted PEM private key") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+            raise ConfigError("TASKAPP_JWT_PRIVATE_KEY must be an EC key on the curve P-256")
+    return pems

@@ -22,12 +22,18 @@ def new_passwords() -> dict[str, str]:
 
 
 def new_keys(key_id: str) -> Environment:
-    """Make the key that seals identities, under the name ``key_id``, and the one that signs access tokens."""
-    jwt_key = ec.generate_private_key(ec.SECP256R1())
+    """Make the key that seals identities, under the name ``key_id``, and those that sign the two kinds of tokens."""
     return {
         "TASKAPP_SEAL_KEY": f"{key_id}:{secrets.token_hex(32)}",
-        "TASKAPP_JWT_PRIVATE_KEY": jwt_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "TASKAPP_JWT_PRIVATE_KEY": new_jwt_key(),
+        "TASKAPP_REFRESH_KEYS": secrets.token_hex(32),
     }
+
+
+def new_jwt_key() -> str:
+    """Make a key that signs access tokens, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def urls(url_of: Callable[[str], str]) -> Environment:

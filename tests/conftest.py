@@ -95,6 +95,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         environment = {
             "TASKAPP_ENVIRONMENT": "local",
             "TASKAPP_THREADS": "4",
+            # Everybody here comes from one address.
+            "TASKAPP_REGISTRATIONS_PER_HOUR": "100000",
+            "TASKAPP_LOGINS_PER_MINUTE": "100000",
+            "TASKAPP_REFRESHES_PER_MINUTE": "100000",
             **urls(lambda role: server.url(role, passwords[role], "taskapp")),
             **new_keys("test-1"),
         }

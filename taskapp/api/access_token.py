@@ -6,17 +6,19 @@ database answers it in the same message as the request's statement, so logging o
 
 import base64
 import hashlib
+import json
 import time
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask import Flask, current_app
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt.algorithms import ECAlgorithm
 
 from taskapp.api.problems import Problem
 from taskapp.config import Config
@@ -30,10 +32,11 @@ _CACHED_TOKENS = 10_000
 class AccessTokens:
     """Issues and verifies the tokens of one application."""
 
-    def __init__(self, config: Config, kid: str) -> None:
+    def __init__(self, config: Config) -> None:
         self.lifetime = config.access_token_seconds
         self._audience = config.jwt_audience
-        self._kid = kid
+        self.keys = {kid_of(public): public for public in map(_public_key, config.jwt_private_keys)}
+        """What tokens are verified with, by key id; the first one's private half signs."""
         # Verifying a signature takes a hundred times longer than finding one that was verified before.
         self._verified = lru_cache(_CACHED_TOKENS)(self._verify)
 
@@ -42,7 +45,7 @@ class AccessTokens:
         token: str = create_access_token(
             str(user_id),
             additional_claims={"sid": str(session_id), "client_id": "taskapp", "scope": SCOPE},
-            additional_headers={"typ": _TYPE, "kid": self._kid},
+            additional_headers={"typ": _TYPE, "kid": next(iter(self.keys))},
         )
         return token
 
@@ -59,11 +62,14 @@ class AccessTokens:
             raise Problem("invalid_token")
         return identity
 
+    def jwks(self) -> list[dict[str, str]]:
+        """Return the public keys, as RFC 7517 has them."""
+        return [{**_members(public), "kid": kid, "use": "sig", "alg": "ES256"} for kid, public in self.keys.items()]
+
     def _verify(self, token: str) -> tuple[SignedIn, float]:
         # RFC 8725 section 3: the header names neither the algorithm nor the key that is used; both are checked against
         # ours. PyJWT by itself would accept another `typ`, a missing `exp`, and our audience among others.
-        header = jwt.get_unverified_header(token)
-        if header.get("typ") != _TYPE or header.get("kid") != self._kid:
+        if jwt.get_unverified_header(token).get("typ") != _TYPE:
             raise ValueError("not one of our access tokens")
         claims: dict[str, Any] = decode_token(token)
         if claims["aud"] != self._audience or not isinstance(claims["iat"], int | float):
@@ -73,13 +79,10 @@ class AccessTokens:
 
 def init_app(app: Flask, config: Config) -> None:
     """Configure flask-jwt-extended. Called by the application factory."""
-    private_key = cast(EllipticCurvePrivateKey, load_pem_private_key(config.jwt_private_key.encode(), password=None))
-    public_key = private_key.public_key()
     app.config.update(
         JWT_ALGORITHM="ES256",
         JWT_DECODE_ALGORITHMS=["ES256"],
-        JWT_PRIVATE_KEY=config.jwt_private_key,
-        JWT_PUBLIC_KEY=public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        JWT_PRIVATE_KEY=config.jwt_private_keys[0],
         JWT_ENCODE_ISSUER=config.jwt_issuer,
         JWT_DECODE_ISSUER=config.jwt_issuer,
         JWT_ENCODE_AUDIENCE=config.jwt_audience,
@@ -89,12 +92,29 @@ def init_app(app: Flask, config: Config) -> None:
         # Tokens never travel in cookies here, so they need no claim against forged cookies.
         JWT_COOKIE_CSRF_PROTECT=False,
     )
-    JWTManager(app)
-    der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    kid = base64.urlsafe_b64encode(hashlib.sha256(der).digest()[:12]).decode()
-    app.extensions["taskapp_access_tokens"] = AccessTokens(config, kid)
+    tokens = AccessTokens(config)
+    app.extensions["taskapp_access_tokens"] = tokens
+
+    @JWTManager(app).decode_key_loader  # type: ignore[untyped-decorator]
+    def key_of(header: dict[str, Any], claims: dict[str, Any]) -> EllipticCurvePublicKey:
+        # The header chooses among our own keys; one it brings along, or points to, is never looked at.
+        return tokens.keys[header["kid"]]
 
 
 def access_tokens() -> AccessTokens:
     """Return the current application's."""
     return cast(AccessTokens, current_app.extensions["taskapp_access_tokens"])
+
+
+def kid_of(key: EllipticCurvePublicKey) -> str:
+    """Name a key by its thumbprint (RFC 7638)."""
+    members = json.dumps(_members(key), sort_keys=True, separators=(",", ":"))
+    return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).rstrip(b"=").decode()
+
+
+def _public_key(pem: str) -> EllipticCurvePublicKey:
+    return cast(EllipticCurvePrivateKey, load_pem_private_key(pem.encode(), password=None)).public_key()
+
+
+def _members(key: EllipticCurvePublicKey) -> dict[str, str]:
+    return cast(dict[str, str], ECAlgorithm.to_jwk(key, as_dict=True))

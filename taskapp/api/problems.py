@@ -71,6 +71,10 @@ PROBLEMS = {
         422, "Read-only member", "Read-only members may be sent back as they are, but not with another value."
     ),
     "not_nullable": ProblemType(422, "Not nullable", "The members named in `errors` cannot be cleared with null."),
+    "rate_limited": ProblemType(429, "Too many attempts", "Wait for the seconds named in Retry-After, then try again."),
+    "reauthentication_required": ProblemType(
+        403, "Password needed", "This operation needs your current password, and the one given is not it."
+    ),
     "internal_error": ProblemType(
         500, "Internal error", "Something went wrong on our side. The request id leads its operators to the cause."
     ),
@@ -86,6 +90,7 @@ RETRY_AFTER_SECONDS = 2
 _BY_STATUS = {
     400: "malformed_request",
     404: "not_found",
+    429: "rate_limited",
     405: "method_not_allowed",
     413: "payload_too_large",
     415: "unsupported_media_type",

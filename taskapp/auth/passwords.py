@@ -1,35 +1,61 @@
-"""Passwords: Argon2id (RFC 9106), a bounded number of hashes at a time, and one hash for every attempt.
+"""Passwords: what is acceptable, and Argon2id (RFC 9106) with a bounded number of hashes at a time.
 
 An attempt on an address nobody registered costs one verification too, against a hash nobody knows the password of, so
 that the time of the answer does not tell which addresses exist.
 """
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 from threading import BoundedSemaphore
-from typing import cast
+from typing import Any, cast
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, current_app
+from zxcvbn import zxcvbn
 
-from taskapp.api.problems import Problem
+from taskapp.api.problems import FieldError, Problem, invalid
+from taskapp.api.schema import Text
 from taskapp.config import Config
 
-SHORTEST = 12
 LONGEST = 256
 _WAIT_SECONDS = 1.0
+_GUESSES = 1e6
+
+
+class NewPassword(Text):
+    """A password to be set. Its shortest length is a setting, checked by :meth:`Passwords.check`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"format": "password", "example": "correct horse battery"}
+        super().__init__(8, LONGEST, metadata=metadata, **kwargs)
 
 
 class Passwords:
-    """Hashes and verifies, at most ``at_once`` at a time."""
+    """Judges, hashes and verifies passwords; at most ``password_hashers`` at a time."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, config: Config) -> None:
+        self._shortest = config.password_min_length
         # The floor of the OWASP Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane.
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        self._places = BoundedSemaphore(at_once)
+        self._places = BoundedSemaphore(config.password_hashers)
         self._nobodys = self._hasher.hash(token_hex())
+
+    def check(self, password: str, member: str, about: Iterable[str]) -> None:
+        """Refuse a new password that is too short, or that is among the first anybody would try.
+
+        :param member: where it stands in the body.
+        :param about: what an attacker knows of the user.
+        :raises Problem: 422.
+        """
+        if len(normal(password)) < self._shortest:
+            detail = f"Must have {self._shortest} or more characters."
+            raise invalid([FieldError("too_short", detail, pointer=f"#/{member}")])
+        # It looks at 72 characters at most; what a longer password has beyond them can only help.
+        if zxcvbn(normal(password)[:72], user_inputs=["taskapp", *about])["guesses"] < _GUESSES:
+            raise invalid([FieldError("too_common", "Is easy to guess. Choose another one.", pointer=f"#/{member}")])
 
     def hash(self, password: str) -> str:
         """Return the PHC string of a new password.
@@ -37,7 +63,7 @@ class Passwords:
         :raises Problem: 503 when too many are waiting already.
         """
         with self._place():
-            return self._hasher.hash(password)
+            return self._hasher.hash(normal(password))
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Tell whether ``password`` is the one; never so without a hash, and no sooner either.
@@ -46,10 +72,14 @@ class Passwords:
         """
         with self._place():
             try:
-                self._hasher.verify(password_hash or self._nobodys, password)
-            except VerifyMismatchError:
+                self._hasher.verify(password_hash or self._nobodys, normal(password))
+            except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None
+
+    def outdated(self, password_hash: str) -> bool:
+        """Tell whether a hash was made with weaker parameters than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -62,9 +92,14 @@ class Passwords:
             self._places.release()
 
 
+def normal(password: str) -> str:
+    """Bring a password to NFC: keyboards differ in how they compose the same character."""
+    return unicodedata.normalize("NFC", password)
+
+
 def init_app(app: Flask, config: Config) -> None:
     """Called by the application factory."""
-    app.extensions["taskapp_passwords"] = Passwords(config.password_hashers)
+    app.extensions["taskapp_passwords"] = Passwords(config)
 
 
 def passwords() -> Passwords:

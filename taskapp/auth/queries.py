@@ -1,29 +1,138 @@
-"""The statements of registering and logging in, for the role taskapp_auth."""
+"""The statements on credentials and sessions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, insert, select
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    and_,
+    case,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from taskapp.auth.models import Session
 from taskapp.users.models import User
 from taskapp.users.queries import PUBLIC_COLUMNS
 
+CREDENTIALS = (*PUBLIC_COLUMNS, User.password_hash, User.disabled_at)
 
-def credentials() -> Executable:
-    """Select the account whose address is logging in: the only one the policies show."""
-    return select(*PUBLIC_COLUMNS, User.password_hash)
+SESSION_COLUMNS = (
+    Session.id,
+    Session.device_name,
+    Session.user_agent,
+    Session.ip,
+    Session.created_at,
+    Session.last_used_at,
+    Session.expires_at,
+)
 
 
-def register(account: dict[str, Any], session_id: UUID, expires_at: datetime) -> Executable:
+def login(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Executable:
+    """Count a log-in, and select the account whose address it names: the only one the policies show.
+
+    Always one row. ``wait_here`` and ``wait_source`` tell how long to wait; without an account its columns are NULL.
+    """
+    counted = select(guess.label("wait_here"), attempt.label("wait_source")).subquery("counted")
+    return select(counted, *CREDENTIALS).select_from(counted.outerjoin(User, true()))
+
+
+def own_credentials() -> Executable:
+    """Select the account of whoever is signed in."""
+    return select(*CREDENTIALS)
+
+
+def attempt(counted: ColumnElement[Any]) -> Executable:
+    """Count something."""
+    return select(counted.label("wait"))
+
+
+def register(account: dict[str, Any], session: dict[str, Any]) -> Executable:
     """Insert an account and its first session in one statement, and select the account."""
     user = insert(User).values(account).returning(*PUBLIC_COLUMNS).cte("new_user")
-    session = open_session(session_id, expires_at).cte("new_session")
-    return select(user).add_cte(session)
+    opened = insert(Session).values(session).returning(Session.id).cte("new_session")
+    return select(user).add_cte(opened)
 
 
-def open_session(session_id: UUID, expires_at: datetime) -> ReturningInsert[Any]:
-    """Insert a session."""
-    return insert(Session).values(id=session_id, expires_at=expires_at).returning(Session.id)
+def open_session(session: dict[str, Any], rehashed: str | None, keys: tuple[bytes, bytes]) -> Executable:
+    """Insert the session of a log-in that succeeded: take its failures back, and keep a hash by today's parameters."""
+    opened = insert(Session).values(session).returning(Session.id).cte("opened")
+    statement = select(opened.c.id, func.app.login_succeeded(*keys))
+    if rehashed is not None:
+        statement = statement.add_cte(update(User).values(password_hash=rehashed).cte("rehashed"))
+    return statement
+
+
+def forgive(pair: bytes, account: bytes) -> Executable:
+    """Take back what was counted: the password was right."""
+    return select(func.app.login_succeeded(pair, account))
+
+
+def refresh(session_id: UUID, generation: int, grace: timedelta, idle: timedelta, attempt: ColumnElement[Any]) -> Executable:
+    """Use the refresh token of ``generation``: rotate it, forgive it, or end the session for it.
+
+    One conditional statement, so that of two callers with the same token only the first rotates. The second, within
+    ``grace`` and as long as the successor was not used itself, is given that successor again. Anybody else shows a genuine
+    token that was replaced long ago: it was stolen, or its thief was faster, so the session ends (RFC 9700 section 4.14.2).
+
+    Select ``wait``, how long to wait when there were too many attempts, and ``revoked_at`` as it then is; ``expires_at`` is
+    NULL when the session had ended before.
+    """
+    counted = select(attempt.label("wait")).cte("counted")
+    current = Session.generation == generation
+    forgiven = and_(Session.generation == generation + 1, Session.refreshed_at > func.now() - grace)
+    refreshed = (
+        update(Session)
+        .where(Session.id == session_id, Session.generation >= generation, *_live(idle))
+        .where(select(counted.c.wait).scalar_subquery().is_(None))
+        .values(
+            generation=case((current, Session.generation + 1), else_=Session.generation),
+            refreshed_at=case((current, func.now()), else_=Session.refreshed_at),
+            last_used_at=func.now(),
+            revoked_at=case((or_(current, forgiven), null()), else_=func.now()),
+        )
+        .returning(Session.revoked_at, Session.expires_at)
+        .cte("refreshed")
+    )
+    return select(counted.c.wait, refreshed).select_from(counted.outerjoin(refreshed, true()))
+
+
+def live_sessions(after: tuple[datetime, UUID] | None, limit: int, idle: timedelta) -> Executable:
+    """Select the sessions that have not ended, newest first."""
+    statement = (
+        select(*SESSION_COLUMNS).where(*_live(idle)).order_by(Session.created_at.desc(), Session.id.desc()).limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(tuple_(Session.created_at, Session.id) < after)
+    return statement
+
+
+def revoke(session_id: UUID, idle: timedelta) -> Executable:
+    """End one session."""
+    return _revoke(Session.id == session_id, *_live(idle))
+
+
+def revoke_others(session_id: UUID) -> ReturningUpdate[*tuple[Any, ...]]:
+    """End every session but one."""
+    return _revoke(Session.id != session_id, Session.revoked_at.is_(None))
+
+
+def _revoke(*which: ColumnElement[bool]) -> ReturningUpdate[*tuple[Any, ...]]:
+    return update(Session).where(*which).values(revoked_at=func.now()).returning(Session.id)
+
+
+def _live(idle: timedelta) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Session.revoked_at.is_(None),
+        Session.expires_at > func.now(),
+        Session.last_used_at > func.now() - idle,
+    )

@@ -1,68 +1,147 @@
-"""Register and log in: the only operations that need no access token."""
+"""Signing in and out."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app
-from sqlalchemy import Row
+from flask import Response
 from uuid_utils.compat import uuid7
 
-from taskapp.api.access_token import SCOPE, access_tokens
 from taskapp.api.blueprint import Blueprint
+from taskapp.api.pagination import PageQuerySchema, page, page_size, read_cursor
 from taskapp.api.problems import Problem
 from taskapp.api.responses import json_response
-from taskapp.auth import queries
+from taskapp.auth import queries, throttle
 from taskapp.auth.passwords import passwords
-from taskapp.auth.schemas import LoginSchema, RegisterSchema, SignedInSchema, tokens_json
+from taskapp.auth.refresh_token import RefreshToken
+from taskapp.auth.schemas import (
+    LoginSchema,
+    RefreshedSchema,
+    RefreshSchema,
+    RegisterSchema,
+    SessionPageSchema,
+    SignedInSchema,
+)
+from taskapp.auth.sessions import (
+    NO_STORE,
+    about,
+    idle,
+    new_session,
+    session_id,
+    session_json,
+    settings,
+    signed_in,
+    tokens_json,
+)
 from taskapp.isolation import identity, roles
 from taskapp.isolation.identity import LoggingIn, Proven
-from taskapp.users.schemas import user_json
 
-blp = Blueprint("auth", __name__, url_prefix="/v1/auth", description="Register and log in.", public=True)
+public = Blueprint("auth", __name__, url_prefix="/v1/auth", description="Register, log in, refresh.", public=True)
+blp = Blueprint("sessions", __name__, url_prefix="/v1/auth", description="Where you are logged in.")
+
+NEWEST_FIRST = "sessions -created_at"
 
 
-@blp.post("/register")
-@blp.arguments(RegisterSchema)
-@blp.response(201, SignedInSchema)
+@public.post("/register")
+@public.arguments(RegisterSchema)
+@public.response(201, SignedInSchema)
 def register_user(body: dict[str, Any]) -> Response:
     """Register an account.
 
     It is signed in at once: send `tokens.access_token` with the requests that follow.
     """
     password = body.pop("password")
+    passwords().check(password, "password", about=about(body["email"], body.get("display_name")))
+    (counted,) = roles.auth().execute(
+        queries.attempt(throttle.count("register", settings().registrations_per_hour, timedelta(hours=1)))
+    )
+    throttle.refuse(counted.wait)
     identity.become(Proven(uuid7()))
-    session_id, expires_at = _new_session()
+    session = new_session(body.pop("device_name", None))
     account = {**body, "password_hash": passwords().hash(password)}
-    (user,) = roles.auth().execute(queries.register(account, session_id, expires_at))
-    return _signed_in(user, session_id, 201, {"Location": "/v1/me"})
+    (user,) = roles.auth().execute(queries.register(account, session))
+    return signed_in(user, session, 201, {"Location": "/v1/me"})
 
 
-@blp.post("/login")
-@blp.arguments(LoginSchema)
-@blp.response(200, SignedInSchema)
+@public.post("/login")
+@public.arguments(LoginSchema)
+@public.response(200, SignedInSchema)
 def login(body: dict[str, Any]) -> Response:
     """Log in.
 
     A wrong password and an unknown e-mail address get the same answer, after the same time.
     """
     identity.become(LoggingIn(body["email"]))
-    user = next(iter(roles.auth().execute(queries.credentials())), None)
-    if not passwords().verify(user and user.password_hash, body["password"]) or user is None:
+    keys = throttle.login_keys(body["email"])
+    attempt = throttle.count("login", settings().logins_per_minute, timedelta(minutes=1))
+    (user,) = roles.auth().execute(queries.login(throttle.count_login(*keys), attempt))
+    throttle.refuse(user.wait_here, user.wait_source)
+    password = body["password"]
+    if not passwords().verify(user.password_hash, password) or user.disabled_at is not None:
         raise Problem("invalid_credentials")
+    rehashed = passwords().hash(password) if passwords().outdated(user.password_hash) else None
     identity.become(Proven(user.user_id))
-    session_id, expires_at = _new_session()
-    roles.auth().execute(queries.open_session(session_id, expires_at))
-    return _signed_in(user, session_id, 200, {})
+    session = new_session(body.get("device_name"))
+    roles.auth().execute(queries.open_session(session, rehashed, keys))
+    return signed_in(user, session, 200, {})
 
 
-def _new_session() -> tuple[UUID, datetime]:
-    return uuid7(), datetime.now(UTC) + timedelta(days=current_app.config["TASKAPP"].session_days)
+@public.post("/refresh")
+@public.arguments(RefreshSchema)
+@public.response(200, RefreshedSchema)
+def refresh_tokens(body: dict[str, Any]) -> Response:
+    """Trade a refresh token for new tokens.
+
+    Each can be used once; keep the one that comes back. Two that refresh at the same moment get the same tokens, but an old
+    one that turns up later ends the session.
+    """
+    used = RefreshToken.read(body["refresh_token"], settings().refresh_keys)
+    identity.become(Proven(used.user_id))
+    grace = timedelta(seconds=settings().refresh_grace_seconds)
+    attempt = throttle.count("refresh", settings().refreshes_per_minute, timedelta(minutes=1))
+    (session,) = roles.auth().execute(queries.refresh(used.session_id, used.generation, grace, idle(), attempt))
+    throttle.refuse(session.wait)
+    if session.expires_at is None or session.revoked_at is not None:
+        raise Problem("invalid_token")
+    successor = RefreshToken(used.user_id, used.session_id, used.generation + 1)
+    return json_response({"tokens": tokens_json(successor, session.expires_at)}, headers=NO_STORE)
 
 
-def _signed_in(user: Row[Any], session_id: UUID, status: int, headers: dict[str, str]) -> Response:
-    tokens = access_tokens()
-    access_token = tokens.issue(user.user_id, session_id)
-    body = {"user": user_json(user), "tokens": tokens_json(access_token, tokens.lifetime, SCOPE)}
-    # RFC 6749 section 5.1: a response with a token is not to be kept anywhere.
-    return json_response(body, status, {"Cache-Control": "no-store", **headers})
+@blp.post("/logout")
+@blp.response(204)
+def logout() -> Response:
+    """Log out: end this session. Its tokens are void at once."""
+    roles.api().execute(queries.revoke(session_id(), idle()))
+    return Response(status=204)
+
+
+@blp.get("/sessions")
+@blp.arguments(PageQuerySchema, location="query")
+@blp.response(200, SessionPageSchema)
+def list_sessions(query: dict[str, Any]) -> Response:
+    """List where you are logged in, newest first."""
+    after = None
+    if query["cursor"]:
+        created_at, last_id = read_cursor(query["cursor"], NEWEST_FIRST, keys=2)
+        after = (datetime.fromisoformat(created_at), UUID(last_id))
+    limit = page_size(query["limit"])
+    rows = roles.api().execute(queries.live_sessions(after, limit + 1, idle()))
+    current = session_id()
+    return page(rows, limit, NEWEST_FIRST, lambda row: session_json(row, current), key=lambda row: [row.created_at, row.id])
+
+
+@blp.delete("/sessions/<uuid:id>")
+@blp.response(204)
+def revoke_session(id: UUID) -> Response:
+    """End one of your sessions."""
+    if not roles.api().execute(queries.revoke(id, idle())):
+        raise Problem("not_found")
+    return Response(status=204)
+
+
+@blp.delete("/sessions")
+@blp.response(204)
+def revoke_other_sessions() -> Response:
+    """End all of your sessions but this one."""
+    roles.api().execute(queries.revoke_others(session_id()))
+    return Response(status=204)

@@ -1,18 +1,10 @@
 """What registering and logging in take and give."""
 
-from typing import Any
-from zoneinfo import available_timezones
-
 import marshmallow as ma
 
-from taskapp.api.schema import Coded, Email, Schema, Text
-from taskapp.auth.passwords import LONGEST, SHORTEST
-from taskapp.users.schemas import UserSchema
-
-
-def _known_timezone(name: str) -> None:
-    if name not in available_timezones():
-        raise ma.ValidationError(Coded("unknown_timezone", "Must be the name of an IANA time zone."))
+from taskapp.api.schema import Email, Schema, Text
+from taskapp.auth.passwords import LONGEST, NewPassword
+from taskapp.users.schemas import Timezone, UserSchema
 
 
 class LoginSchema(Schema):
@@ -20,18 +12,23 @@ class LoginSchema(Schema):
 
     email = Email(required=True, metadata={"example": "ada@example.com"})
     password = Text(1, LONGEST, required=True, metadata={"format": "password", "example": "correct horse battery"})
+    device_name = Text(1, 100, line=True, allow_none=True, metadata={"example": "Ada's phone"})
 
 
-class RegisterSchema(LoginSchema):
+class RegisterSchema(Schema):
     """Who registers."""
 
-    password = Text(SHORTEST, LONGEST, required=True, metadata={"format": "password", "example": "correct horse battery"})
+    email = Email(required=True, metadata={"example": "ada@example.com"})
+    password = NewPassword(required=True)
     display_name = Text(1, 100, line=True, allow_none=True, metadata={"example": "Ada"})
-    timezone = Text(1, 64, line=True, metadata={"example": "Europe/Berlin"})
+    timezone = Timezone(metadata={"example": "Europe/Berlin"})
+    device_name = Text(1, 100, line=True, allow_none=True, metadata={"example": "Ada's phone"})
 
-    @ma.validates("timezone")
-    def _check_timezone(self, value: str, data_key: str) -> None:
-        _known_timezone(value)
+
+class RefreshSchema(Schema):
+    """A refresh token to trade."""
+
+    refresh_token = Text(1, 200, required=True, metadata={"example": "rt_…"})
 
 
 class TokensSchema(ma.Schema):
@@ -40,6 +37,8 @@ class TokensSchema(ma.Schema):
     access_token = ma.fields.String(required=True)
     token_type = ma.fields.String(required=True, validate=ma.validate.OneOf(["Bearer"]))
     expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds.", "example": 600})
+    refresh_token = ma.fields.String(required=True, metadata={"description": "Good once; trade it for the next."})
+    refresh_expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds.", "example": 2_592_000})
     scope = ma.fields.String(required=True)
 
 
@@ -50,6 +49,27 @@ class SignedInSchema(ma.Schema):
     tokens = ma.fields.Nested(TokensSchema, required=True)
 
 
-def tokens_json(access_token: str, expires_in: int, scope: str) -> dict[str, Any]:
-    """Shape :class:`TokensSchema`."""
-    return {"access_token": access_token, "token_type": "Bearer", "expires_in": expires_in, "scope": scope}
+class RefreshedSchema(ma.Schema):
+    """A session goes on."""
+
+    tokens = ma.fields.Nested(TokensSchema, required=True)
+
+
+class SessionSchema(ma.Schema):
+    """A log-in that has not ended."""
+
+    id = ma.fields.UUID(required=True)
+    device_name = ma.fields.String(required=True, allow_none=True)
+    user_agent = ma.fields.String(required=True, allow_none=True)
+    ip = ma.fields.String(required=True, allow_none=True, metadata={"example": "203.0.113.7"})
+    created_at = ma.fields.DateTime(required=True)
+    last_used_at = ma.fields.DateTime(required=True)
+    expires_at = ma.fields.DateTime(required=True)
+    current = ma.fields.Boolean(required=True, metadata={"description": "Whether it is the one this request was made in."})
+
+
+class SessionPageSchema(ma.Schema):
+    """A page of sessions."""
+
+    items = ma.fields.List(ma.fields.Nested(SessionSchema), required=True)
+    next_cursor = ma.fields.String(required=True, allow_none=True, metadata={"description": "`null` at the end."})

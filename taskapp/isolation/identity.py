@@ -4,6 +4,8 @@ There is no "may this user?" anywhere in the application: PostgreSQL's policies 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -75,6 +77,16 @@ def begin(work: Work) -> Token[Work]:
 def become(identity: Identity) -> None:
     """Go on with the current work as ``identity``."""
     _work.set(replace(_work.get(), identity=identity))
+
+
+@contextmanager
+def going_on(work: Work) -> Iterator[None]:
+    """Go on with ``work`` for a while, such as between two pieces of a response that is being streamed."""
+    token = begin(work)
+    try:
+        yield
+    finally:
+        end(token)
 
 
 def end(token: Token[Work]) -> None:

@@ -5,26 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Delete,
-    Executable,
-    Select,
-    Text,
-    Update,
-    cast,
-    delete,
-    false,
-    func,
-    insert,
-    or_,
-    select,
-    true,
-    tuple_,
-    union_all,
-    update,
-)
+from sqlalchemy import ColumnElement, Executable, Select, Text, cast, delete, insert, select, tuple_
 
+from taskapp.api.conditional import applied_or_current, patched
 from taskapp.api.merge_patch import Patch
 from taskapp.tasks.models import Task
 
@@ -71,40 +54,10 @@ def one(task_id: UUID) -> Select[*tuple[Any, ...]]:
 
 
 def patch(task_id: UUID, changes: Patch, versions: Sequence[int] | None) -> Executable:
-    """Apply ``changes`` if they change anything, if the read-only members hold and if the version is one of ``versions``.
-
-    Select the task as it then is, with ``applied`` telling whether it was changed.
-    """
-    statement = (
-        update(Task)
-        .where(Task.id == task_id, or_(false(), *(_differs(name, value) for name, value in changes.changes.items())))
-        .where(*(READ_ONLY[name] == value for name, value in changes.echoes.items()))
-        .values(**changes.changes, version=Task.version + 1, updated_at=func.now())
-    )
-    return _applied_or_current(statement, task_id, versions)
+    """Apply a merge patch; see :func:`taskapp.api.conditional.patched`."""
+    return patched(Task, one(task_id), changes, READ_ONLY, versions, Task.id == task_id)
 
 
 def remove(task_id: UUID, versions: Sequence[int] | None) -> Executable:
     """Delete a task if its version is one of ``versions``. Select it, with ``applied`` telling whether it is gone."""
-    return _applied_or_current(delete(Task).where(Task.id == task_id), task_id, versions)
-
-
-def _differs(name: str, value: Any) -> ColumnElement[bool]:
-    column: ColumnElement[Any] = Task.__table__.c[name]
-    return column.is_distinct_from(value)
-
-
-def _applied_or_current(statement: Update | Delete, task_id: UUID, versions: Sequence[int] | None) -> Executable:
-    """Combine a change with the reason why it did not happen, in one statement.
-
-    When the change finds no row, the second branch reads the row with FOR UPDATE: that waits for a concurrent writer and
-    returns what it left behind, where a plain read would return the snapshot from before.
-    """
-    if versions is not None:
-        statement = statement.where(Task.version.in_(versions))
-    applied = statement.returning(*COLUMNS).cte("applied")
-    current = one(task_id).with_for_update().cte("current")
-    return union_all(
-        select(applied, true().label("applied")),
-        select(current, false().label("applied")).where(~select(applied.c.id).exists()),
-    )
+    return applied_or_current(delete(Task).where(Task.id == task_id), one(task_id), Task, versions)

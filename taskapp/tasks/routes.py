@@ -70,7 +70,7 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
     versions = preconditions.version_wanted()
     row = _found(roles.api().execute(queries.patch(task_id, patch, versions)))
     if not row.applied:
-        _check_version(row, versions)
+        preconditions.check_version(row.version, versions)
         patch.check_echoes({**row._mapping, "etag": preconditions.etag(row.version)})
     return _task(row)
 
@@ -85,7 +85,7 @@ def delete_task(task_id: UUID) -> Response:
     versions = preconditions.version_wanted()
     row = _found(roles.api().execute(queries.remove(task_id, versions)))
     if not row.applied:
-        _check_version(row, versions)
+        preconditions.check_version(row.version, versions)
     return Response(status=204)
 
 
@@ -94,11 +94,6 @@ def _found(rows: Any) -> Row[Any]:
         raise Problem("not_found")
     row: Row[Any] = rows[0]
     return row
-
-
-def _check_version(row: Row[Any], versions: list[int] | None) -> None:
-    if versions is not None and row.version not in versions:
-        raise preconditions.stale(row.version)
 
 
 def _task(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -26,6 +26,9 @@ class User(Owned, Versioned, Base):
     week_start: Mapped[str] = mapped_column(
         server_default=text("'monday'"), comment="First day of this user's week: monday, saturday or sunday."
     )
+    disabled_at: Mapped[datetime | None] = mapped_column(
+        sort_order=4, comment="When an operator closed the account to log-in, or NULL."
+    )
     created_at: Mapped[datetime] = mapped_column(
         server_default=text("now()"), sort_order=2, comment="When the account was registered."
     )

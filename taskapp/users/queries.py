@@ -1,7 +1,12 @@
 """The statements on accounts. None names an owner: the policies do."""
 
-from sqlalchemy import Executable, select
+from collections.abc import Sequence
+from typing import Any
 
+from sqlalchemy import ColumnElement, Executable, Select, Text, cast, select
+
+from taskapp.api.conditional import patched
+from taskapp.api.merge_patch import Patch
 from taskapp.users.models import User
 
 PUBLIC_COLUMNS = (
@@ -16,6 +21,20 @@ PUBLIC_COLUMNS = (
 """What of an account leaves the server."""
 
 
-def me() -> Executable:
+# A read-only member of the JSON shape, as PostgreSQL computes it.
+READ_ONLY: dict[str, ColumnElement[Any]] = {
+    "id": User.__table__.c.user_id,
+    "etag": '"' + cast(User.version, Text) + '"',
+    "email": User.__table__.c.email,
+    "created_at": User.__table__.c.created_at,
+}
+
+
+def me() -> Select[*tuple[Any, ...]]:
     """Select the one account there is."""
     return select(*PUBLIC_COLUMNS)
+
+
+def patch_me(changes: Patch, versions: Sequence[int] | None) -> Executable:
+    """Apply a merge patch to the one account there is; see :func:`taskapp.api.conditional.patched`."""
+    return patched(User, me(), changes, READ_ONLY, versions)

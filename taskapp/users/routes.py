@@ -3,11 +3,12 @@
 from flask import Response
 
 from taskapp.api.blueprint import Blueprint
-from taskapp.api.preconditions import not_modified
+from taskapp.api.merge_patch import Patch
+from taskapp.api.preconditions import check_version, etag, not_modified, version_wanted
 from taskapp.api.responses import json_response
 from taskapp.isolation import roles
 from taskapp.users import queries
-from taskapp.users.schemas import UserSchema, user_json
+from taskapp.users.schemas import UserPatchSchema, UserSchema, user_json
 
 blp = Blueprint("account", __name__, url_prefix="/v1", description="Your own account.")
 
@@ -19,3 +20,17 @@ def get_me() -> Response:
     (row,) = roles.api().execute(queries.me())
     user = user_json(row)
     return not_modified(row.version) or json_response(user, headers={"ETag": user["etag"]})
+
+
+@blp.patch("/me")
+@blp.arguments(UserPatchSchema, content_type="application/merge-patch+json")
+@blp.response(200, UserSchema)
+def update_me(patch: Patch) -> Response:
+    """Change your account by a JSON merge patch."""
+    versions = version_wanted()
+    (row,) = roles.api().execute(queries.patch_me(patch, versions))
+    if not row.applied:
+        check_version(row.version, versions)
+        patch.check_echoes({**row._mapping, "id": row.user_id, "etag": etag(row.version)})
+    user = user_json(row)
+    return json_response(user, headers={"ETag": user["etag"]})

@@ -1,14 +1,30 @@
 """The JSON shape of an account."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
 import marshmallow as ma
 from sqlalchemy import Row
 
+from taskapp.api.merge_patch import READ_ONLY, PatchSchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
+from taskapp.api.schema import Choice, Coded, Instant, Text, Uuid
 
 WEEK_STARTS = ("monday", "saturday", "sunday")
+
+
+class Timezone(Text):
+    """The name of an IANA time zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, 64, line=True, **kwargs)
+        self.validators.append(_known_timezone)
+
+
+def _known_timezone(name: str) -> None:
+    if name not in available_timezones():
+        raise ma.ValidationError(Coded("unknown_timezone", "Must be the name of an IANA time zone."))
 
 
 class UserSchema(ma.Schema):
@@ -21,6 +37,18 @@ class UserSchema(ma.Schema):
     timezone = ma.fields.String(required=True, metadata={"example": "Europe/Berlin"})
     week_start = ma.fields.String(required=True, validate=ma.validate.OneOf(WEEK_STARTS))
     created_at = ma.fields.DateTime(required=True, metadata={"example": "2026-11-22T10:00:00.000Z"})
+
+
+class UserPatchSchema(PatchSchema):
+    """A merge patch of your account. Address and password have operations of their own."""
+
+    display_name = Text(1, 100, line=True, allow_none=True, metadata={"example": "Ada"})
+    timezone = Timezone(metadata={"example": "Europe/Berlin"})
+    week_start = Choice(WEEK_STARTS)
+    id = Uuid(metadata=READ_ONLY)
+    etag = Text(0, 40, metadata=READ_ONLY)
+    email = Text(0, 254, metadata=READ_ONLY)
+    created_at = Instant(metadata=READ_ONLY)
 
 
 def user_json(row: Row[Any]) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""Sessions: how one begins, and the two tokens that stand for it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Response, current_app, request
+from sqlalchemy import Row
+from uuid_utils.compat import uuid7
+
+from taskapp.api.access_token import SCOPE, access_tokens
+from taskapp.api.responses import instant, json_response
+from taskapp.auth.refresh_token import RefreshToken
+from taskapp.config import Config
+from taskapp.isolation import identity
+from taskapp.users.schemas import user_json
+
+NO_STORE = {"Cache-Control": "no-store"}
+"""RFC 6749 section 5.1: a response with a token is not to be kept anywhere."""
+
+
+def settings() -> Config:
+    """Return the application's."""
+    config: Config = current_app.config["TASKAPP"]
+    return config
+
+
+def idle() -> timedelta:
+    """Return how long a session lasts without a refresh."""
+    return timedelta(days=settings().session_idle_days)
+
+
+def new_session(device_name: str | None) -> dict[str, Any]:
+    """Describe a session that begins with this request."""
+    return {
+        "id": uuid7(),
+        "expires_at": datetime.now(UTC) + timedelta(days=settings().session_days),
+        "device_name": device_name,
+        "user_agent": _printable(request.headers.get("User-Agent", ""))[:512] or None,
+        "ip": request.remote_addr,
+    }
+
+
+def tokens_json(token: RefreshToken, expires_at: datetime) -> dict[str, Any]:
+    """Issue the access token and the refresh token of a session, by the names of RFC 6749 section 5.1."""
+    access = access_tokens()
+    left = min(idle(), expires_at - datetime.now(UTC))
+    return {
+        "access_token": access.issue(token.user_id, token.session_id),
+        "token_type": "Bearer",
+        "expires_in": access.lifetime,
+        "refresh_token": token.write(settings().refresh_keys),
+        "refresh_expires_in": int(left.total_seconds()),
+        "scope": SCOPE,
+    }
+
+
+def signed_in(user: Row[Any], session: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
+    """Answer a registration or a log-in."""
+    first = RefreshToken(user.user_id, session["id"], generation=1)
+    body = {"user": user_json(user), "tokens": tokens_json(first, session["expires_at"])}
+    return json_response(body, status, {**NO_STORE, **headers})
+
+
+def session_json(row: Row[Any], current: UUID) -> dict[str, Any]:
+    """Shape a row of :func:`taskapp.auth.queries.live_sessions`."""
+    return {
+        "id": row.id,
+        "device_name": row.device_name,
+        "user_agent": row.user_agent,
+        "ip": row.ip,
+        "created_at": instant(row.created_at),
+        "last_used_at": instant(row.last_used_at),
+        "expires_at": instant(row.expires_at),
+        "current": row.id == current,
+    }
+
+
+def _printable(text: str) -> str:
+    # Headers reach us as Latin-1; what is neither printable nor storable is of no use to the reader of a list.
+    return "".join(char for char in text if char.isprintable())
+
+
+def session_id() -> UUID:
+    """Return the session of whoever is signed in."""
+    who = identity.current().identity
+    assert isinstance(who, identity.SignedIn)
+    return who.session_id
+
+
+def about(email: str, display_name: str | None) -> list[str]:
+    """Return what an attacker knows of a user, which a password should not be."""
+    return [email, email.partition("@")[0], display_name or ""]

@@ -1,0 +1,1 @@
+"""The keys others verify our access tokens with."""
