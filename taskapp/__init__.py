@@ -7,6 +7,7 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from taskapp import logs
+from taskapp.account.cli import users as users_cli
 from taskapp.account.routes import blp as account
 from taskapp.api import access_token, openapi, problems, work
 from taskapp.auth import passwords
@@ -17,6 +18,7 @@ from taskapp.docs.routes import blp as docs
 from taskapp.health.routes import blp as health
 from taskapp.isolation import roles
 from taskapp.isolation.models import Base
+from taskapp.keys.cli import jwt_key
 from taskapp.keys.routes import blp as keys
 from taskapp.tasks.routes import blp as tasks
 from taskapp.users.routes import blp as users
@@ -46,4 +48,6 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(docs)
 
     Migrate(app, Base, directory=str(MIGRATIONS))
+    app.cli.add_command(users_cli)
+    app.cli.add_command(jwt_key)
     return app

@@ -29,6 +29,7 @@ class Config:
     database_url: str = field(repr=False)
     auth_database_url: str = field(repr=False)
     migration_database_url: str | None = field(repr=False)
+    operator_database_url: str | None = field(repr=False)
     seal_key: str = field(repr=False)
     jwt_private_keys: list[str] = field(repr=False)
     jwt_issuer: str
@@ -69,6 +70,8 @@ class Config:
                 auth_database_url=_database_url(env.str("AUTH_DATABASE_URL"), "TASKAPP_AUTH_DATABASE_URL"),
                 # Direct endpoint, role taskapp_migrator. Only `flask db` and `flask database` need it.
                 migration_database_url=env.str("MIGRATION_DATABASE_URL", default=None),
+                # Role taskapp_operator. Only `flask users` needs it; the served application is better off without.
+                operator_database_url=env.str("OPERATOR_DATABASE_URL", default=None),
                 # `<key id>:<64 hex digits>`; the same key is installed in the database.
                 seal_key=_seal_key(env.str("SEAL_KEY")),
                 # PEM of EC P-256 private keys. The first signs access tokens (ES256), all are published and believed.

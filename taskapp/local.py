@@ -88,14 +88,16 @@ def _check_port(port: str) -> None:
 def _environment(server: EmbeddedServer) -> Environment:
     """Bring the database up to date and return what the application has to know of it."""
     kept = FOLDER / "secrets.json"
-    if not kept.exists():
-        stored = {"passwords": new_passwords(), "keys": new_keys(f"local-{secrets.token_hex(4)}")}
-        _write_private(kept, json.dumps(stored, indent=1))
-    stored = json.loads(kept.read_text())
-    passwords = stored["passwords"]
+    stored = json.loads(kept.read_text()) if kept.exists() else {"passwords": {}, "keys": {}}
+    # What a newer version needs besides is added; what there is stays as it is.
+    stored["passwords"] = passwords = {**new_passwords(), **stored["passwords"]}
+    stored["keys"] = {**_local_keys(), **stored["keys"]}
+    _write_private(kept, json.dumps(stored, indent=1))
     # The server's socket has a new folder at every start.
     environment = {
         "TASKAPP_ENVIRONMENT": "local",
+        # Whoever tries things out here does it often, and from one address.
+        "TASKAPP_REGISTRATIONS_PER_HOUR": "1000",
         **urls(lambda role: server.url(role, passwords[role], DATABASE)),
         **stored["keys"],
     }
@@ -103,6 +105,12 @@ def _environment(server: EmbeddedServer) -> Environment:
     admin_url = server.admin_url.replace("/postgres?", f"/{DATABASE}?")
     provision(admin_url, passwords, environment, say=_say)
     return environment
+
+
+def _local_keys() -> Environment:
+    """Make keys that say they are for this machine only, so that production refuses them."""
+    keys = new_keys(f"local-{secrets.token_hex(4)}")
+    return {**keys, "TASKAPP_JWT_PRIVATE_KEY": f"local, made by make run\n{keys['TASKAPP_JWT_PRIVATE_KEY']}"}
 
 
 def _create_database(server: EmbeddedServer) -> None:

@@ -4,14 +4,13 @@ import os
 import secrets
 from collections.abc import Callable
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask_migrate import upgrade
 
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.isolation.bootstrap import LOGINS, install_key, make_roles
 from taskapp.isolation.seal import SealKey
+from taskapp.keys.pem import new_private_key
 
 Environment = dict[str, str]
 
@@ -25,15 +24,9 @@ def new_keys(key_id: str) -> Environment:
     """Make the key that seals identities, under the name ``key_id``, and those that sign the two kinds of tokens."""
     return {
         "TASKAPP_SEAL_KEY": f"{key_id}:{secrets.token_hex(32)}",
-        "TASKAPP_JWT_PRIVATE_KEY": new_jwt_key(),
+        "TASKAPP_JWT_PRIVATE_KEY": new_private_key(),
         "TASKAPP_REFRESH_KEYS": secrets.token_hex(32),
     }
-
-
-def new_jwt_key() -> str:
-    """Make a key that signs access tokens, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def urls(url_of: Callable[[str], str]) -> Environment:
@@ -42,6 +35,7 @@ def urls(url_of: Callable[[str], str]) -> Environment:
         "TASKAPP_DATABASE_URL": url_of("taskapp_api"),
         "TASKAPP_AUTH_DATABASE_URL": url_of("taskapp_auth"),
         "TASKAPP_MIGRATION_DATABASE_URL": url_of("taskapp_migrator"),
+        "TASKAPP_OPERATOR_DATABASE_URL": url_of("taskapp_operator"),
     }
 
 

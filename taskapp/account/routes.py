@@ -13,8 +13,8 @@ from taskapp.account.schemas import EmailChangeSchema, PasswordChangeSchema, Pas
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import Problem
 from taskapp.api.responses import instant, json_response
+from taskapp.auth import events, throttle
 from taskapp.auth import queries as credentials
-from taskapp.auth import throttle
 from taskapp.auth.passwords import passwords
 from taskapp.auth.sessions import NO_STORE, about, session_id
 from taskapp.isolation import identity, roles
@@ -36,6 +36,7 @@ def change_email(body: dict[str, Any]) -> Response:
     """Change the address you log in with. All your other sessions end."""
     _prove(body["password"])
     (row,) = roles.auth().execute(queries.change(session_id(), email=body["email"]))
+    events.record("email_changed")
     user = user_json(row)
     return json_response(user, headers={"ETag": user["etag"], **NO_STORE})
 
@@ -48,6 +49,7 @@ def change_password(body: dict[str, Any]) -> Response:
     user = _prove(body["password"])
     passwords().check(body["new_password"], "new_password", about=about(user.email, user.display_name))
     roles.auth().execute(queries.change(session_id(), password_hash=passwords().hash(body["new_password"])))
+    events.record("password_changed")
     return Response(status=204, headers=NO_STORE)
 
 
@@ -58,6 +60,7 @@ def delete_me(body: dict[str, Any]) -> Response:
     """Delete your account and everything in it, at once and for good."""
     _prove(body["password"])
     roles.auth().execute(queries.leave())
+    events.record("account_deleted")
     return Response(status=204, headers=NO_STORE)
 
 
@@ -99,6 +102,7 @@ def _prove(password: str) -> Row[Any]:
     (counted,) = roles.auth().execute(credentials.attempt(throttle.count_login(*keys)))
     throttle.refuse(counted.wait)
     if not passwords().verify(user.password_hash, password):
+        events.record("reauthentication_failed")
         raise Problem("reauthentication_required")
     roles.auth().execute(credentials.forgive(*keys))
     return user

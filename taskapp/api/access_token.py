@@ -95,7 +95,7 @@ def init_app(app: Flask, config: Config) -> None:
     tokens = AccessTokens(config)
     app.extensions["taskapp_access_tokens"] = tokens
 
-    @JWTManager(app).decode_key_loader  # type: ignore[untyped-decorator]
+    @JWTManager(app).decode_key_loader
     def key_of(header: dict[str, Any], claims: dict[str, Any]) -> EllipticCurvePublicKey:
         # The header chooses among our own keys; one it brings along, or points to, is never looked at.
         return tokens.keys[header["kid"]]

@@ -3,11 +3,37 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, text
-from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy import ForeignKeyConstraint, Index, text
+from sqlalchemy.dialects.postgresql import INET, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapp.isolation.models import Base, Owned
+
+
+class Attempt(Base):
+    """A counter; nobody's."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        Index("attempts_since_idx", "since"),
+        {"comment": "Counters of log-ins, registrations and refreshes. Belongs to no user."},
+    )
+
+    key: Mapped[bytes] = mapped_column(
+        primary_key=True, comment="HMAC of what is counted, so that nobody reads addresses here."
+    )
+    count: Mapped[int] = mapped_column(comment="Attempts in this period, or failures in a row.")
+    since: Mapped[datetime] = mapped_column(
+        TIMESTAMP(timezone=True), comment="When the period began, or when the last failure was."
+    )
+    blocked_until: Mapped[datetime] = mapped_column(
+        TIMESTAMP(timezone=True),
+        server_default=text("'-infinity'"),
+        comment="Until when further attempts are refused unseen.",
+    )
+    succeeded_at: Mapped[datetime | None] = mapped_column(
+        TIMESTAMP(timezone=True), comment="When a log-in with this key last succeeded, or NULL."
+    )
 
 
 class Session(Owned, Base):

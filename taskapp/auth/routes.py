@@ -11,7 +11,7 @@ from taskapp.api.blueprint import Blueprint
 from taskapp.api.pagination import PageQuerySchema, page, page_size, read_cursor
 from taskapp.api.problems import Problem
 from taskapp.api.responses import json_response
-from taskapp.auth import queries, throttle
+from taskapp.auth import events, queries, throttle
 from taskapp.auth.passwords import passwords
 from taskapp.auth.refresh_token import RefreshToken
 from taskapp.auth.schemas import (
@@ -60,6 +60,7 @@ def register_user(body: dict[str, Any]) -> Response:
     session = new_session(body.pop("device_name", None))
     account = {**body, "password_hash": passwords().hash(password)}
     (user,) = roles.auth().execute(queries.register(account, session))
+    events.record("registered", user_id=user.user_id, session_id=session["id"])
     return signed_in(user, session, 201, {"Location": "/v1/me"})
 
 
@@ -78,11 +79,13 @@ def login(body: dict[str, Any]) -> Response:
     throttle.refuse(user.wait_here, user.wait_source)
     password = body["password"]
     if not passwords().verify(user.password_hash, password) or user.disabled_at is not None:
+        events.record("login_failed")
         raise Problem("invalid_credentials")
     rehashed = passwords().hash(password) if passwords().outdated(user.password_hash) else None
     identity.become(Proven(user.user_id))
     session = new_session(body.get("device_name"))
     roles.auth().execute(queries.open_session(session, rehashed, keys))
+    events.record("login_succeeded", user_id=user.user_id, session_id=session["id"])
     return signed_in(user, session, 200, {})
 
 
@@ -101,8 +104,12 @@ def refresh_tokens(body: dict[str, Any]) -> Response:
     attempt = throttle.count("refresh", settings().refreshes_per_minute, timedelta(minutes=1))
     (session,) = roles.auth().execute(queries.refresh(used.session_id, used.generation, grace, idle(), attempt))
     throttle.refuse(session.wait)
-    if session.expires_at is None or session.revoked_at is not None:
+    if session.expires_at is None:
         raise Problem("invalid_token")
+    if session.revoked_at is not None:
+        events.record("refresh_token_reused", user_id=used.user_id, session_id=used.session_id)
+        raise Problem("invalid_token")
+    events.record("refreshed", user_id=used.user_id, session_id=used.session_id)
     successor = RefreshToken(used.user_id, used.session_id, used.generation + 1)
     return json_response({"tokens": tokens_json(successor, session.expires_at)}, headers=NO_STORE)
 
@@ -112,6 +119,7 @@ def refresh_tokens(body: dict[str, Any]) -> Response:
 def logout() -> Response:
     """Log out: end this session. Its tokens are void at once."""
     roles.api().execute(queries.revoke(session_id(), idle()))
+    events.record("logged_out")
     return Response(status=204)
 
 
@@ -136,6 +144,7 @@ def revoke_session(id: UUID) -> Response:
     """End one of your sessions."""
     if not roles.api().execute(queries.revoke(id, idle())):
         raise Problem("not_found")
+    events.record("session_revoked", revoked=id)
     return Response(status=204)
 
 
@@ -144,4 +153,5 @@ def revoke_session(id: UUID) -> Response:
 def revoke_other_sessions() -> Response:
     """End all of your sessions but this one."""
     roles.api().execute(queries.revoke_others(session_id()))
+    events.record("other_sessions_revoked")
     return Response(status=204)

@@ -24,8 +24,12 @@ def source() -> str:
 
 def login_keys(email: str) -> tuple[bytes, bytes]:
     """Return the keys of an account as tried from here, and of the account from anywhere."""
-    account = email.lower()
-    return _key("pair", account, source()), _key("account", account)
+    return _key("pair", email.lower(), source()), account_key(email)
+
+
+def account_key(email: str) -> bytes:
+    """Return the key of an account as tried from anywhere."""
+    return _key("account", email.lower())
 
 
 def count_login(pair: bytes, account: bytes) -> ColumnElement[timedelta | None]:

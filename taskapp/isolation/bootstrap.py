@@ -27,6 +27,7 @@ LOGINS = {
         "idle_in_transaction_session_timeout": "10s",
         "timezone": "UTC",
     },
+    "taskapp_operator": {"statement_timeout": "10s", "lock_timeout": "3s", "timezone": "UTC"},
     "taskapp_migrator": {"timezone": "UTC"},
 }
 OWNERS = ("taskapp_owner", "taskapp_definer")

@@ -1,0 +1,121 @@
+"""`flask users`: for the person who runs the service, as the role taskapp_operator."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn
+
+import click
+import marshmallow as ma
+from flask.cli import AppGroup
+from sqlalchemy.exc import DBAPIError
+from uuid_utils.compat import uuid7
+
+from taskapp.account import operator
+from taskapp.api.problems import Problem
+from taskapp.api.responses import instant
+from taskapp.api.schema import Email
+from taskapp.auth.passwords import passwords
+from taskapp.isolation import identity, roles
+
+users = AppGroup("users", help="Make, list and close accounts.")
+
+
+def clear(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what can go wrong into one line."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Problem as problem:
+            fail("; ".join(error.detail for error in problem.errors) or problem.detail)
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) == "23505":
+                fail("an account with this address exists already")
+            fail(f"the database refuses: {str(error.orig).strip().splitlines()[0]}")
+
+    return run
+
+
+def fail(reason: str) -> NoReturn:
+    """End with one line."""
+    raise click.ClickException(reason)
+
+
+def address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Accept what registration accepts."""
+    try:
+        email: str = Email().deserialize(value)
+    except ma.ValidationError as error:
+        raise click.BadParameter(str(error.messages[0])) from error
+    return email
+
+
+EMAIL = click.argument("email", callback=address)
+
+
+@users.command()
+@EMAIL
+@clear
+def create(email: str) -> None:
+    """Make an account; asks for its password."""
+    password = ask_password(email)
+    identity.become(identity.Proven(uuid7()))
+    (row,) = roles.operator().execute(operator.create(email, passwords().hash(password)))
+    click.echo(f"{row.user_id}  {email}")
+
+
+@users.command("list")
+@clear
+def list_users() -> None:
+    """List all accounts: metadata, never what is in them."""
+    click.echo(f"{'id':36}  {'registered':24}  {'sessions':>8}  {'state':8}  address")
+    for row in roles.operator().execute(operator.everybody()):
+        state = "disabled" if row.disabled_at else "active"
+        click.echo(f"{row.user_id}  {instant(row.created_at)}  {row.sessions:8}  {state:8}  {row.email}")
+
+
+@users.command("reset-password")
+@EMAIL
+@clear
+def reset_password(email: str) -> None:
+    """Set a new password, asked for here; all the account's sessions end."""
+    found(operator.find(email))
+    password = ask_password(email)
+    found(operator.set_password(email, passwords().hash(password)))
+    click.echo(f"{email}: password set, all sessions ended")
+
+
+@users.command()
+@EMAIL
+@clear
+def disable(email: str) -> None:
+    """Close an account to log-in; all its sessions end. Nothing is deleted."""
+    found(operator.disable(email))
+    click.echo(f"{email}: disabled, all sessions ended")
+
+
+@users.command()
+@EMAIL
+@clear
+def enable(email: str) -> None:
+    """Open an account again, and lift the ceiling of failed log-ins."""
+    found(operator.enable(email))
+    click.echo(f"{email}: enabled")
+
+
+def found(statement: Any) -> None:
+    """Run ``statement``; it has to return the account."""
+    if not roles.operator().execute(statement):
+        fail("there is no account with this address")
+
+
+def ask_password(email: str) -> str:
+    """Ask twice at a terminal, read one line from a pipe; never show it."""
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    passwords().check(password, "password", about=[email, email.partition("@")[0]])
+    return password
