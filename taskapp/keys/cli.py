@@ -1,6 +1,6 @@
 """`flask jwt-key`: replace the key that signs access tokens, without logging anybody out.
 
-Three steps, each a deployment of the value it prints: `add` publishes the next key, `promote` signs with it, `retire` forgets
+Three steps, each a deployment of the value it prints: `add` publishes a next key, `promote` signs with it, `retire` forgets
 the old one. Between two, wait until everybody has seen the step before: verifiers keep the published keys for some minutes,
 and the old key's last token lives on for its lifetime.
 """
