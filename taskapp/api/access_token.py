@@ -68,7 +68,7 @@ class AccessTokens:
         claims: dict[str, Any] = decode_token(token)
         if claims["aud"] != self._audience or not isinstance(claims["iat"], int | float):
             raise ValueError("not meant for us")
-        return SignedIn(UUID(claims["sub"]), UUID(claims["sid"])), float(claims["exp"])
+        return SignedIn(UUID(str(claims["sub"])), UUID(str(claims["sid"]))), float(claims["exp"])
 
 
 def init_app(app: Flask, config: Config) -> None:

@@ -19,7 +19,8 @@ from taskapp.isolation import identity, roles
 from taskapp.isolation.identity import LoggingIn, Proven
 from taskapp.users.schemas import user_json
 
-blp = Blueprint("auth", __name__, url_prefix="/v1/auth", description="Register and log in.", public=True)
+# RFC 6749 section 5.1: a response with a token is not to be kept anywhere.
+blp = Blueprint("auth", __name__, url_prefix="/v1/auth", description="Register and log in.", public=True, secret=True)
 
 
 @blp.post("/register")
@@ -64,5 +65,4 @@ def _signed_in(user: Row[Any], session_id: UUID, status: int, headers: dict[str,
     tokens = access_tokens()
     access_token = tokens.issue(user.user_id, session_id)
     body = {"user": user_json(user), "tokens": tokens_json(access_token, tokens.lifetime, SCOPE)}
-    # RFC 6749 section 5.1: a response with a token is not to be kept anywhere.
-    return json_response(body, status, {"Cache-Control": "no-store", **headers})
+    return json_response(body, status, headers)
