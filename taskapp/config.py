@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -121,14 +122,13 @@ def _database_url(env: Env, name: str) -> str:
     url = _secret(env, name)
     try:
         parsed = make_url(url)
-        scheme, query = parsed.drivername, parsed.query
-        if "@" in (parsed.database or ""):
-            raise ValueError("a slash in the password has to be written %2F")
+        # SQLAlchemy forgives a slash in a password, libpq does not: it would read a port there.
+        _ = urlsplit(url).port
     except (ArgumentError, ValueError) as error:
         raise ConfigError(f"TASKAPP_{name} is not a URL: postgresql://role:password@host/database") from error
-    if scheme not in {"postgresql", "postgres"}:
+    if parsed.drivername not in {"postgresql", "postgres"}:
         raise ConfigError(f"TASKAPP_{name} must start with postgresql://")
-    if "options" in query:
+    if "options" in parsed.query:
         raise ConfigError(f"TASKAPP_{name} must not carry `options`: a transaction-mode pooler refuses them")
     return url
 
