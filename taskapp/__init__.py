@@ -31,7 +31,8 @@ def create_app(config: Config | None = None) -> Flask:
     """Wire the application, in the order in which a request meets its parts."""
     app = Flask(__name__, static_folder=None)
     app.config["TASKAPP"] = config = config or Config.from_environment()
-    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    # One more than is allowed, so that a body cut off at this length is known to be too long; see api/parser.py.
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes + 1
     # The client's address is what the last proxies we know of say it is, and nobody else.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_proto=config.trusted_proxies)  # type: ignore[method-assign]
 

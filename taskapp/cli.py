@@ -24,7 +24,12 @@ def init(admin_url: str, pooled_host: str | None) -> None:
 
     Run it again and every password and key is replaced: the environment printed before is void then.
     """
-    admin = urlsplit(admin_url)
+    try:
+        admin = urlsplit(admin_url)
+        if admin.scheme not in {"postgresql", "postgres"}:
+            raise ValueError("another scheme")
+    except ValueError as error:
+        raise click.UsageError("--admin-url has to be postgresql://role:password@host/database") from error
     if "-pooler" in (admin.hostname or ""):
         raise click.UsageError("--admin-url names a pooler; roles and migrations need the direct endpoint")
     direct = admin.netloc.rpartition("@")[2]

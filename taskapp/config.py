@@ -6,13 +6,16 @@ names the variable; there is no default for a secret.
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from environs import EnvError, FileAwareEnv
+from environs import Env, EnvError
 from marshmallow.validate import OneOf, Range
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 ENVIRONMENTS = ("production", "local")
 
@@ -55,33 +58,33 @@ class Config:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read the settings from ``TASKAPP_*`` variables, or from the files that ``TASKAPP_*_FILE`` name.
+        """Read the settings from ``TASKAPP_*`` variables; a secret also from the file that ``TASKAPP_*_FILE`` names.
 
         :raises ConfigError: when a variable is missing, malformed or unsafe.
         """
-        env = FileAwareEnv(prefix="TASKAPP_")
+        env = Env(prefix="TASKAPP_")
         try:
             config = cls(
                 # "local" is what `make run` sets; everything else is production.
                 environment=env.str("ENVIRONMENT", default="production", validate=OneOf(ENVIRONMENTS)),
                 # Pooled endpoint, role taskapp_api: everything a signed-in user does.
-                database_url=_database_url(env.str("DATABASE_URL"), "TASKAPP_DATABASE_URL"),
+                database_url=_database_url(env, "DATABASE_URL"),
                 # Pooled endpoint, role taskapp_auth: register and log in, before there is an identity.
-                auth_database_url=_database_url(env.str("AUTH_DATABASE_URL"), "TASKAPP_AUTH_DATABASE_URL"),
+                auth_database_url=_database_url(env, "AUTH_DATABASE_URL"),
                 # Direct endpoint, role taskapp_migrator. Only `flask db` and `flask database` need it.
-                migration_database_url=env.str("MIGRATION_DATABASE_URL", default=None),
+                migration_database_url=_optional_database_url(env, "MIGRATION_DATABASE_URL"),
                 # Role taskapp_operator. Only `flask users` needs it; the served application is better off without.
-                operator_database_url=env.str("OPERATOR_DATABASE_URL", default=None),
+                operator_database_url=_optional_database_url(env, "OPERATOR_DATABASE_URL"),
                 # `<key id>:<64 hex digits>`; the same key is installed in the database.
-                seal_key=_seal_key(env.str("SEAL_KEY")),
+                seal_key=_seal_key(_secret(env, "SEAL_KEY")),
                 # PEM of EC P-256 private keys. The first signs access tokens (ES256), all are published and believed.
-                jwt_private_keys=_p256_private_keys(env.str("JWT_PRIVATE_KEY")),
+                jwt_private_keys=_p256_private_keys(_secret(env, "JWT_PRIVATE_KEY")),
                 jwt_issuer=env.str("JWT_ISSUER", default="taskapp"),
                 jwt_audience=env.str("JWT_AUDIENCE", default="taskapp"),
                 # RFC 9068 tokens are short-lived; the session behind them is what lasts.
                 access_token_seconds=env.int("ACCESS_TOKEN_SECONDS", default=600, validate=Range(60, 3600)),
                 # Keys of 64 hex digits that refresh tokens are signed with; the first signs, all of them are believed.
-                refresh_keys=[_refresh_key(key) for key in env.str("REFRESH_KEYS").split(",")],
+                refresh_keys=[_refresh_key(key) for key in _secret(env, "REFRESH_KEYS").split(",")],
                 # A session ends after so many days, and after so many days without a refresh.
                 session_days=env.int("SESSION_DAYS", default=90, validate=Range(1, 365)),
                 session_idle_days=env.int("SESSION_IDLE_DAYS", default=30, validate=Range(1, 365)),
@@ -112,7 +115,7 @@ class Config:
         except EnvError as error:
             raise ConfigError(" ".join(str(error).split())) from error
         if config.environment == "production":
-            for name, value in (("SEAL_KEY", config.seal_key), ("JWT_PRIVATE_KEY", env.str("JWT_PRIVATE_KEY"))):
+            for name, value in (("SEAL_KEY", config.seal_key), ("JWT_PRIVATE_KEY", _secret(env, "JWT_PRIVATE_KEY"))):
                 if value.startswith("local"):
                     raise ConfigError(
                         f"TASKAPP_{name} was made by `make run` for this machine only; production needs its own: "
@@ -121,17 +124,39 @@ class Config:
         return config
 
 
-def _database_url(url: str, name: str) -> str:
-    """Check a PostgreSQL URL.
+def _secret(env: Env, name: str) -> str:
+    """Read a value that may stand in a file instead, as container platforms hand over secrets."""
+    path = env.str(f"{name}_FILE", default=None)
+    if path is None:
+        return env.str(name)
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"TASKAPP_{name}_FILE cannot be read: {type(error).__name__}") from error
+
+
+def _optional_database_url(env: Env, name: str) -> str | None:
+    given = (env.str(name, default=None), env.str(f"{name}_FILE", default=None))
+    return None if given == (None, None) else _database_url(env, name)
+
+
+def _database_url(env: Env, name: str) -> str:
+    """Read the URL of a PostgreSQL database.
 
     A pooler refuses start-up ``options`` (PgBouncer: ``unsupported startup parameter``), and a setting smuggled in there
     would be session-scoped, which this project never uses: better one clear line here than a FATAL at the first request.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise ConfigError(f"{name} must start with postgresql://")
-    if "options" in parse_qs(parts.query):
-        raise ConfigError(f"{name} must not carry `options`: a transaction-mode pooler refuses them")
+    url = _secret(env, name)
+    try:
+        parsed = make_url(url)
+        # SQLAlchemy forgives a slash in a password, libpq does not: it would read a port there.
+        _ = urlsplit(url).port
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(f"TASKAPP_{name} is not a URL: postgresql://role:password@host/database") from error
+    if parsed.drivername not in {"postgresql", "postgres"}:
+        raise ConfigError(f"TASKAPP_{name} must start with postgresql://")
+    if "options" in parsed.query:
+        raise ConfigError(f"TASKAPP_{name} must not carry `options`: a transaction-mode pooler refuses them")
     return url
 
 

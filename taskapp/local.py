@@ -31,9 +31,10 @@ class LocalError(Exception):
 
 def main() -> None:
     """Serve until Ctrl-C."""
-    # Also for SIGINT: a shell that starts this in the background has it ignored.
+    # A closed terminal ends it too. And SIGINT is named because a shell that starts this in the background has it ignored.
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
     try:
         _serve()
     except KeyboardInterrupt:
@@ -164,7 +165,7 @@ def _welcome(port: str) -> str:
   Try this in another terminal:
 
     curl -s {url}/v1/auth/register -H 'Content-Type: application/json' \\
-      -d '{{"email": "you@example.com", "password": "correct horse battery"}}'
+      -d '{{"email": "you-{secrets.token_hex(2)}@example.com", "password": "correct horse battery"}}'
 
   Ctrl-C stops everything. The data stays in .taskapp/.
 """

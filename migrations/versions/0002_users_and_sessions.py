@@ -15,9 +15,12 @@ def upgrade() -> None:
     op.execute(r"""
     CREATE TABLE app.users (
         user_id       uuid DEFAULT app.current_user_id() NOT NULL,
-        email         text NOT NULL CHECK (char_length(email) BETWEEN 3 AND 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
+        email         text NOT NULL CHECK (
+                          char_length(email) BETWEEN 3 AND 254 AND email ~ '^[^@\s]+@[^@\s]+$' AND email IS NFC NORMALIZED),
         password_hash text NOT NULL CHECK (password_hash LIKE '$argon2id$%'),
-        display_name  text CHECK (char_length(display_name) BETWEEN 1 AND 100),
+        display_name  text CHECK (
+                          char_length(display_name) BETWEEN 1 AND 100
+                          AND display_name !~ '[\u0001-\u001f\u007f-\u009f]' AND display_name IS NFC NORMALIZED),
         timezone      text DEFAULT 'UTC' NOT NULL CHECK (char_length(timezone) BETWEEN 1 AND 64),
         week_start    text DEFAULT 'monday' NOT NULL CHECK (week_start IN ('monday', 'saturday', 'sunday')),
         version       bigint DEFAULT 1 NOT NULL CHECK (version > 0),
@@ -108,13 +111,14 @@ def upgrade() -> None:
     -- No update or delete.
     """)
 
-    # One function for each way to begin a transaction. They run as the caller, so what they look up is under RLS like
+    # One function for each way to begin a transaction. Each writes out all four settings, so that nothing another client may
+    # have left on this server connection counts. They run as the caller, so what they look up is under RLS like
     # everything else. Own SQLSTATEs (class TA): TA001 the session has ended, TA002 the seal is not one of ours.
     op.execute("""
     CREATE FUNCTION app.enter_nobody(read_only boolean) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
-        -- Written out, so that nothing another client may have left on this server connection counts.
-        PERFORM set_config('app.user_id', '', true), set_config('app.user_seal', '', true);
+        PERFORM set_config('app.user_id', '', true), set_config('app.user_seal', '', true),
+                set_config('app.login_email', '', true), set_config('app.login_seal', '', true);
         IF read_only THEN
             PERFORM set_config('transaction_read_only', 'on', true);
         END IF;
@@ -125,7 +129,8 @@ def upgrade() -> None:
     CREATE FUNCTION app.enter(user_id uuid, session_id uuid, seal text, read_only boolean) RETURNS void
     LANGUAGE plpgsql AS $$
     BEGIN
-        PERFORM set_config('app.user_id', enter.user_id::text, true), set_config('app.user_seal', seal, true);
+        PERFORM set_config('app.user_id', enter.user_id::text, true), set_config('app.user_seal', seal, true),
+                set_config('app.login_email', '', true), set_config('app.login_seal', '', true);
         IF read_only THEN
             PERFORM set_config('transaction_read_only', 'on', true);
         END IF;
@@ -158,7 +163,8 @@ def upgrade() -> None:
 
     CREATE FUNCTION app.enter_proven(user_id uuid, seal text) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
-        PERFORM set_config('app.user_id', enter_proven.user_id::text, true), set_config('app.user_seal', seal, true);
+        PERFORM set_config('app.user_id', enter_proven.user_id::text, true), set_config('app.user_seal', seal, true),
+                set_config('app.login_email', '', true), set_config('app.login_seal', '', true);
         IF app.current_user_id() IS NULL THEN
             RAISE EXCEPTION 'the seal of this identity does not hold' USING ERRCODE = 'TA002';
         END IF;

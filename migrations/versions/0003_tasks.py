@@ -16,7 +16,9 @@ def upgrade() -> None:
     CREATE TABLE app.tasks (
         user_id    uuid DEFAULT app.current_user_id() NOT NULL,
         id         uuid NOT NULL,
-        title      text NOT NULL CHECK (char_length(title) BETWEEN 1 AND 500 AND title !~ '[\u0001-\u001f\u007f-\u009f]'),
+        title      text NOT NULL CHECK (
+                       char_length(title) BETWEEN 1 AND 500
+                       AND title !~ '[\u0001-\u001f\u007f-\u009f]' AND title IS NFC NORMALIZED),
         notes      text CHECK (char_length(notes) <= 16384),
         status     text DEFAULT 'open' NOT NULL CHECK (status IN ('open', 'completed', 'cancelled')),
         priority   text DEFAULT 'none' NOT NULL CHECK (priority IN ('none', 'low', 'medium', 'high')),

@@ -16,7 +16,7 @@ from taskapp.api.responses import instant, json_response
 from taskapp.auth import events, throttle
 from taskapp.auth import queries as credentials
 from taskapp.auth.passwords import passwords
-from taskapp.auth.sessions import NO_STORE, about, session_id
+from taskapp.auth.sessions import about, session_id
 from taskapp.isolation import identity, roles
 from taskapp.isolation.database import Database
 from taskapp.isolation.identity import Work
@@ -24,7 +24,9 @@ from taskapp.tasks.schemas import task_json
 from taskapp.users.queries import me
 from taskapp.users.schemas import UserSchema, user_json
 
-blp = Blueprint("credentials", __name__, url_prefix="/v1/me", description="Address, password, export, deletion.")
+blp = Blueprint(
+    "credentials", __name__, url_prefix="/v1/me", description="Address, password, export, deletion.", secret=True
+)
 
 _BATCH = 500
 
@@ -38,7 +40,7 @@ def change_email(body: dict[str, Any]) -> Response:
     (row,) = roles.auth().execute(queries.change(session_id(), email=body["email"]))
     events.record("email_changed")
     user = user_json(row)
-    return json_response(user, headers={"ETag": user["etag"], **NO_STORE})
+    return json_response(user, headers={"ETag": user["etag"]})
 
 
 @blp.post("/password")
@@ -50,7 +52,7 @@ def change_password(body: dict[str, Any]) -> Response:
     passwords().check(body["new_password"], "new_password", about=about(user.email, user.display_name))
     roles.auth().execute(queries.change(session_id(), password_hash=passwords().hash(body["new_password"])))
     events.record("password_changed")
-    return Response(status=204, headers=NO_STORE)
+    return Response(status=204)
 
 
 @blp.post("/delete")
@@ -61,7 +63,7 @@ def delete_me(body: dict[str, Any]) -> Response:
     _prove(body["password"])
     roles.auth().execute(queries.leave())
     events.record("account_deleted")
-    return Response(status=204, headers=NO_STORE)
+    return Response(status=204)
 
 
 @blp.get("/export")
@@ -71,7 +73,7 @@ def export_me() -> Response:
     (user,) = roles.api().execute(me())
     # The first batch is read before the answer begins, so that a failure can still be one.
     first = roles.api().execute(queries.next_tasks(None, _BATCH))
-    headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="taskapp-export.json"'}
+    headers = {"Content-Disposition": 'attachment; filename="taskapp-export.json"'}
     document = _export(user, first, roles.api(), identity.current())
     return Response(document, headers=headers, content_type="application/json")
 

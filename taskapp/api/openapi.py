@@ -31,7 +31,9 @@ class FieldErrorSchema(ma.Schema):
 class ProblemSchema(ma.Schema):
     """RFC 9457, with three members of our own: ``code``, ``request_id`` and ``errors``."""
 
-    type = ma.fields.URL(required=True, metadata={"description": "Page that explains this kind of problem."})
+    type = ma.fields.String(
+        required=True, metadata={"format": "uri", "description": "Page that explains this kind of problem."}
+    )
     title = ma.fields.String(required=True)
     status = ma.fields.Integer(required=True)
     detail = ma.fields.String(required=True, metadata={"description": "For people; may change."})
@@ -42,6 +44,7 @@ class ProblemSchema(ma.Schema):
     )
     request_id = ma.fields.String(required=True, metadata={"description": "Names this request in the service's log."})
     errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
+    current_etag = ma.fields.String(metadata={"description": "With 412: the ETag there is."})
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
@@ -51,6 +54,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
     def _register_error_handlers(self) -> None:
         """Keep flask-smorest's own error format out."""
+
+    def _register_pagination_header(self) -> None:
+        """Keep flask-smorest's own pagination out."""
 
     def _register_responses(self) -> None:
         for name, description in [(s.name, s.phrase) for s in HTTPStatus] + [("DEFAULT_ERROR", "A problem (RFC 9457).")]:

@@ -50,6 +50,8 @@ def read_cursor(cursor: str, order: str, keys: int) -> list[Any]:
     """
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        if _base64(raw) != cursor:
+            raise ValueError("base64 has more than one spelling, and only ours is a cursor")
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if hmac.compare_digest(mac, _mac(payload)):
             version, made_for, key = orjson.loads(payload)
@@ -72,10 +74,14 @@ def page(
     if len(rows) <= limit:
         return json_response({"items": items, "next_cursor": None})
     payload = orjson.dumps([_VERSION, order, key(rows[limit - 1])])
-    cursor = base64.urlsafe_b64encode(_mac(payload) + payload).rstrip(b"=").decode()
+    cursor = _base64(_mac(payload) + payload)
     query = urlencode({**request.args, "cursor": cursor})
     # RFC 8288; relative, so that it is right behind any proxy.
     return json_response({"items": items, "next_cursor": cursor}, headers={"Link": f'<{request.path}?{query}>; rel="next"'})
+
+
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _mac(payload: bytes) -> bytes:

@@ -7,6 +7,7 @@ one name the last one wins, an unknown query parameter is ignored.
 import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import marshmallow as ma
 from flask import Request
@@ -29,20 +30,44 @@ class Parser(FlaskParser):
         if req.mimetype not in allowed:
             raise Problem("unsupported_media_type")
         try:
-            # RFC 8259 leaves duplicate names and NaN to the reader; RFC 7493 section 2 (I-JSON) refuses both.
-            return json.loads(req.get_data(), object_pairs_hook=_object, parse_constant=_no_constant)
+            # RFC 8259 leaves duplicate names and NaN to the reader; RFC 7493 section 2 (I-JSON) refuses both. It asks for
+            # UTF-8; given bytes, `json` would guess among more encodings, and let lone surrogates in.
+            return json.loads(_body(req).decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Problem("malformed_request", "The body is not valid JSON.") from error
+
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        """Read the parameters of the URL.
+
+        :raises Problem: 422 for one that is given twice.
+        """
+        twice = [name for name, values in req.args.lists() if len(values) > 1]
+        if twice:
+            raise invalid(FieldError("duplicate", "Is given more than once.", parameter=name) for name in twice)
+        return super().load_querystring(req, schema)
 
     def handle_error(self, error: ma.ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
         """Turn marshmallow's nested messages into the list of RFC 9457's ``errors``."""
         messages = error.messages
         assert isinstance(messages, dict)
         raise invalid(
-            FieldError(message.code, str(message), pointer="#" + path if location == "json" else None, parameter=path[1:])
+            FieldError(message.code, str(message), pointer="#" + "".join(map(_step, path)))
+            if location == "json"
+            else FieldError(message.code, str(message), parameter=".".join(path))
             for location, nested in messages.items()
-            for path, message in _flatten(nested, "")
+            for path, message in _flatten(nested, [])
         ) from error
+
+
+def _body(req: Request) -> bytes:
+    """Read the body.
+
+    :raises Problem: 413. A body sent in chunks names no length, and werkzeug cuts such a one off at the limit.
+    """
+    body = req.get_data()
+    if req.max_content_length is not None and len(body) >= req.max_content_length:
+        raise Problem("payload_too_large")
+    return body
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -56,13 +81,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _flatten(messages: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Walk marshmallow's messages, yielding each with the RFC 6901 pointer to its place."""
+def _step(name: str) -> str:
+    """Write one step of a pointer, as RFC 6901 has it within a fragment (section 6)."""
+    return "/" + quote(name.replace("~", "~0").replace("/", "~1"), safe="!$&'()*+,;=:@?~", errors="replace")
+
+
+def _flatten(messages: Any, path: list[str]) -> Iterator[tuple[list[str], Any]]:
+    """Walk marshmallow's messages, yielding each with the names that lead to its place."""
     if isinstance(messages, dict):
         for name, nested in messages.items():
-            # marshmallow files what is wrong with an object as a whole under "_schema".
-            step = "" if name == "_schema" else "/" + str(name).replace("~", "~0").replace("/", "~1")
-            yield from _flatten(nested, path + step)
+            yield from _flatten(nested, [*path, str(name)])
     else:
         for message in messages:
-            yield path, message
+            # marshmallow files what is wrong with an object as a whole under "_schema"; a client may use that name too.
+            whole = path[-1:] == ["_schema"] and message.code != "unknown_member"
+            yield path[:-1] if whole else path, message

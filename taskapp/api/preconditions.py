@@ -6,7 +6,9 @@ from flask import Response, request
 
 from taskapp.api.problems import Problem
 
-_ETAG = re.compile(r'\s*(W/)?"([^"]*)"\s*')
+# RFC 9110 sections 5.6.1 and 8.8.3: a list may have empty elements, and a tag may have commas.
+_TAG = r'(W/)?"([^"]*)"'
+_LIST = re.compile(rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t,]*{_TAG}[ \t]*)*(?:,[ \t,]*)?")
 
 
 def etag(version: int) -> str:
@@ -24,7 +26,7 @@ def version_wanted() -> list[int] | None:
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    return [int(tag) for weak, tag in _tags(header) if not weak and tag.isascii() and tag.isdigit() and len(tag) < 19]
+    return [int(tag) for weak, tag in _tags(header) if not weak and re.fullmatch("[1-9][0-9]{0,17}", tag)]
 
 
 def check_version(version: int, wanted: list[int] | None) -> None:
@@ -47,7 +49,6 @@ def not_modified(version: int) -> Response | None:
 
 
 def _tags(header: str) -> list[tuple[str, str]]:
-    parts = [_ETAG.fullmatch(part) for part in header.split(",")]
-    if not all(parts):
+    if not _LIST.fullmatch(header):
         raise Problem("malformed_request", "If-Match and If-None-Match take a list of quoted entity tags, or *.")
-    return [(part[1] or "", part[2]) for part in parts if part]
+    return re.findall(_TAG, header)

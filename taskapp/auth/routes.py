@@ -23,7 +23,6 @@ from taskapp.auth.schemas import (
     SignedInSchema,
 )
 from taskapp.auth.sessions import (
-    NO_STORE,
     about,
     idle,
     new_session,
@@ -36,8 +35,11 @@ from taskapp.auth.sessions import (
 from taskapp.isolation import identity, roles
 from taskapp.isolation.identity import LoggingIn, Proven
 
-public = Blueprint("auth", __name__, url_prefix="/v1/auth", description="Register, log in, refresh.", public=True)
-blp = Blueprint("sessions", __name__, url_prefix="/v1/auth", description="Where you are logged in.")
+# RFC 6749 section 5.1: a response with a token is not to be kept anywhere.
+public = Blueprint(
+    "auth", __name__, url_prefix="/v1/auth", description="Register, log in, refresh.", public=True, secret=True
+)
+blp = Blueprint("sessions", __name__, url_prefix="/v1/auth", description="Where you are logged in.", secret=True)
 
 NEWEST_FIRST = "sessions -created_at"
 
@@ -111,7 +113,7 @@ def refresh_tokens(body: dict[str, Any]) -> Response:
         raise Problem("invalid_token")
     events.record("refreshed", user_id=used.user_id, session_id=used.session_id)
     successor = RefreshToken(used.user_id, used.session_id, used.generation + 1)
-    return json_response({"tokens": tokens_json(successor, session.expires_at)}, headers=NO_STORE)
+    return json_response({"tokens": tokens_json(successor, session.expires_at)})
 
 
 @blp.post("/logout")

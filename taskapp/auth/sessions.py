@@ -15,9 +15,6 @@ from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.users.schemas import user_json
 
-NO_STORE = {"Cache-Control": "no-store"}
-"""RFC 6749 section 5.1: a response with a token is not to be kept anywhere."""
-
 
 def settings() -> Config:
     """Return the application's."""
@@ -59,7 +56,7 @@ def signed_in(user: Row[Any], session: dict[str, Any], status: int, headers: dic
     """Answer a registration or a log-in."""
     first = RefreshToken(user.user_id, session["id"], generation=1)
     body = {"user": user_json(user), "tokens": tokens_json(first, session["expires_at"])}
-    return json_response(body, status, {**NO_STORE, **headers})
+    return json_response(body, status, headers)
 
 
 def session_json(row: Row[Any], current: UUID) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import marshmallow as ma
 from alembic.script import ScriptDirectory
 from flask import Response, current_app
 from sqlalchemy import text
@@ -11,18 +12,25 @@ from taskapp.api.problems import Problem
 from taskapp.api.responses import json_response
 from taskapp.isolation import roles
 
+
+class HealthSchema(ma.Schema):
+    """All is well."""
+
+    status = ma.fields.String(required=True, validate=ma.validate.OneOf(["ok"]))
+
+
 blp = Blueprint("health", __name__, description="For load balancers and monitors.", public=True)
 
 
 @blp.get("/healthz")
-@blp.response(200)
+@blp.response(200, HealthSchema)
 def get_health() -> Response:
     """Tell that the process answers."""
     return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 @blp.get("/readyz")
-@blp.response(200)
+@blp.response(200, HealthSchema)
 def get_readiness() -> Response:
     """Tell that the database answers and is migrated."""
     rows = roles.api().execute(text("SELECT version_num FROM app.alembic_version"))

@@ -26,7 +26,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_INERROR, connection, cursor
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_IDLE,
+    TRANSACTION_STATUS_INERROR,
+    connection,
+    cursor,
+)
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
@@ -34,6 +39,9 @@ from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, Work
 from taskapp.isolation.seal import SealKey
+
+# SQLAlchemy splits an INSERT of more sets (1000, or 32,700 values) into several messages.
+_SETS_OF_ONE_MESSAGE = 500
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -50,8 +58,13 @@ class Database:
         A connection that died on the way is replaced, and read-only work is sent once more. A write is not: it may have
         been applied.
 
+        With several sets of parameters it runs once for each, all in one transaction.
+
         :raises sqlalchemy.exc.DBAPIError: as the server or the connection has it.
         """
+        if isinstance(parameters, Sequence) and len(parameters) > _SETS_OF_ONE_MESSAGE:
+            with self.transaction() as transaction:
+                return transaction.execute(statement, parameters)
         try:
             return self._execute_once(statement, parameters)
         except DBAPIError as error:
@@ -105,8 +118,16 @@ class Transaction:
 
 
 def _rows(conn: Connection, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+    if parameters == []:
+        # SQLAlchemy would take no sets of parameters for one set without any, and change every row.
+        raise ValueError("there is no set of parameters to run this statement with")
     result = conn.execute(statement, parameters)
     return result.all() if result.returns_rows else ()
+
+
+def _now() -> float:
+    """Read a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Link(connection):
@@ -125,15 +146,16 @@ class Link(connection):
             )
             row = cur.fetchone()
         assert row is not None
-        # Seals expire on the server's clock. Counting from here on a monotonic clock, this host's own date may be wrong,
-        # or be set right in the middle, and seals stay valid.
-        self._server_minus_monotonic = row[0] - time.monotonic()
+        # Seals expire on the server's clock. Counting on from here, this host's own date may be wrong, or be set right in
+        # the middle, and seals stay valid.
+        self._server_minus_ours = row[0] - _now()
         self._shown_bytes: int = row[1]
         self._key = key
 
     def message(self, cur: "Cursor", statements: Iterable[bytes]) -> bytes:
         """Compose one message: a private comment, the preamble that is due, and the statements."""
-        body = b"; ".join(statements)
+        # The line break ends a comment that a statement may end in.
+        body = b"\n; ".join(statements)
         if self._key is None or self._ending:
             self._ending = False
             return body
@@ -154,7 +176,7 @@ class Link(connection):
         """Write the statement that sets the identity of one transaction."""
 
         def seal(subject: str) -> str:
-            return key.seal(subject, time.monotonic() + self._server_minus_monotonic)
+            return key.seal(subject, _now() + self._server_minus_ours)
 
         match work.identity:
             case SignedIn(user_id, session_id):
@@ -231,8 +253,16 @@ def _engine(url: str, config: Config) -> Engine:
     def arm(link: Link, record: object) -> None:
         link.arm(key)
 
+    @event.listens_for(engine, "checkin")
+    def close_unless_idle(link: Link | None, record: object) -> None:
+        # A transaction that is still open, by a stray BEGIN for one, would take in the next request.
+        if link is not None and link.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+            link.close()
+
     @event.listens_for(engine, "checkout")
     def discard_if_dead(link: Link, record: object, proxy: object) -> None:
+        if link.closed:
+            raise DisconnectionError("this connection was closed on our side")
         # PostgreSQL never speaks to an idle connection except to end it, so a readable socket is a closed one. That
         # costs no round trip, where a ping (pool_pre_ping) would.
         poll = select.poll()

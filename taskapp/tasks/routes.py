@@ -51,6 +51,7 @@ def list_tasks(query: dict[str, Any]) -> Response:
 
 
 @blp.get("/<uuid:task_id>")
+@blp.honours_if_none_match
 @blp.response(200, TaskSchema)
 def get_task(task_id: UUID) -> Response:
     """Get a task."""
@@ -59,6 +60,7 @@ def get_task(task_id: UUID) -> Response:
 
 
 @blp.patch("/<uuid:task_id>")
+@blp.honours_if_match
 @blp.arguments(TaskPatchSchema, content_type="application/merge-patch+json")
 @blp.response(200, TaskSchema)
 def update_task(patch: Patch, task_id: UUID) -> Response:
@@ -76,6 +78,7 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
 
 
 @blp.delete("/<uuid:task_id>")
+@blp.honours_if_match
 @blp.response(204)
 def delete_task(task_id: UUID) -> Response:
     """Delete a task.

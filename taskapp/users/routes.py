@@ -14,6 +14,7 @@ blp = Blueprint("account", __name__, url_prefix="/v1", description="Your own acc
 
 
 @blp.get("/me")
+@blp.honours_if_none_match
 @blp.response(200, UserSchema)
 def get_me() -> Response:
     """Get your account."""
@@ -23,6 +24,7 @@ def get_me() -> Response:
 
 
 @blp.patch("/me")
+@blp.honours_if_match
 @blp.arguments(UserPatchSchema, content_type="application/merge-patch+json")
 @blp.response(200, UserSchema)
 def update_me(patch: Patch) -> Response:

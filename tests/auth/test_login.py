@@ -1,0 +1,190 @@
+"""Logging in: the password's owner gets in, and nobody else learns anything."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Event
+from typing import Any
+
+import expect
+import pytest
+from argon2 import PasswordHasher
+from conftest import PASSWORD, Admin, Person
+from flask import Flask
+
+from taskapp.api.problems import Problem
+from taskapp.auth import passwords
+from taskapp.auth.passwords import Passwords
+
+PASSWORDS = [
+    "correct horse battery",
+    "  blanks around it  ",
+    "\ttab and newline\n",
+    "pässwörd ünïcode",
+    "пароль-пароль",
+    "🗝🗝🗝🗝🗝🗝🗝🗝🗝🗝🗝🗝",
+    "quote ' and \" and \\",
+    "%s %(x)s 100% {} $1",
+    "'; DROP TABLE app.users; --",
+    "x" * 256,
+]
+
+
+def log_in(person: Person, email: str = "alice@example.com", password: str = PASSWORD) -> Any:
+    return person.post("/v1/auth/login", {"email": email, "password": password})
+
+
+def test_the_answer_is_that_of_registering(alice: Person, anonymous: Person) -> None:
+    response = log_in(anonymous)
+    assert response.status_code == 200
+    body = response.get_json()
+    assert set(body) == {"user", "tokens"}
+    assert body["user"] == alice.get("/v1/me").get_json()
+    assert set(body["tokens"]) == {"access_token", "token_type", "expires_in", "scope"}
+
+
+def test_the_token_signs_in(alice: Person, anonymous: Person) -> None:
+    token = log_in(anonymous).get_json()["tokens"]["access_token"]
+    me = anonymous.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert me.get_json()["id"] == alice.id
+
+
+def test_the_answer_is_not_to_be_stored(alice: Person, anonymous: Person) -> None:
+    assert log_in(anonymous).headers["Cache-Control"] == "no-store"
+
+
+def test_a_refusal_is_not_to_be_stored_either(alice: Person, anonymous: Person) -> None:
+    assert log_in(anonymous, password="wrong").headers["Cache-Control"] == "no-store"
+
+
+def test_every_log_in_is_a_session_of_its_own(alice: Person, anonymous: Person, admin: Admin) -> None:
+    log_in(anonymous)
+    log_in(anonymous)
+    assert admin.execute("SELECT count(*) FROM app.sessions WHERE user_id = %s", alice.id) == [(3,)]
+
+
+def test_an_earlier_session_goes_on(alice: Person, anonymous: Person) -> None:
+    log_in(anonymous)
+    assert alice.get("/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize("email", ["ALICE@EXAMPLE.COM", "Alice@Example.com", "  alice@example.com\n"])
+def test_the_address_is_read_without_regard_to_case_and_blanks(alice: Person, anonymous: Person, email: str) -> None:
+    assert log_in(anonymous, email).get_json()["user"]["id"] == alice.id
+
+
+@pytest.mark.parametrize(
+    "password", ["wrong password", PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), PASSWORD[:-1], PASSWORD + "x", "%", "x"]
+)
+def test_a_wrong_password_is_refused(alice: Person, anonymous: Person, admin: Admin, password: str) -> None:
+    expect.problem(log_in(anonymous, password=password), 401, "invalid_credentials")
+    assert admin.execute("SELECT count(*) FROM app.sessions") == [(1,)]
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "%@example.com", "alice@example.co", "a_ice@example.com"])
+def test_an_unknown_address_is_refused(alice: Person, anonymous: Person, email: str) -> None:
+    expect.problem(log_in(anonymous, email), 401, "invalid_credentials")
+
+
+def test_a_wrong_password_and_an_unknown_address_get_one_answer(alice: Person, anonymous: Person) -> None:
+    answers = [log_in(anonymous, password="wrong"), log_in(anonymous, "nobody@example.com")]
+    bodies = [{name: value for name, value in answer.get_json().items() if name != "request_id"} for answer in answers]
+    headers = [sorted(name for name, _ in answer.headers) for answer in answers]
+    assert bodies[0] == bodies[1]
+    assert headers[0] == headers[1]
+    assert answers[0].status_code == answers[1].status_code == 401
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
+def test_every_refusal_costs_one_hash(alice: Person, anonymous: Person, email: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = []
+    verify = PasswordHasher.verify
+
+    def counting(self: PasswordHasher, hash: str, password: str) -> bool:
+        verified.append(hash)
+        return verify(self, hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counting)
+    log_in(anonymous, email, "wrong password")
+    assert [password_hash.rpartition("p=1$")[0] + "p=1" for password_hash in verified] == ["$argon2id$v=19$m=19456,t=2,p=1"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_may_be_any_text(anonymous: Person, password: str) -> None:
+    body = {"email": "ada@example.com", "password": password}
+    assert anonymous.post("/v1/auth/register", body).status_code == 201
+    assert log_in(anonymous, **body).status_code == 200
+    expect.problem(log_in(anonymous, "ada@example.com", password[:-1]), 401, "invalid_credentials")
+
+
+@pytest.mark.parametrize("password", [PASSWORDS[1], PASSWORDS[2]])
+def test_blanks_belong_to_the_password(anonymous: Person, password: str) -> None:
+    anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": password})
+    expect.problem(log_in(anonymous, "ada@example.com", password.strip()), 401, "invalid_credentials")
+
+
+def test_what_never_was_a_password_is_invalid(alice: Person, anonymous: Person) -> None:
+    assert expect.errors(log_in(anonymous, password="")) == [("#/password", "too_short")]
+    assert expect.errors(log_in(anonymous, password="x" * 257)) == [("#/password", "too_long")]
+
+
+@pytest.mark.parametrize("password", ["correct horse\x00battery", "\x00" * 12])
+def test_a_password_with_a_nul_is_invalid(anonymous: Person, password: str) -> None:
+    response = anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": password})
+    assert expect.errors(response) == [("#/password", "invalid_characters")]
+
+
+def test_a_short_password_may_try(alice: Person, anonymous: Person) -> None:
+    # Otherwise raising the minimum would lock out those who registered before.
+    expect.problem(log_in(anonymous, password="short"), 401, "invalid_credentials")
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/login", "/v1/auth/register"])
+def test_when_all_places_are_taken_a_password_is_not_hashed_but_asked_for_later(
+    app: Flask, anonymous: Person, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0.05)
+    crowded = Passwords(at_once=1)
+    monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
+    with crowded._place():
+        response = anonymous.post(path, {"email": "ada@example.com", "password": PASSWORD})
+    expect.problem(response, 503, "service_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_place_is_waited_for(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowded = Passwords(at_once=1)
+    monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
+    waiting = Event()
+
+    def register() -> int:
+        waiting.set()
+        return anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": PASSWORD}).status_code
+
+    with ThreadPoolExecutor(1) as threads:
+        with crowded._place():
+            answer = threads.submit(register)
+            assert waiting.wait(5)
+        assert answer.result(5) == 201
+
+
+@pytest.mark.parametrize("attempt", ["a wrong password", "right"])
+def test_a_place_is_free_again_after_each_attempt(attempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0)
+    hasher = Passwords(at_once=1)
+    password_hash = hasher.hash("right")
+    for _ in range(3):
+        assert hasher.verify(password_hash, attempt) == (attempt == "right")
+
+
+def test_no_more_passwords_are_hashed_at_a_time_than_there_are_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0)
+    hasher = Passwords(at_once=2)
+    with ExitStack() as held:
+        held.enter_context(hasher._place())
+        held.enter_context(hasher._place())
+        with pytest.raises(Problem, match="service_unavailable"):
+            hasher.hash("one too many")
+
+
+def test_without_a_hash_no_password_is_right() -> None:
+    assert Passwords(at_once=1).verify(None, PASSWORD) is False

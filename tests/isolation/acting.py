@@ -1,0 +1,63 @@
+"""Being somebody at the application's own pool, below HTTP, and applications on other roads to PostgreSQL."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from conftest import Person
+from flask import Flask
+
+from isolation.conftest import User
+from taskapp import create_app
+from taskapp.api.access_token import access_tokens
+from taskapp.config import Config
+from taskapp.isolation import identity
+from taskapp.isolation.database import Database
+from taskapp.isolation.identity import Identity, Work
+
+
+@contextmanager
+def acting(who: Identity, *, read_only: bool = False, request_id: str = "test-1") -> Iterator[None]:
+    """Do what follows as `who`."""
+    token = identity.begin(Work("acting", request_id, read_only, who))
+    try:
+        yield
+    finally:
+        identity.end(token)
+
+
+def api(app: Flask) -> Database:
+    """What the application reaches as `taskapp_api`."""
+    database = app.extensions["taskapp_api"]
+    assert isinstance(database, Database)
+    return database
+
+
+@contextmanager
+def application_on(url: Callable[[str], str], **settings: Any) -> Iterator[Flask]:
+    """Another application with the same keys, which reaches each role by `url`."""
+    urls = {"database_url": url("taskapp_api"), "auth_database_url": url("taskapp_auth")}
+    app = create_app(replace(Config.from_environment(), **{**urls, **settings}))
+    try:
+        yield app
+    finally:
+        for role in ("taskapp_api", "taskapp_auth"):
+            app.extensions[role].dispose()
+
+
+def client_of(app: Flask, user: User) -> Person:
+    """A user as a client of `app`, signed in without the time that a password takes."""
+    with app.app_context():
+        token = access_tokens().issue(UUID(user.id), UUID(user.session_id))
+    return Person(app.test_client(), {"Authorization": f"Bearer {token}"}, user.id)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what another process or thread is about to do."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.002)

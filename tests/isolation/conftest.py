@@ -1,0 +1,199 @@
+"""The same people, one step closer to the database.
+
+`owner` has a row in every table, `other` is somebody else with as many, and nobody is `Nobody()`. They run SQL of their
+own choice, as an injection would: `as_api` and `as_auth` in the application's own messages, `stray` beside them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg2
+import pytest
+from conftest import Admin, Cluster
+from psycopg2.errors import InsufficientPrivilege
+from psycopg2.extensions import connection, cursor
+
+from taskapp.isolation import identity
+from taskapp.isolation.database import Cursor, Link
+from taskapp.isolation.identity import Identity, LoggingIn, Proven, SignedIn, Work
+from taskapp.isolation.seal import SealKey
+
+# The two ways in which PostgreSQL says 42501. Everything else is silence, or an SQLSTATE.
+NOT_GRANTED = "permission denied"
+POLICY = "row-level security"
+
+A_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g"
+
+
+def _uuid() -> str:
+    return str(uuid4())
+
+
+@dataclass(frozen=True)
+class User:
+    """An account with one session and one task."""
+
+    name: str
+    id: str = field(default_factory=_uuid)
+    session_id: str = field(default_factory=_uuid)
+    task_id: str = field(default_factory=_uuid)
+
+    @property
+    def email(self) -> str:
+        return f"{self.name}@example.com"
+
+    @property
+    def secret(self) -> str:
+        """The title of the task."""
+        return f"{self.name.upper()} SECRET"
+
+    @property
+    def signed_in(self) -> SignedIn:
+        return SignedIn(UUID(self.id), UUID(self.session_id))
+
+    @property
+    def proven(self) -> Proven:
+        return Proven(UUID(self.id))
+
+    @property
+    def logging_in(self) -> LoggingIn:
+        return LoggingIn(self.email)
+
+
+@dataclass(frozen=True)
+class SqlClient:
+    """Somebody who can run SQL of their own choice. Every call is one message, and so one transaction."""
+
+    connection: connection
+    work: Work = field(default=Work())
+    cursor_factory: type[cursor] = cursor
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of the last statement, if it is one that has any."""
+        with closing(self._executed(statement, values)) as cur:
+            return cur.fetchall() if cur.description else []
+
+    def value(self, statement: str, *values: Any) -> Any:
+        """Return the one value of the last statement."""
+        ((value,),) = self.rows(statement, *values)
+        return value
+
+    def outcome(self, statement: str, values: Mapping[str, Any] | None = None) -> int | str:
+        """Return how many rows the last statement touched, or why it was refused: a grant, a policy, an SQLSTATE."""
+        try:
+            with closing(self._executed(statement, values)) as cur:
+                return cur.rowcount
+        except InsufficientPrivilege as error:
+            return POLICY if POLICY in str(error) else NOT_GRANTED
+        except psycopg2.Error as error:
+            return error.pgcode or repr(error)
+
+    def in_a_get(self) -> "SqlClient":
+        """Return the same person in a request that only reads."""
+        return replace(self, work=replace(self.work, read_only=True))
+
+    def next_client(self) -> "SqlClient":
+        """Return whoever a pooler gives this server connection next and who knows nothing of the application's recipe."""
+        return SqlClient(self.connection)
+
+    def _executed(self, statement: str, values: Any) -> cursor:
+        token = identity.begin(self.work)
+        try:
+            cur = self.connection.cursor(cursor_factory=self.cursor_factory)
+            cur.execute(statement, values or None)
+            return cur
+        finally:
+            identity.end(token)
+
+
+ActAs = Callable[[Identity], SqlClient]
+Stray = Callable[[str], SqlClient]
+
+
+@pytest.fixture
+def owner(admin: Admin) -> User:
+    """Alice, whose rows everything is about."""
+    return _stored(admin, User("alice"))
+
+
+@pytest.fixture
+def other(admin: Admin) -> User:
+    """Bob, somebody else."""
+    return _stored(admin, User("bob"))
+
+
+def _stored(admin: Admin, user: User) -> User:
+    """Put a row of `user` into every table, past all policies."""
+    admin.execute("INSERT INTO app.users (user_id, email, password_hash) VALUES (%s, %s, %s)", user.id, user.email, A_HASH)
+    admin.execute(
+        "INSERT INTO app.sessions (user_id, id, expires_at) VALUES (%s, %s, now() + interval '1 day')",
+        user.id,
+        user.session_id,
+    )
+    admin.execute("INSERT INTO app.tasks (user_id, id, title) VALUES (%s, %s, %s)", user.id, user.task_id, user.secret)
+    return user
+
+
+def tenant_tables(admin: Admin) -> list[str]:
+    """Read from the catalogue which tables hold rows of users: all of them."""
+    tables = admin.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f')"
+        " AND relname <> 'alembic_version' ORDER BY relname"
+    )
+    return [name for (name,) in tables]
+
+
+def rows_of(admin: Admin, user_id: str | None, *proven: str) -> dict[str, list[Any]]:
+    """Return every row of `user_id`: equal before and after means unchanged.
+
+    Fail when a table of `proven`, or any table at all when none is named, has no row of theirs: that would prove nothing.
+    """
+    stored = {
+        table: [row for (row,) in admin.execute(f"SELECT to_jsonb(t) FROM app.{table} t WHERE user_id = %s", user_id)]
+        for table in tenant_tables(admin)
+    }
+    assert all(stored[table] for table in proven or stored), stored
+    return stored
+
+
+@pytest.fixture(scope="session")
+def seal_key(cluster: Cluster) -> SealKey:
+    """The key the application seals identities with."""
+    return SealKey.parse(cluster.environment["TASKAPP_SEAL_KEY"])
+
+
+@pytest.fixture
+def as_api(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
+    """Act as somebody through `taskapp_api`. All of a test's people take turns on one server connection."""
+    with closing(_link(cluster, "taskapp_api", seal_key)) as link:
+        yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+
+
+@pytest.fixture
+def as_auth(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
+    """Act as somebody through `taskapp_auth`."""
+    with closing(_link(cluster, "taskapp_auth", seal_key)) as link:
+        yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+
+
+def _link(cluster: Cluster, role: str, key: SealKey) -> Link:
+    link: Link = psycopg2.connect(cluster.url(role), connection_factory=Link)
+    link.autocommit = True
+    link.arm(key)
+    return link
+
+
+@pytest.fixture
+def stray(cluster: Cluster) -> Iterator[Stray]:
+    """Log in as a role without the application: psql, a report, a script that knows the password."""
+    with ExitStack() as stack:
+
+        def connect(role: str) -> SqlClient:
+            conn = stack.enter_context(closing(psycopg2.connect(cluster.url(role))))
+            conn.autocommit = True
+            return SqlClient(conn)
+
+        yield connect

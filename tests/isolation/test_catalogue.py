@@ -1,0 +1,401 @@
+"""The rules of the schema, read from the catalogue that the migrations left behind.
+
+A new table, policy, grant, function or role is held to them before anybody thinks of a test for it. A rule is a statement, a
+query for whatever breaks it, and one way to break it: a rule that would stay silent then is no rule.
+"""
+
+from typing import NamedTuple
+
+import pytest
+from conftest import Admin
+
+OWN_ROW = "(user_id = ( SELECT app.current_user_id() AS current_user_id))"
+ROW_OF_THE_ADDRESS = "(lower(email) = ( SELECT app.login_email() AS login_email))"
+
+PRELUDE = """
+WITH tenant AS (
+    SELECT * FROM pg_class
+    WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f') AND relname <> 'alembic_version'
+), granted AS (
+    SELECT tenant.oid, relname, NULL AS attname, acl.*
+    FROM tenant, aclexplode(relacl) AS acl WHERE grantee <> relowner
+    UNION ALL
+    SELECT tenant.oid, relname, attname, acl.*
+    FROM tenant JOIN pg_attribute ON attrelid = tenant.oid, aclexplode(attacl) AS acl
+), policy AS (
+    SELECT *, pg_get_expr(polqual, polrelid) AS shown, pg_get_expr(polwithcheck, polrelid) AS written
+    FROM pg_policy JOIN tenant ON tenant.oid = polrelid
+), function AS (
+    SELECT *, oid::regprocedure::text AS signature FROM pg_proc
+    WHERE pronamespace IN ('app'::regnamespace, 'app_private'::regnamespace)
+), policy_function AS (
+    SELECT * FROM function WHERE signature = 'app_private.seal_holds(text,text)' OR oid IN (
+        SELECT refobjid FROM pg_depend WHERE classid = 'pg_policy'::regclass AND refclassid = 'pg_proc'::regclass)
+), role AS (
+    SELECT * FROM pg_roles WHERE rolname LIKE 'taskapp\\_%'
+)
+"""
+
+
+class Rule(NamedTuple):
+    statement: str
+    offenders: str
+    broken_by: str
+
+
+TABLES = [
+    Rule(
+        "row-level security is enabled",
+        "SELECT relname FROM tenant WHERE NOT relrowsecurity",
+        "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY",
+    ),
+    Rule(
+        "row-level security is forced",
+        "SELECT relname FROM tenant WHERE NOT relforcerowsecurity",
+        "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
+    ),
+    Rule(
+        "everything in the schema belongs to taskapp_owner",
+        "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relowner <> 'taskapp_owner'::regrole",
+        "ALTER TABLE app.tasks OWNER TO taskapp_migrator",
+    ),
+    Rule(
+        "there are tables, indexes and nothing else that could show rows",
+        "SELECT relname FROM pg_class"
+        " WHERE relnamespace = 'app'::regnamespace AND (relkind NOT IN ('r', 'i') OR relispartition)",
+        "CREATE VIEW app.all_tasks AS TABLE app.tasks",
+    ),
+    Rule(
+        "no table inherits from another",
+        "SELECT relname FROM tenant JOIN pg_inherits ON tenant.oid IN (inhrelid, inhparent)",
+        "CREATE TABLE app.more_tasks () INHERITS (app.tasks)",
+    ),
+    Rule(
+        "every table has a primary key",
+        "SELECT relname FROM tenant WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tenant.oid AND indisprimary)",
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_pkey",
+    ),
+    Rule(
+        "every index is led by the owner, but for the one that keeps an address to one account",
+        "SELECT indexrelid::regclass FROM pg_index JOIN tenant ON tenant.oid = indrelid"
+        " LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
+        " WHERE attname IS DISTINCT FROM 'user_id' AND indexrelid <> 'app.users_email_key'::regclass",
+        "CREATE UNIQUE INDEX ON app.tasks (id)",
+    ),
+    Rule(
+        "a foreign key takes the owner along",
+        "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT oid FROM tenant) AND NOT EXISTS ("
+        " SELECT FROM unnest(conkey, confkey) AS pair (here, there)"
+        " JOIN pg_attribute AS h ON h.attrelid = conrelid AND h.attnum = here"
+        " JOIN pg_attribute AS t ON t.attrelid = confrelid AND t.attnum = there"
+        " WHERE h.attname = 'user_id' AND t.attname = 'user_id')",
+        "ALTER TABLE app.tasks ADD FOREIGN KEY (id) REFERENCES app.users (user_id)",
+    ),
+    Rule(
+        "the owner's column is a uuid that is never missing",
+        "SELECT relname FROM tenant LEFT JOIN pg_attribute ON attrelid = tenant.oid AND attname = 'user_id'"
+        " WHERE attnotnull IS NOT TRUE OR atttypid <> 'uuid'::regtype",
+        "CREATE TABLE app.notes (id uuid)",
+    ),
+    Rule(
+        "the owner's column fills itself in",
+        "SELECT relname FROM tenant JOIN pg_attribute ON attrelid = tenant.oid AND attname = 'user_id'"
+        " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+        " WHERE pg_get_expr(adbin, adrelid) IS DISTINCT FROM 'app.current_user_id()'",
+        "ALTER TABLE app.tasks ALTER user_id SET DEFAULT current_setting('app.user_id')::uuid",
+    ),
+    Rule(
+        "no trigger runs as its owner",
+        "SELECT tgname FROM pg_trigger JOIN function ON function.oid = tgfoid WHERE prosecdef",
+        "CREATE FUNCTION app.peek() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NEW; END';"
+        " CREATE TRIGGER peek BEFORE INSERT ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.peek()",
+    ),
+    Rule(
+        "there is no enum type: its comparison could not use an index under row-level security",
+        "SELECT typname FROM pg_type WHERE typtype = 'e'",
+        "CREATE TYPE app.status AS ENUM ('open')",
+    ),
+    Rule(
+        "no publication ships rows away",
+        "SELECT pubname FROM pg_publication",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+    ),
+]
+
+POLICIES = [
+    Rule(
+        "no policy is for everybody",
+        "SELECT polname FROM policy WHERE 0 = ANY (polroles)",
+        "CREATE POLICY careless ON app.tasks FOR SELECT USING (true)",
+    ),
+    Rule(
+        "a permissive policy is for one command",
+        "SELECT polname FROM policy WHERE polpermissive AND polcmd = '*'",
+        "CREATE POLICY careless ON app.tasks TO taskapp_api USING (true)",
+    ),
+    Rule(
+        "a restrictive policy is a floor under all commands",
+        "SELECT polname FROM policy WHERE NOT polpermissive AND polcmd <> '*'",
+        "CREATE POLICY careless ON app.tasks AS RESTRICTIVE FOR SELECT TO taskapp_api USING (true)",
+    ),
+    Rule(
+        "a role has one permissive policy per table and command",
+        "SELECT relname, member, polcmd FROM policy, unnest(polroles) AS member"
+        " WHERE polpermissive GROUP BY relname, member, polcmd HAVING count(*) > 1",
+        "CREATE POLICY careless ON app.tasks FOR SELECT TO taskapp_api USING (true)",
+    ),
+    Rule(
+        "whoever has a grant has a floor",
+        "SELECT DISTINCT relname, grantee::regrole FROM granted WHERE NOT EXISTS ("
+        " SELECT FROM policy WHERE polrelid = granted.oid AND NOT polpermissive AND grantee = ANY (polroles))",
+        "DROP POLICY tasks_api_floor ON app.tasks",
+    ),
+    Rule(
+        "whoever has a grant has a policy for it",
+        "SELECT DISTINCT relname, grantee::regrole, privilege_type FROM granted WHERE NOT EXISTS ("
+        " SELECT FROM policy WHERE polrelid = granted.oid AND polpermissive AND grantee = ANY (polroles)"
+        " AND polcmd::text = translate(left(privilege_type, 1), 'SIUD', 'rawd'))",
+        "GRANT SELECT (title) ON app.tasks TO taskapp_auth",
+    ),
+    Rule(
+        "a policy shows rows of the wrapped identity, and to a log-in the row of its address",
+        "SELECT polname, shown FROM policy WHERE polcmd <> 'a' AND shown IS DISTINCT FROM CASE"
+        f" WHEN polname IN ('users_auth_floor', 'users_auth_select') THEN '({OWN_ROW} OR {ROW_OF_THE_ADDRESS})'"
+        f" ELSE '{OWN_ROW}' END",
+        "ALTER POLICY tasks_api_select ON app.tasks USING (user_id = app.current_user_id())",
+    ),
+    Rule(
+        "a policy lets rows of the wrapped identity be written",
+        f"SELECT polname, written FROM policy WHERE polcmd IN ('a', 'w', '*') AND written IS DISTINCT FROM '{OWN_ROW}'",
+        "ALTER POLICY tasks_api_insert ON app.tasks WITH CHECK (true)",
+    ),
+]
+
+GRANTS = [
+    Rule(
+        "only the four commands are granted",
+        "SELECT relname, privilege_type FROM granted WHERE privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')",
+        "GRANT TRUNCATE ON app.tasks TO taskapp_api",
+    ),
+    Rule(
+        "columns are granted by name",
+        "SELECT relname, privilege_type FROM granted WHERE attname IS NULL AND privilege_type <> 'DELETE'",
+        "GRANT UPDATE ON app.tasks TO taskapp_api",
+    ),
+    Rule(
+        "nobody may write the owner's column",
+        "SELECT relname, grantee::regrole FROM granted WHERE attname = 'user_id' AND privilege_type <> 'SELECT'",
+        "GRANT INSERT (user_id) ON app.tasks TO taskapp_api",
+    ),
+    Rule(
+        "secrets are for taskapp_auth",
+        "SELECT relname, attname, grantee::regrole FROM granted"
+        " WHERE attname ~ 'hash|password|secret|token' AND grantee <> 'taskapp_auth'::regrole",
+        "GRANT SELECT (password_hash) ON app.users TO taskapp_api",
+    ),
+    Rule(
+        "no row is granted to everybody, or to be passed on",
+        "SELECT relname, grantee, privilege_type FROM granted WHERE grantee = 0 OR is_grantable",
+        "GRANT DELETE ON app.tasks TO taskapp_api WITH GRANT OPTION",
+    ),
+    Rule(
+        "no schema is everybody's",
+        "SELECT nspname, privilege_type FROM pg_namespace, aclexplode(nspacl)"
+        " WHERE nspname IN ('app', 'app_private', 'public') AND grantee = 0",
+        "GRANT USAGE ON SCHEMA app TO PUBLIC",
+    ),
+    Rule(
+        "the database is not everybody's",
+        "SELECT privilege_type FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))"
+        " WHERE datname = current_database() AND grantee = 0",
+        "GRANT TEMP ON DATABASE taskapp TO PUBLIC",
+    ),
+    Rule(
+        "a schema belongs to the role that makes things in it",
+        "SELECT nspname FROM pg_namespace WHERE (nspname, nspowner::regrole::text)"
+        " IN (('app', 'taskapp_owner'), ('app_private', 'taskapp_definer')) IS FALSE AND nspname LIKE 'app%'",
+        "ALTER SCHEMA app OWNER TO taskapp_definer",
+    ),
+    Rule(
+        "the schema of the keys is open to taskapp_definer alone",
+        "SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl)"
+        " WHERE nspname = 'app_private' AND grantee <> 'taskapp_definer'::regrole",
+        "GRANT USAGE ON SCHEMA app_private TO taskapp_migrator",
+    ),
+    Rule(
+        "the keys are taskapp_definer's alone",
+        "SELECT relname FROM pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner)))"
+        " WHERE relnamespace = 'app_private'::regnamespace AND grantee <> 'taskapp_definer'::regrole",
+        "GRANT SELECT ON app_private.keys TO taskapp_owner",
+    ),
+    Rule(
+        "what is made tomorrow is granted to nobody by default",
+        "SELECT defaclrole::regrole, grantee FROM pg_default_acl, aclexplode(defaclacl) WHERE grantee <> defaclrole",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE taskapp_owner GRANT SELECT ON TABLES TO taskapp_api",
+    ),
+    Rule(
+        "only the roles that own things make any in a schema",
+        "SELECT rolname, nspname FROM role, pg_namespace WHERE has_schema_privilege(role.oid, pg_namespace.oid, 'CREATE')"
+        " AND (rolname, nspname) NOT IN (('taskapp_owner', 'app'), ('taskapp_definer', 'app_private'))",
+        "GRANT CREATE ON SCHEMA app TO taskapp_api",
+    ),
+    Rule(
+        "only the roles that own things make a schema, and none makes temporary tables",
+        "SELECT rolname, privilege FROM role, unnest(ARRAY['CREATE', 'TEMP']) AS privilege"
+        " WHERE has_database_privilege(role.oid, current_database(), privilege)"
+        " AND (rolname, privilege) NOT IN (('taskapp_owner', 'CREATE'), ('taskapp_definer', 'CREATE'))",
+        "GRANT TEMP ON DATABASE taskapp TO taskapp_auth",
+    ),
+]
+
+FUNCTIONS = [
+    Rule(
+        "a function runs as its owner only if it is named here",
+        "SELECT signature FROM function WHERE prosecdef AND signature NOT IN ('app.current_user_id()', 'app.login_email()')",
+        "ALTER FUNCTION app.enter SECURITY DEFINER",
+    ),
+    Rule(
+        "a function that runs as its owner runs as taskapp_definer",
+        "SELECT signature FROM function WHERE prosecdef AND proowner <> 'taskapp_definer'::regrole",
+        "ALTER FUNCTION app.current_user_id OWNER TO taskapp_owner",
+    ),
+    Rule(
+        "a function that runs as its owner looks for names in pg_catalog alone",
+        "SELECT signature FROM function"
+        " WHERE prosecdef AND proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']",
+        "ALTER FUNCTION app.current_user_id RESET search_path",
+    ),
+    Rule(
+        "a function belongs to a role that cannot log in",
+        "SELECT signature FROM function WHERE proowner NOT IN ('taskapp_owner'::regrole, 'taskapp_definer'::regrole)",
+        "ALTER FUNCTION app.enter OWNER TO taskapp_migrator",
+    ),
+    Rule(
+        "a function that reads a setting is not immutable: plans would keep one user's identity for the next",
+        "SELECT signature FROM function"
+        " WHERE provolatile = 'i' AND pg_get_functiondef(oid) ~ 'current_setting|current_user_id|login_email'",
+        "ALTER FUNCTION app.current_user_id IMMUTABLE",
+    ),
+    Rule(
+        "what a policy asks is stable",
+        "SELECT signature FROM policy_function WHERE provolatile <> 's'",
+        "ALTER FUNCTION app_private.seal_holds VOLATILE",
+    ),
+    Rule(
+        "what a policy asks lets a query run in parallel",
+        "SELECT signature FROM policy_function WHERE proparallel <> 's'",
+        "ALTER FUNCTION app.login_email PARALLEL UNSAFE",
+    ),
+    Rule(
+        "no function is called leakproof",
+        "SELECT signature FROM function WHERE proleakproof",
+        "ALTER FUNCTION app.current_user_id LEAKPROOF",
+    ),
+]
+
+ROLES = [
+    Rule(
+        "no role has a power of its own",
+        "SELECT rolname FROM role"
+        " WHERE rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication OR rolinherit",
+        "ALTER ROLE taskapp_dba BYPASSRLS",
+    ),
+    Rule(
+        "the application's roles and the migrator log in, and no other",
+        "SELECT rolname FROM role WHERE rolcanlogin <> (rolname IN ('taskapp_api', 'taskapp_auth', 'taskapp_migrator'))",
+        "ALTER ROLE taskapp_owner LOGIN",
+    ),
+    Rule(
+        "the migrator may take on the roles that own things, and no other role any",
+        "SELECT member::regrole, roleid::regrole FROM pg_auth_members"
+        " WHERE (member IN (SELECT oid FROM role) OR roleid IN (SELECT oid FROM role))"
+        " AND (member::regrole::text, roleid::regrole::text)"
+        " NOT IN (('taskapp_migrator', 'taskapp_owner'), ('taskapp_migrator', 'taskapp_definer'))",
+        "GRANT taskapp_auth TO taskapp_api",
+    ),
+    Rule(
+        "people's roles have no grants yet",
+        "SELECT grantee::regrole FROM ("
+        " SELECT (aclexplode(relacl)).grantee FROM pg_class UNION SELECT (aclexplode(attacl)).grantee FROM pg_attribute"
+        " UNION SELECT (aclexplode(nspacl)).grantee FROM pg_namespace"
+        " UNION SELECT (aclexplode(proacl)).grantee FROM pg_proc) AS entry"
+        " WHERE grantee IN ('taskapp_dba'::regrole, 'taskapp_auditor'::regrole, 'taskapp_breakglass'::regrole)",
+        "GRANT USAGE ON SCHEMA app TO taskapp_dba",
+    ),
+    Rule(
+        "the server itself ends what the application forgets",
+        "SELECT rolname, setting FROM role,"
+        " unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) AS setting"
+        " WHERE rolname IN ('taskapp_api', 'taskapp_auth')"
+        " AND NOT EXISTS (SELECT FROM unnest(rolconfig) AS entry WHERE entry ~ ('^' || setting || '=[1-9]'))",
+        "ALTER ROLE taskapp_auth SET statement_timeout = 0",
+    ),
+]
+
+# For whoever reads the database with \d+.
+COMMENTS = [
+    Rule(
+        "a schema says what it is for",
+        "SELECT nspname FROM pg_namespace"
+        " WHERE nspname IN ('app', 'app_private') AND obj_description(oid, 'pg_namespace') IS NULL",
+        "COMMENT ON SCHEMA app_private IS NULL",
+    ),
+    Rule(
+        "a table says what it is for",
+        "SELECT relname FROM pg_class WHERE relnamespace IN ('app'::regnamespace, 'app_private'::regnamespace)"
+        " AND relkind = 'r' AND obj_description(oid, 'pg_class') IS NULL",
+        "COMMENT ON TABLE app.sessions IS NULL",
+    ),
+    Rule(
+        "a column says what it is for",
+        "SELECT relname, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+        " WHERE relnamespace IN ('app'::regnamespace, 'app_private'::regnamespace) AND relkind = 'r'"
+        " AND attnum > 0 AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL",
+        "ALTER TABLE app.users ADD nickname text",
+    ),
+    Rule(
+        "a function says what it is for",
+        "SELECT signature FROM function WHERE obj_description(oid, 'pg_proc') IS NULL",
+        "COMMENT ON FUNCTION app.enter IS NULL",
+    ),
+]
+
+RULES = [*TABLES, *POLICIES, *GRANTS, *FUNCTIONS, *ROLES, *COMMENTS]
+rules = pytest.mark.parametrize("rule", RULES, ids=[rule.statement for rule in RULES])
+
+# Who may call what: nobody else, and PUBLIC least of all.
+CALLERS: dict[str, set[str]] = {
+    "app.current_user_id()": {"taskapp_api", "taskapp_auth", "taskapp_owner"},
+    "app.login_email()": {"taskapp_auth"},
+    "app.enter(uuid,uuid,text,boolean)": {"taskapp_api"},
+    "app.enter_login(text,text)": {"taskapp_auth"},
+    "app.enter_nobody(boolean)": {"taskapp_api", "taskapp_auth"},
+    "app.enter_proven(uuid,text)": {"taskapp_auth"},
+    "app_private.seal_holds(text,text)": set(),
+}
+
+
+@rules
+def test_nothing_breaks_the_rule_that(admin: Admin, rule: Rule) -> None:
+    assert admin.execute(PRELUDE + rule.offenders) == []
+
+
+@rules
+def test_a_breach_is_noticed_of_the_rule_that(admin: Admin, rule: Rule) -> None:
+    before = admin.execute(PRELUDE + rule.offenders)
+    admin.execute("BEGIN")
+    try:
+        admin.execute(rule.broken_by)
+        assert len(admin.execute(PRELUDE + rule.offenders)) > len(before)
+    finally:
+        admin.execute("ROLLBACK")
+
+
+def test_a_function_can_be_called_by_whom_it_is_for_and_nobody_else(admin: Admin) -> None:
+    # No access list at all means everybody; `acldefault` spells that out, and PUBLIC reads '-'.
+    found = admin.execute(
+        f"{PRELUDE} SELECT signature, array_remove(array_agg(grantee::regrole::text), NULL) FROM function"
+        " LEFT JOIN LATERAL aclexplode(coalesce(proacl, acldefault('f', proowner))) AS acl ON acl.grantee <> proowner"
+        " GROUP BY signature"
+    )
+    assert {signature: set(callers) for signature, callers in found} == CALLERS

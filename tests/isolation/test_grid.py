@@ -1,0 +1,342 @@
+"""Owner, other user and nobody; select, insert, update and delete; every table, both login roles; SQL and HTTP.
+
+The grid is exact. A number is how many rows the statement touched, in silence; `NOT_GRANTED` and `POLICY` are the two ways
+in which PostgreSQL says 42501.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import Admin, Person
+from psycopg2.errors import InsufficientPrivilege
+
+from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, SqlClient, Stray, User, rows_of, tenant_tables
+from taskapp.isolation.identity import Nobody
+
+UNIQUE_VIOLATION = "23505"
+
+# All aim at the owner's rows. `insert` leaves the owner to PostgreSQL, `insert theirs` names one.
+STATEMENTS = {
+    "users": {
+        "select": "SELECT FROM app.users WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.users (email, password_hash) VALUES ('new@example.com', %(hash)s)",
+        "insert theirs": "INSERT INTO app.users (user_id, email, password_hash) VALUES (%(owner)s, 'new@x.org', %(hash)s)",
+        "update": "UPDATE app.users SET timezone = 'Asia/Tokyo' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.users SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.users WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.users CASCADE",
+    },
+    "sessions": {
+        "select": "SELECT FROM app.sessions WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.sessions (id, expires_at) VALUES (gen_random_uuid(), now() + interval '1 day')",
+        "insert theirs": "INSERT INTO app.sessions (user_id, id, expires_at)"
+        " VALUES (%(owner)s, gen_random_uuid(), now() + interval '1 day')",
+        "update": "UPDATE app.sessions SET revoked_at = now() WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.sessions SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.sessions WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.sessions CASCADE",
+    },
+    "tasks": {
+        "select": "SELECT FROM app.tasks WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'new')",
+        "insert theirs": "INSERT INTO app.tasks (user_id, id, title) VALUES (%(owner)s, gen_random_uuid(), 'new')",
+        "update": "UPDATE app.tasks SET title = 'changed' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.tasks SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.tasks WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.tasks CASCADE",
+    },
+}
+
+Outcome = int | str
+NEVER: tuple[Outcome, ...] = (NOT_GRANTED, NOT_GRANTED, NOT_GRANTED)
+
+# What the owner, another user and nobody get. A command that is missing is granted to none of them.
+GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
+    "taskapp_api": {
+        "users": {"select": (1, 0, 0)},
+        "sessions": {"select": (1, 0, 0)},
+        "tasks": {
+            "select": (1, 0, 0),
+            "insert": (1, 1, POLICY),
+            "update": (1, 0, 0),
+            "delete": (1, 0, 0),
+        },
+    },
+    "taskapp_auth": {
+        # An identity has one account, and these have theirs.
+        "users": {"select": (1, 0, 0), "insert": (UNIQUE_VIOLATION, UNIQUE_VIOLATION, POLICY)},
+        "sessions": {"select": (1, 0, 0), "insert": (1, 1, POLICY)},
+        "tasks": {},
+    },
+}
+
+PEOPLE = ("owner", "other", "nobody")
+
+
+def cells(*people: str) -> list[object]:
+    """List role, table, command, person and outcome of every cell of the grid that is about `people`."""
+    return [
+        pytest.param(
+            role,
+            table,
+            command,
+            who,
+            tables[table].get(command, NEVER)[PEOPLE.index(who)],
+            id=f"{role} {table} {command} {who}",
+        )
+        for role, tables in GRID.items()
+        for table in tables
+        for command in STATEMENTS[table]
+        for who in people
+    ]
+
+
+def granting(command: str) -> list[object]:
+    """List the role and table of every part of the grid where somebody may use `command`."""
+    return [
+        pytest.param(role, table, id=f"{role} {table}")
+        for role in GRID
+        for table in GRID[role]
+        if command in GRID[role][table]
+    ]
+
+
+class People:
+    """Who the grid is about, ready to run SQL."""
+
+    def __init__(self, owner: User, other: User, as_api: ActAs, as_auth: ActAs) -> None:
+        self.values = {"owner": owner.id, "other": other.id, "hash": A_HASH}
+        self._who = {"owner": owner, "other": other}
+        self._as = {"taskapp_api": as_api, "taskapp_auth": as_auth}
+
+    def client(self, role: str, who: str) -> SqlClient:
+        user = self._who.get(who)
+        if user is None:
+            return self._as[role](Nobody())
+        return self._as[role](user.signed_in if role == "taskapp_api" else user.proven)
+
+
+@pytest.fixture
+def people(owner: User, other: User, as_api: ActAs, as_auth: ActAs) -> People:
+    return People(owner, other, as_api, as_auth)
+
+
+def test_every_table_stands_in_the_grid_for_both_roles(admin: Admin) -> None:
+    tables = tenant_tables(admin)
+    assert tables
+    assert {role: sorted(GRID[role]) for role in GRID} == {"taskapp_api": tables, "taskapp_auth": tables}
+
+
+@pytest.mark.parametrize(("role", "table", "command", "who", "expected"), cells("owner"))
+def test_the_owner_can_do_what_is_granted_and_no_more(
+    people: People, role: str, table: str, command: str, who: str, expected: Outcome
+) -> None:
+    assert people.client(role, who).outcome(STATEMENTS[table][command], people.values) == expected
+
+
+@pytest.mark.parametrize(("role", "table", "command", "who", "expected"), cells("other", "nobody"))
+def test_another_user_and_nobody_reach_nothing_of_the_owners(
+    admin: Admin, people: People, role: str, table: str, command: str, who: str, expected: Outcome
+) -> None:
+    before = rows_of(admin, people.values["owner"])
+    assert people.client(role, who).outcome(STATEMENTS[table][command], people.values) == expected
+    assert rows_of(admin, people.values["owner"]) == before
+
+
+@pytest.mark.parametrize(("role", "table"), granting("select"))
+def test_a_select_without_a_condition_shows_only_ones_own_rows(people: People, role: str, table: str) -> None:
+    rows = people.client(role, "other").rows(f"SELECT DISTINCT user_id FROM app.{table}")
+    assert rows == [(people.values["other"],)]
+
+
+@pytest.mark.parametrize(("role", "table"), granting("select"))
+def test_a_select_without_a_condition_shows_nobody_nothing(people: People, role: str, table: str) -> None:
+    assert people.client(role, "nobody").value(f"SELECT count(*) FROM app.{table}") == 0
+
+
+@pytest.mark.parametrize(("role", "table"), granting("select"))
+def test_a_script_that_knows_only_the_password_sees_nothing(owner: User, stray: Stray, role: str, table: str) -> None:
+    # On a connection where no setting was ever made: they read NULL there, and '' after the first transaction.
+    assert stray(role).value(f"SELECT count(*) FROM app.{table}") == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE app.tasks SET title = 'mine'", "DELETE FROM app.tasks"],
+)
+def test_a_change_without_a_condition_reaches_only_ones_own_rows(
+    admin: Admin, owner: User, other: User, as_api: ActAs, statement: str
+) -> None:
+    before = rows_of(admin, owner.id)
+    assert as_api(other.signed_in).outcome(statement) == 1
+    assert rows_of(admin, owner.id) == before
+
+
+def test_a_new_row_belongs_to_whoever_inserts_it(owner: User, other: User, as_api: ActAs) -> None:
+    statement = "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'new') RETURNING user_id"
+    assert as_api(other.signed_in).value(statement) == other.id
+
+
+def test_who_registers_gets_only_the_account_of_their_new_identity(as_auth: ActAs) -> None:
+    new = User("carol")
+    statement = "INSERT INTO app.users (email, password_hash) VALUES (%s, %s) RETURNING user_id"
+    assert as_auth(new.proven).value(statement, new.email, A_HASH) == new.id
+
+
+# Even if the owner's column were granted by mistake, the policies hold.
+
+
+@pytest.fixture
+def owners_column_granted(admin: Admin, role: str, table: str) -> Iterator[None]:
+    """Grant what no migration grants, for the length of a test."""
+    admin.execute(f"GRANT INSERT (user_id), UPDATE (user_id) ON app.{table} TO {role}")
+    yield
+    admin.execute(f"REVOKE INSERT (user_id), UPDATE (user_id) ON app.{table} FROM {role}")
+
+
+@pytest.mark.usefixtures("owners_column_granted")
+@pytest.mark.parametrize(("role", "table"), granting("insert"))
+def test_a_policy_refuses_an_insert_for_somebody_else(admin: Admin, people: People, role: str, table: str) -> None:
+    before = rows_of(admin, people.values["owner"])
+    assert people.client(role, "other").outcome(STATEMENTS[table]["insert theirs"], people.values) == POLICY
+    assert rows_of(admin, people.values["owner"]) == before
+
+
+@pytest.mark.usefixtures("owners_column_granted")
+@pytest.mark.parametrize(("role", "table"), granting("update"))
+def test_a_policy_refuses_to_give_a_row_away(admin: Admin, people: People, role: str, table: str) -> None:
+    before = rows_of(admin, people.values["owner"])
+    assert people.client(role, "owner").outcome(STATEMENTS[table]["give away"], people.values) == POLICY
+    assert rows_of(admin, people.values["owner"]) == before
+
+
+@pytest.mark.usefixtures("owners_column_granted")
+@pytest.mark.parametrize(("role", "table"), granting("update"))
+def test_another_users_row_cannot_be_taken(admin: Admin, people: People, role: str, table: str) -> None:
+    before = rows_of(admin, people.values["owner"])
+    statement = f"UPDATE app.{table} SET user_id = %(other)s WHERE user_id = %(owner)s"
+    assert people.client(role, "other").outcome(statement, people.values) == 0
+    assert rows_of(admin, people.values["owner"]) == before
+
+
+@pytest.mark.usefixtures("owners_column_granted")
+@pytest.mark.parametrize(("role", "table"), [("taskapp_api", "tasks")])
+def test_an_upsert_onto_another_users_row_is_refused_without_quoting_it(owner: User, other: User, as_api: ActAs) -> None:
+    # CVE-2026-120154: the condition was evaluated on the hidden row, and a failing cast quoted it.
+    with pytest.raises(InsufficientPrivilege, match="new row violates row-level security policy") as refusal:
+        as_api(other.signed_in).rows(
+            "INSERT INTO app.tasks (user_id, id, title) VALUES (%s, %s, 'x')"
+            " ON CONFLICT (user_id, id) DO UPDATE SET title = 'z' WHERE tasks.title::int = 1",
+            owner.id,
+            owner.task_id,
+        )
+    assert owner.secret not in str(refusal.value)
+
+
+# Whose row has an id already cannot be found out: the owner leads every key.
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO app.tasks (id, title) VALUES (%(task)s, 'x')",
+        "INSERT INTO app.tasks (id, title) VALUES (%(task)s, 'x') ON CONFLICT DO NOTHING",
+        "INSERT INTO app.tasks (id, title) VALUES (%(task)s, 'x')"
+        " ON CONFLICT (user_id, id) DO UPDATE SET title = 'z' WHERE tasks.title::int = 1",
+        "MERGE INTO app.tasks USING (VALUES (%(task)s::uuid)) AS wanted (id) ON tasks.id = wanted.id"
+        " WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id, title) VALUES (wanted.id, 'x')",
+    ],
+    ids=["insert", "do nothing", "upsert", "merge"],
+)
+def test_the_id_of_another_users_task_is_free_to_use(
+    admin: Admin, owner: User, other: User, as_api: ActAs, statement: str
+) -> None:
+    before = rows_of(admin, owner.id)
+    assert as_api(other.signed_in).outcome(statement, {"task": owner.task_id}) == 1
+    assert rows_of(admin, owner.id) == before
+    owners = admin.execute("SELECT user_id FROM app.tasks WHERE id = %s", owner.task_id)
+    assert sorted(owners) == sorted([(owner.id,), (other.id,)])
+
+
+@pytest.mark.parametrize("change", ["UPDATE SET title = 'x'", "DELETE"])
+def test_a_merge_does_not_match_another_users_row(
+    admin: Admin, owner: User, other: User, as_api: ActAs, change: str
+) -> None:
+    before = rows_of(admin, owner.id)
+    statement = (
+        "MERGE INTO app.tasks USING (VALUES (%(task)s::uuid)) AS wanted (id) ON tasks.id = wanted.id"
+        f" WHEN MATCHED THEN {change}"
+    )
+    assert as_api(other.signed_in).outcome(statement, {"task": owner.task_id}) == 0
+    assert rows_of(admin, owner.id) == before
+
+
+def test_one_prepared_statement_shows_each_user_their_own_row(owner: User, other: User, as_api: ActAs) -> None:
+    # Its plan is cached on the server connection, which users share behind a pooler.
+    as_api(owner.signed_in).rows("PREPARE titles AS SELECT title FROM app.tasks")
+    seen = [as_api(user.signed_in).rows("EXECUTE titles") for user in (owner, other, owner)]
+    assert seen == [[(owner.secret,)], [(other.secret,)], [(owner.secret,)]]
+
+
+# The same over HTTP.
+
+HTTP = [
+    ("GET", None, (200, 404, 401)),
+    ("PATCH", {"title": "changed"}, (200, 404, 401)),
+    ("DELETE", None, (204, 404, 401)),
+]
+
+
+@pytest.fixture
+def task(alice: Person) -> str:
+    """The path of a task of Alice's."""
+    return alice.post("/v1/tasks", {"title": "ALICE SECRET"}).headers["Location"]
+
+
+@pytest.mark.parametrize(("method", "body", "expected"), HTTP, ids=[method for method, *_ in HTTP])
+def test_the_owner_of_a_task_can(alice: Person, task: str, method: str, body: object, expected: tuple[int, ...]) -> None:
+    assert alice(method, task, json=body).status_code == expected[0]
+
+
+@pytest.mark.parametrize(("method", "body", "expected"), HTTP, ids=[method for method, *_ in HTTP])
+def test_another_user_of_the_api_cannot(
+    admin: Admin, alice: Person, bob: Person, task: str, method: str, body: object, expected: tuple[int, ...]
+) -> None:
+    before = rows_of(admin, alice.id, "tasks")
+    assert bob(method, task, json=body).status_code == expected[1]
+    assert rows_of(admin, alice.id, "tasks") == before
+
+
+@pytest.mark.parametrize(("method", "body", "expected"), HTTP, ids=[method for method, *_ in HTTP])
+def test_nobody_can(
+    admin: Admin, alice: Person, anonymous: Person, task: str, method: str, body: object, expected: tuple[int, ...]
+) -> None:
+    before = rows_of(admin, alice.id, "tasks")
+    assert anonymous(method, task, json=body).status_code == expected[2]
+    assert rows_of(admin, alice.id, "tasks") == before
+
+
+def test_a_list_shows_only_ones_own_tasks(alice: Person, bob: Person, task: str) -> None:
+    bob.post("/v1/tasks", {"title": "BOB SECRET"})
+    assert [item["title"] for item in bob.get("/v1/tasks").get_json()["items"]] == ["BOB SECRET"]
+    assert [item["title"] for item in alice.get("/v1/tasks").get_json()["items"]] == ["ALICE SECRET"]
+
+
+def test_a_cursor_from_another_users_list_shows_only_ones_own_tasks(alice: Person, bob: Person, task: str) -> None:
+    bob.post("/v1/tasks", {"title": "BOB SECRET"})
+    alice.post("/v1/tasks", {"title": "ALICE SECRET TOO"})
+    cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
+    assert cursor
+    items = bob.get("/v1/tasks", query_string={"cursor": cursor}).get_json()["items"]
+    assert [item["title"] for item in items] == ["BOB SECRET"]
+
+
+def test_everybody_gets_their_own_account(alice: Person, bob: Person) -> None:
+    assert alice.get("/v1/me").get_json()["id"] == alice.id
+    assert bob.get("/v1/me").get_json()["id"] == bob.id
+
+
+@pytest.mark.parametrize("member", ["user_id", "owner", "owner_id"])
+def test_a_task_cannot_be_given_away_over_http(alice: Person, bob: Person, task: str, member: str) -> None:
+    assert alice.patch(task, {member: bob.id}).status_code == 422
+    assert bob.get(task).status_code == 404

@@ -1,0 +1,298 @@
+"""One request, one message: what really crosses the wire, as a proxy before PostgreSQL counts it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from conftest import PASSWORD, Admin, Cluster, Person
+from flask import Flask
+from sqlalchemy import create_engine, text
+from werkzeug.test import TestResponse
+
+from isolation.acting import acting, api, application_on, client_of, wait_until
+from isolation.conftest import User
+from isolation.proxy import Loss, Message, Proxy
+from taskapp.api.work import operation_id
+from taskapp.auth.passwords import Passwords
+from taskapp.isolation.identity import Nobody
+
+REQUEST_ID = "0198f3c2-request"
+
+
+@dataclass
+class Scene:
+    """Alice, her tasks, and somebody who has not signed in."""
+
+    alice: Person
+    anonymous: Person
+    task: str
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One way to call an operation, the status it is answered with, and the messages that takes."""
+
+    case: str
+    send: Callable[[Scene], TestResponse]
+    status: int
+    messages: int
+
+
+def patch(body: dict[str, Any], **headers: str) -> Callable[[Scene], TestResponse]:
+    return lambda s: s.alice.patch(f"/v1/tasks/{s.task}", body, headers=headers)
+
+
+NEW = {"email": "new@example.com", "password": PASSWORD}
+ALICE = {"email": "alice@example.com", "password": PASSWORD}
+
+# Every operation there is: a new one has to say here what it costs.
+CALLS: dict[str, list[Call]] = {
+    "registerUser POST /v1/auth/register": [
+        Call("new", lambda s: s.anonymous.post("/v1/auth/register", NEW), 201, 1),
+        Call("taken", lambda s: s.anonymous.post("/v1/auth/register", ALICE), 409, 1),
+        Call("invalid", lambda s: s.anonymous.post("/v1/auth/register", {}), 422, 0),
+    ],
+    "login POST /v1/auth/login": [
+        Call("right", lambda s: s.anonymous.post("/v1/auth/login", ALICE), 200, 2),
+        Call("wrong", lambda s: s.anonymous.post("/v1/auth/login", {**ALICE, "password": "no"}), 401, 1),
+        Call("unknown", lambda s: s.anonymous.post("/v1/auth/login", NEW), 401, 1),
+    ],
+    "getMe GET /v1/me": [
+        Call("hit", lambda s: s.alice.get("/v1/me"), 200, 1),
+        Call("not modified", lambda s: s.alice.get("/v1/me", headers={"If-None-Match": "*"}), 304, 1),
+        Call("no token", lambda s: s.anonymous.get("/v1/me"), 401, 0),
+    ],
+    "createTask POST /v1/tasks": [
+        Call("new", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent"}), 201, 1),
+        Call("invalid", lambda s: s.alice.post("/v1/tasks", {"title": ""}), 422, 0),
+    ],
+    "listTasks GET /v1/tasks": [
+        Call("first page", lambda s: s.alice.get("/v1/tasks?limit=1"), 200, 1),
+        Call("next page", lambda s: s.alice.get(f"/v1/tasks?cursor={s.cursor}"), 200, 1),
+        Call("bad cursor", lambda s: s.alice.get("/v1/tasks?cursor=x"), 400, 0),
+    ],
+    "getTask GET /v1/tasks/<uuid:task_id>": [
+        Call("hit", lambda s: s.alice.get(f"/v1/tasks/{s.task}"), 200, 1),
+        Call("missing", lambda s: s.alice.get(f"/v1/tasks/{uuid4()}"), 404, 1),
+    ],
+    "updateTask PATCH /v1/tasks/<uuid:task_id>": [
+        Call("changing", patch({"title": "Changed"}), 200, 1),
+        Call("changing nothing", patch({"title": "ALICE SECRET"}), 200, 1),
+        Call("empty", patch({}), 200, 1),
+        Call("stale", patch({"title": "Changed"}, **{"If-Match": '"7"'}), 412, 1),
+        Call("read-only member", patch({"status": "completed"}), 422, 1),
+        Call("missing", lambda s: s.alice.patch(f"/v1/tasks/{uuid4()}", {"title": "x"}), 404, 1),
+    ],
+    "deleteTask DELETE /v1/tasks/<uuid:task_id>": [
+        Call("hit", lambda s: s.alice.delete(f"/v1/tasks/{s.task}"), 204, 1),
+        Call("missing", lambda s: s.alice.delete(f"/v1/tasks/{uuid4()}"), 404, 1),
+        Call("stale", lambda s: s.alice.delete(f"/v1/tasks/{s.task}", headers={"If-Match": '"7"'}), 412, 1),
+    ],
+    "getReadiness GET /readyz": [Call("ready", lambda s: s.anonymous.get("/readyz"), 200, 1)],
+    "getHealth GET /healthz": [Call("healthy", lambda s: s.anonymous.get("/healthz"), 200, 0)],
+    "openapiJson GET /openapi.json": [Call("document", lambda s: s.anonymous.get("/openapi.json"), 200, 0)],
+    "docs GET /docs": [Call("page", lambda s: s.anonymous.get("/docs"), 200, 0)],
+    "static GET /docs/static/<path:filename>": [Call("script", lambda s: s.anonymous.get("/docs/static/start.js"), 200, 0)],
+    "swaggerAsset GET /docs/assets/<name>": [
+        Call("style", lambda s: s.anonymous.get("/docs/assets/swagger-ui.css"), 200, 0)
+    ],
+    "problem GET /problems/<name>": [Call("page", lambda s: s.anonymous.get("/problems/not-found"), 200, 0)],
+}
+EVERY_CALL = [
+    pytest.param(operation.split()[0], call, id=f"{operation} {call.case}")
+    for operation, calls in CALLS.items()
+    for call in calls
+]
+
+
+@pytest.fixture(scope="module")
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    with Proxy(cluster.server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
+    """The application behind the proxy, connected as both roles already."""
+    with application_on(lambda role: cluster.tcp_url(role, proxy.port), threads=2) as app:
+        client = app.test_client()
+        client.get("/readyz")
+        client.post("/v1/auth/login", json={"email": "warm@example.com", "password": "up"})
+        yield app
+
+
+@pytest.fixture(scope="module")
+def password_hash() -> str:
+    return Passwords(1).hash(PASSWORD)
+
+
+@pytest.fixture
+def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scene:
+    admin.execute("UPDATE app.users SET password_hash = %s", password_hash)
+    alice = client_of(proxied, owner)
+    anonymous = Person(proxied.test_client(), {"X-Request-Id": REQUEST_ID})
+    alice.headers["X-Request-Id"] = REQUEST_ID
+    alice.post("/v1/tasks", {"title": "second"})
+    cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
+    return Scene(alice, anonymous, owner.task_id, cursor)
+
+
+@pytest.fixture
+def shown_bytes(admin: Admin) -> int:
+    """How much of a query PostgreSQL shows to other sessions."""
+    ((setting,),) = admin.execute("SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'")
+    assert isinstance(setting, int)
+    return setting
+
+
+def status_of(response: TestResponse) -> int:
+    response.close()  # a file that is served stays open until then
+    return response.status_code
+
+
+def kinds(messages: list[Message]) -> list[str]:
+    return [message.kind for message in messages]
+
+
+def test_every_operation_of_the_application_is_counted_here(proxied: Flask) -> None:
+    operations = {
+        f"{operation_id(rule.endpoint.rpartition('.')[2])} {method} {rule.rule}"
+        for rule in proxied.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert operations == set(CALLS)
+
+
+@pytest.mark.parametrize(("operation", "call"), EVERY_CALL)
+def test_an_operation_takes_its_number_of_simple_queries_and_nothing_else(
+    proxy: Proxy, scene: Scene, operation: str, call: Call
+) -> None:
+    with proxy.recording() as said:
+        assert status_of(call.send(scene)) == call.status
+    assert kinds(said) == ["Q"] * call.messages
+
+
+@pytest.mark.parametrize(("operation", "call"), EVERY_CALL)
+def test_what_others_are_shown_of_an_operation_is_its_name_and_request_id(
+    proxy: Proxy, scene: Scene, operation: str, call: Call, shown_bytes: int
+) -> None:
+    with proxy.recording() as said:
+        assert status_of(call.send(scene)) == call.status
+    comment = f"/* taskapp {operation} {REQUEST_ID}".ljust(shown_bytes).encode()
+    assert [message.body[:shown_bytes] for message in said] == [comment] * call.messages
+
+
+def test_no_operation_but_login_takes_more_than_one_message() -> None:
+    most = {operation: max(call.messages for call in calls) for operation, calls in CALLS.items()}
+    assert [operation for operation, messages in most.items() if messages > 1] == ["login POST /v1/auth/login"]
+
+
+def test_a_request_takes_one_round_trip(proxy: Proxy, scene: Scene) -> None:
+    each_way = 0.1
+    proxy.seconds = each_way
+    try:
+        started = time.perf_counter()
+        scene.alice.get("/v1/me")
+        elapsed = time.perf_counter() - started
+    finally:
+        proxy.seconds = 0
+    assert 2 * each_way <= elapsed < 4 * each_way
+
+
+def test_a_request_of_an_ended_session_takes_one_message(proxy: Proxy, scene: Scene, admin: Admin) -> None:
+    admin.execute("UPDATE app.sessions SET revoked_at = now()")
+    with proxy.recording() as said:
+        assert scene.alice.get("/v1/tasks").status_code == 401
+    assert kinds(said) == ["Q"]
+
+
+@pytest.mark.parametrize("statements", [0, 1, 2, 5])
+def test_a_transaction_takes_one_message_more_than_it_has_statements(
+    proxied: Flask, proxy: Proxy, owner: User, statements: int
+) -> None:
+    with proxy.recording() as said, acting(owner.signed_in), api(proxied).transaction() as transaction:
+        for number in range(statements):
+            assert transaction.execute(text("SELECT :n"), {"n": number})[0][0] == number
+    assert kinds(said) == ["Q"] * (statements + 1 if statements else 0)
+
+
+def test_a_transaction_that_is_rolled_back_takes_one_message_more_too(proxied: Flask, proxy: Proxy, owner: User) -> None:
+    def fail_after_a_statement() -> None:
+        with api(proxied).transaction() as transaction:
+            transaction.execute(text("SELECT 1"))
+            raise KeyError
+
+    with proxy.recording() as said, acting(owner.signed_in), pytest.raises(KeyError):
+        fail_after_a_statement()
+    assert kinds(said) == ["Q"] * 2
+    assert said[-1].body == b"ROLLBACK\0"
+
+
+def test_what_others_are_shown_of_a_statement_in_a_transaction_is_no_more(
+    proxied: Flask, proxy: Proxy, owner: User, shown_bytes: int
+) -> None:
+    with proxy.recording() as said, acting(owner.signed_in), api(proxied).transaction() as transaction:
+        transaction.execute(text("SELECT 'secret one'"))
+        transaction.execute(text("SELECT 'secret two'"))
+    comment = b"/* taskapp acting test-1".ljust(shown_bytes)
+    assert [message.body[:shown_bytes] for message in said] == [comment, comment, b"COMMIT\0"]
+
+
+@pytest.mark.parametrize("rows", [2, 300])
+def test_a_statement_with_many_sets_of_values_takes_one_message(
+    proxied: Flask, proxy: Proxy, owner: User, rows: int
+) -> None:
+    statement = text("INSERT INTO app.tasks (id, title) VALUES (:id, 'one of many')")
+    with proxy.recording() as said, acting(owner.signed_in):
+        api(proxied).execute(statement, [{"id": uuid4()} for _ in range(rows)])
+    assert kinds(said) == ["Q"]
+
+
+def test_a_new_connection_asks_the_server_once_for_what_it_needs(proxied: Flask, proxy: Proxy) -> None:
+    api(proxied).dispose()
+    with proxy.recording() as said, acting(Nobody()):
+        api(proxied).execute(text("SELECT 1"))
+    queries = [message for message in said if message.kind == "Q"]
+    assert [message.body.startswith(b"/* taskapp") for message in queries] == [False, True]
+    assert b"track_activity_query_size" in queries[0].body
+
+
+def test_a_read_that_is_sent_again_takes_two_messages(proxy: Proxy, scene: Scene) -> None:
+    proxy.lose(b"/* taskapp getMe", Loss.UNSENT)
+    with proxy.recording() as said:
+        assert scene.alice.get("/v1/me").status_code == 200
+    assert len([message for message in said if message.body.startswith(b"/* taskapp getMe")]) == 2
+
+
+def test_a_connection_that_died_while_idle_costs_no_further_message(proxy: Proxy, scene: Scene, admin: Admin) -> None:
+    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api'")
+    with proxy.recording() as said:
+        wait_until(lambda: proxy.connections == 1)  # taskapp_auth's is left
+        assert scene.alice.post("/v1/tasks", {"title": "written once"}).status_code == 201
+    assert len([message for message in said if message.body.startswith(b"/* taskapp")]) == 1
+
+
+def test_the_proxy_counts_the_four_messages_of_a_usual_engine(cluster: Cluster, proxy: Proxy) -> None:
+    before = proxy.connections
+    engine = create_engine(cluster.tcp_url("taskapp_api", proxy.port).replace("postgresql:", "postgresql+psycopg2:"))
+    engine.connect().close()
+    with proxy.recording() as said, engine.connect() as conn:
+        conn.execute(text("SELECT set_config('app.user_id', '', true)"))
+        conn.execute(text("SELECT 1"))
+        conn.commit()
+    engine.dispose()
+    wait_until(lambda: proxy.connections == before)
+    assert kinds(said) == ["Q", "Q", "Q", "Q"]
+
+
+def test_the_proxy_tells_start_password_and_end_from_queries(cluster: Cluster, proxy: Proxy) -> None:
+    before = proxy.connections
+    with proxy.recording() as said:
+        psycopg2.connect(cluster.tcp_url("taskapp_api", proxy.port)).close()
+        wait_until(lambda: proxy.connections == before)
+    assert kinds(said) == ["SSLRequest", "Startup", "p", "p", "X"]

@@ -1,0 +1,232 @@
+"""The migrations: the only way the schema is made, there and back, and as nobody who could see rows."""
+
+import ast
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import flask_migrate
+import psycopg2
+import psycopg2.errors
+import pytest
+from alembic.script import ScriptDirectory
+from conftest import Admin, Cluster
+from flask import Flask
+
+from isolation.conftest import SqlClient, Stray, User, rows_of
+from taskapp import MIGRATIONS, create_app
+from taskapp.config import Config
+from taskapp.isolation.bootstrap import make_roles
+
+REVISIONS = sorted((MIGRATIONS / "versions").glob("*.py"))
+revisions = pytest.mark.parametrize("path", REVISIONS, ids=[path.name for path in REVISIONS])
+
+
+# The files.
+
+
+def test_there_are_revisions_and_one_head() -> None:
+    assert REVISIONS
+    assert len(ScriptDirectory(str(MIGRATIONS)).get_heads()) == 1
+
+
+@revisions
+def test_a_revision_is_numbered_and_follows_the_one_before(path: Path) -> None:
+    number = REVISIONS.index(path) + 1
+    revision = ScriptDirectory(str(MIGRATIONS)).get_revision(f"{number:04}")
+    assert revision is not None
+    assert path.name.startswith(f"{number:04}_")
+    assert Path(revision.path) == path
+    assert revision.down_revision == (f"{number - 1:04}" if number > 1 else None)
+
+
+@revisions
+def test_a_revision_imports_nothing_of_the_application(path: Path) -> None:
+    # It has to go on meaning what it meant when it ran first.
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module or "")
+    assert {module.partition(".")[0] for module in modules} <= {"alembic", "sqlalchemy"}
+
+
+# The models say the same as the schema.
+
+
+def test_the_models_are_the_schema(app: Flask) -> None:
+    with app.app_context():
+        flask_migrate.check()
+
+
+@pytest.mark.parametrize(
+    ("drift", "undo"),
+    [
+        ("ALTER TABLE app.tasks ADD colour text", "ALTER TABLE app.tasks DROP colour"),
+        ("ALTER TABLE app.tasks ALTER title DROP NOT NULL", "ALTER TABLE app.tasks ALTER title SET NOT NULL"),
+        (
+            "ALTER TABLE app.tasks ALTER priority SET DEFAULT 'low'",
+            "ALTER TABLE app.tasks ALTER priority SET DEFAULT 'none'",
+        ),
+        ("CREATE INDEX drift ON app.tasks (user_id, title)", "DROP INDEX app.drift"),
+        ("CREATE TABLE app.drift ()", "DROP TABLE app.drift"),
+    ],
+    ids=["column", "not null", "default", "index", "table"],
+)
+def test_a_schema_that_is_not_the_models_is_noticed(
+    app: Flask, stray: Stray, caplog: pytest.LogCaptureFixture, drift: str, undo: str
+) -> None:
+    migrator = stray("taskapp_migrator")
+    migrator.rows("SET ROLE taskapp_owner; " + drift)
+    try:
+        with app.app_context(), pytest.raises(SystemExit) as exit_:
+            flask_migrate.check()
+    finally:
+        migrator.rows(undo)
+    assert exit_.value.code == 1
+    assert "New upgrade operations detected" in caplog.text
+
+
+# There and back, in a database of its own.
+
+SCHEMA = """
+SELECT 'column', attrelid::regclass::text, attname, format_type(atttypid, atttypmod) || attnotnull, attacl::text,
+       pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE relnamespace::regnamespace::text LIKE 'app%' AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'relation', oid::regclass::text, relkind::text, relowner::regrole::text, relacl::text,
+       concat(relrowsecurity, relforcerowsecurity), obj_description(oid, 'pg_class')
+FROM pg_class WHERE relnamespace::regnamespace::text LIKE 'app%'
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '', ''
+FROM pg_constraint WHERE connamespace::regnamespace::text LIKE 'app%'
+UNION ALL
+SELECT 'index', schemaname || tablename, indexname, indexdef, '', '', '' FROM pg_indexes WHERE schemaname LIKE 'app%'
+UNION ALL
+SELECT 'policy', schemaname || tablename, policyname, permissive, concat(roles, cmd), qual, with_check FROM pg_policies
+UNION ALL
+SELECT 'function', oid::regprocedure::text, proowner::regrole::text, pg_get_functiondef(oid), proacl::text, '',
+       obj_description(oid, 'pg_proc')
+FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'app%'
+UNION ALL
+SELECT 'schema', nspname, nspowner::regrole::text, nspacl::text, '', '', obj_description(oid, 'pg_namespace')
+FROM pg_namespace WHERE nspname LIKE 'app%'
+"""
+
+
+Fresh = tuple[Flask, SqlClient]
+
+
+@pytest.fixture
+def fresh(cluster: Cluster, admin: Admin) -> Iterator[Fresh]:
+    """A database with roles and nothing else, an application that migrates it, and the administrator's eyes."""
+    admin.execute("CREATE DATABASE fresh")
+    admin_url = urlsplit(cluster.admin_url)._replace(path="/fresh").geturl()
+    try:
+        make_roles(admin_url, cluster.passwords)
+        migrator = urlsplit(cluster.url("taskapp_migrator"))._replace(path="/fresh").geturl()
+        app = create_app(replace(Config.from_environment(), migration_database_url=migrator))
+        with closing(psycopg2.connect(admin_url)) as conn, app.app_context():
+            conn.autocommit = True
+            yield app, SqlClient(conn)
+    finally:
+        admin.execute("DROP DATABASE fresh WITH (FORCE)")
+
+
+def schema(fresh: Fresh) -> list[tuple[object, ...]]:
+    return sorted(fresh[1].rows(SCHEMA), key=str)
+
+
+def test_upgrading_again_does_nothing(fresh: Fresh, capsys: pytest.CaptureFixture[str]) -> None:
+    flask_migrate.upgrade()
+    assert "applied 0001" in capsys.readouterr().err
+    before = schema(fresh)
+    flask_migrate.upgrade()
+    assert capsys.readouterr().err == ""
+    assert schema(fresh) == before
+
+
+def test_going_back_step_by_step_and_forth_again_makes_the_same_schema(fresh: Fresh) -> None:
+    flask_migrate.upgrade()
+    before = schema(fresh)
+    for _ in REVISIONS:
+        flask_migrate.downgrade(revision="-1")
+    assert schema(fresh) != before
+    flask_migrate.upgrade()
+    assert schema(fresh) == before
+
+
+def test_going_back_all_the_way_leaves_nothing_but_alembics_empty_table(fresh: Fresh) -> None:
+    flask_migrate.upgrade()
+    flask_migrate.downgrade(revision="base")
+    assert {(kind, name) for kind, name, *_ in schema(fresh) if kind in ("relation", "function", "policy", "schema")} == {
+        ("relation", "app.alembic_version"),
+        ("relation", "app.alembic_version_pkc"),
+        ("schema", "app"),
+    }
+    assert fresh[1].rows("TABLE app.alembic_version") == []
+
+
+def test_a_login_can_do_nothing_once_the_migrations_are_gone(fresh: Fresh) -> None:
+    flask_migrate.upgrade()
+    flask_migrate.downgrade(revision="base")
+    may = (
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('taskapp_api', 'taskapp_auth') AND"
+        " (has_schema_privilege(rolname, 'app', 'USAGE') OR has_table_privilege(rolname, 'app.alembic_version', 'SELECT'))"
+    )
+    assert fresh[1].rows(may) == []
+
+
+# Who runs them.
+
+
+def upgrade_as(url: str) -> str:
+    """Try to migrate with this URL; return what the command says when it refuses."""
+    app = create_app(replace(Config.from_environment(), migration_database_url=url))
+    with app.app_context(), pytest.raises(SystemExit) as exit_:
+        flask_migrate.upgrade()
+    return str(exit_.value)
+
+
+def test_a_superuser_is_refused(cluster: Cluster) -> None:
+    assert "run as taskapp_migrator" in upgrade_as(cluster.admin_url)
+
+
+def test_a_role_that_bypasses_row_level_security_is_refused(admin: Admin, cluster: Cluster) -> None:
+    password = cluster.passwords["taskapp_migrator"]
+    admin.execute(f"CREATE ROLE neondb_owner LOGIN BYPASSRLS PASSWORD '{password}' IN ROLE taskapp_migrator")
+    try:
+        url = cluster.url("taskapp_migrator").replace("taskapp_migrator", "neondb_owner")
+        admin.execute("GRANT CONNECT ON DATABASE taskapp TO neondb_owner")
+        assert "run as taskapp_migrator" in upgrade_as(url)
+    finally:
+        admin.execute("REVOKE CONNECT ON DATABASE taskapp FROM neondb_owner")
+        admin.execute("DROP ROLE neondb_owner")
+
+
+def test_a_pooler_is_refused_before_anything_is_sent_there(cluster: Cluster) -> None:
+    url = "postgresql://taskapp_migrator:secret@ep-cool-1-pooler.eu.aws.neon.tech/taskapp"
+    assert "names a pooler" in upgrade_as(url)
+
+
+# What FORCE does to a back-fill.
+
+
+def test_a_back_fill_under_force_changes_nothing_and_says_nothing(admin: Admin, owner: User, stray: Stray) -> None:
+    before = rows_of(admin, owner.id)
+    migrator = stray("taskapp_migrator")
+    migrator.rows("SET ROLE taskapp_owner")
+    assert migrator.outcome("UPDATE app.tasks SET priority = 'high'") == 0
+    assert rows_of(admin, owner.id) == before
+
+
+def test_a_back_fill_with_row_security_off_fails_loudly(owner: User, stray: Stray) -> None:
+    migrator = stray("taskapp_migrator")
+    migrator.rows("SET ROLE taskapp_owner")
+    backfill = "SET LOCAL row_security = off; UPDATE app.tasks SET priority = 'high'"
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="would be affected by row-level security policy"):
+        migrator.rows(backfill)

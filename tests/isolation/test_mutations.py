@@ -1,0 +1,279 @@
+"""Isolation broken on purpose, to see these tests fail: a suite that nothing can turn red protects nobody.
+
+Each mutation is applied behind the migrations of a run of its own (`break_on_purpose` in tests/conftest.py). Where a breach
+changes what people can do, a test of behaviour has to notice, and not only a rule about the catalogue.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+# The runs that this file starts run other files. Should one ever reach this one, it ends here.
+pytestmark = pytest.mark.skipif("TASKAPP_TEST_MUTATION" in os.environ, reason="a mutation is under way already")
+
+
+def grid(test: str) -> str:
+    return f"tests/isolation/test_grid.py::test_{test}"
+
+
+def cell(cell: str) -> str:
+    return grid(f"another_user_and_nobody_reach_nothing_of_the_owners[{cell}]")
+
+
+def roles(test: str) -> str:
+    return f"tests/isolation/test_roles.py::test_{test}"
+
+
+def sweep(test: str) -> str:
+    return f"tests/isolation/test_sweep.py::test_{test}"
+
+
+def forgery(test: str) -> str:
+    return f"tests/isolation/test_forgery.py::test_{test}"
+
+
+def entering(test: str) -> str:
+    return f"tests/isolation/test_entering.py::test_{test}"
+
+
+def rule(statement: str) -> str:
+    return f"tests/isolation/test_catalogue.py::test_nothing_breaks_the_rule_that[{statement}]"
+
+
+OTHERS_IDS = sweep("another_users_id_is_not_found")
+SHOWN = rule("a policy shows rows of the wrapped identity, and to a log-in the row of its address")
+WRITTEN = rule("a policy lets rows of the wrapped identity be written")
+FLOORED = rule("whoever has a grant has a floor")
+
+
+def rewritten(function: str, pattern: str, replacement: str) -> str:
+    """Write the SQL that replaces a part of a function, and that fails when there is no such part."""
+    return f"""DO $mutation$ DECLARE
+        before text := pg_get_functiondef('{function}'::regproc);
+        after text := regexp_replace(before, $${pattern}$$, $${replacement}$$, 'g');
+    BEGIN
+        ASSERT before <> after, 'the mutation of {function} changes nothing';
+        EXECUTE after;
+    END $mutation$;"""
+
+
+def unsealed(function: str, answer: str) -> str:
+    """Write the SQL that replaces a function which asks for a seal by one which does not."""
+    return (
+        f"CREATE OR REPLACE FUNCTION {function} LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER"
+        f" SET search_path = pg_catalog, pg_temp RETURN (SELECT {answer});"
+    )
+
+
+@dataclass(frozen=True)
+class Mutation:
+    name: str
+    sql: str
+    noticed_by: tuple[str, ...]
+
+
+MUTATIONS = [
+    Mutation(
+        "no row-level security",
+        "ALTER TABLE app.users DISABLE ROW LEVEL SECURITY;"
+        "ALTER TABLE app.sessions DISABLE ROW LEVEL SECURITY;"
+        "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY",
+        (
+            cell("taskapp_api users select other"),
+            cell("taskapp_api sessions select other"),
+            cell("taskapp_api tasks select nobody"),
+            cell("taskapp_api tasks update other"),
+            cell("taskapp_api tasks delete nobody"),
+            cell("taskapp_auth users select nobody"),
+            cell("taskapp_auth sessions select other"),
+            roles("who_logs_in_sees_the_one_account_of_that_address"),
+            OTHERS_IDS,
+            rule("row-level security is enabled"),
+        ),
+    ),
+    Mutation(
+        "row-level security that is not forced",
+        "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
+        (
+            roles("the_role_that_owns_the_tables_reaches_no_row[select]"),
+            roles("the_role_that_owns_the_tables_reaches_no_row[delete]"),
+            rule("row-level security is forced"),
+        ),
+    ),
+    Mutation(
+        "no floor",
+        "DROP POLICY tasks_api_floor ON app.tasks",
+        (roles("a_careless_policy_shows_a_signed_in_user_no_row_of_another[tasks]"), FLOORED),
+    ),
+    Mutation(
+        "no floor under a careless policy",
+        "DROP POLICY tasks_api_floor ON app.tasks; CREATE POLICY careless ON app.tasks USING (true)",
+        (cell("taskapp_api tasks select other"), OTHERS_IDS, FLOORED, SHOWN),
+    ),
+    Mutation(
+        "floor and policy that show everything",
+        "ALTER POLICY tasks_api_floor ON app.tasks USING (true); ALTER POLICY tasks_api_select ON app.tasks USING (true)",
+        (cell("taskapp_api tasks select other"), cell("taskapp_api tasks select nobody"), OTHERS_IDS, SHOWN),
+    ),
+    Mutation(
+        "a log-in that sees every account",
+        "ALTER POLICY users_auth_floor ON app.users USING (true); ALTER POLICY users_auth_select ON app.users USING (true)",
+        (cell("taskapp_auth users select other"), roles("who_logs_in_sees_the_one_account_of_that_address"), SHOWN),
+    ),
+    Mutation(
+        "inserts that nothing checks",
+        "ALTER POLICY tasks_api_floor ON app.tasks WITH CHECK (true);"
+        "ALTER POLICY tasks_api_insert ON app.tasks WITH CHECK (true)",
+        (
+            cell("taskapp_api tasks insert nobody"),
+            grid("a_policy_refuses_an_insert_for_somebody_else[taskapp_api tasks]"),
+            WRITTEN,
+        ),
+    ),
+    Mutation(
+        # A row that is given away has to be visible to the giver, too.
+        "updates that nothing checks",
+        "ALTER POLICY tasks_api_floor ON app.tasks USING (true) WITH CHECK (true);"
+        "ALTER POLICY tasks_api_select ON app.tasks USING (true);"
+        "ALTER POLICY tasks_api_update ON app.tasks WITH CHECK (true)",
+        (grid("a_policy_refuses_to_give_a_row_away[taskapp_api tasks]"), WRITTEN),
+    ),
+    Mutation(
+        "an identity for the session and not the transaction",
+        rewritten("app.enter", "(text|seal), true", r"\1, false"),
+        (entering("a_signed_in_users_message_leaves_no_identity_behind"),),
+    ),
+    Mutation(
+        "an immutable identity",
+        "ALTER FUNCTION app.current_user_id IMMUTABLE",
+        (grid("one_prepared_statement_shows_each_user_their_own_row"), rule("what a policy asks is stable")),
+    ),
+    Mutation(
+        "identities without a seal",
+        unsealed("app.current_user_id() RETURNS uuid", "NULLIF(current_setting('app.user_id', true), '')::uuid")
+        + unsealed("app.login_email() RETURNS text", "lower(NULLIF(current_setting('app.login_email', true), ''))"),
+        (
+            forgery("a_claim_injected_into_a_message_makes_its_author_nobody"),
+            forgery("a_claim_injected_into_a_message_changes_nothing[update]"),
+            forgery("a_seal_that_is_not_good_shows_nothing[wrong key, right id]"),
+            forgery("a_seal_that_is_not_good_does_not_enter[somebody else's own]"),
+            forgery("a_log_in_seal_that_is_not_good_shows_no_account[of another address]"),
+            roles("an_address_forged_while_logging_in_shows_no_account"),
+        ),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "seals that never expire, keys that never retire, sessions that never end and reads that may write",
+        rewritten("app_private.seal_holds", r">\s*EXTRACT\(epoch FROM now\(\)\)", "> 0")
+        + rewritten("app_private.seal_holds", r"keys\.not_after > now\(\)", "true")
+        + rewritten("app.enter", "IF NOT FOUND THEN", "IF false THEN")
+        + rewritten("app.enter", "IF read_only THEN", "IF false THEN"),
+        (
+            forgery("a_seal_that_is_not_good_shows_nothing[expired]"),
+            forgery("a_log_in_seal_that_is_not_good_does_not_enter[expired]"),
+            forgery("a_key_that_was_retired_is_good_no_longer"),
+            entering("a_session_that_has_ended_enters_nothing[ended]"),
+            entering("the_session_of_another_user_enters_nothing"),
+            entering("over_http_a_session_that_has_ended_answers_like_a_bad_token[revoked]"),
+            entering("a_get_cannot_be_made_to_write[SET TRANSACTION READ WRITE]"),
+        ),
+    ),
+    Mutation(
+        "a primary key without the owner",
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_pkey, ADD CONSTRAINT tasks_pkey PRIMARY KEY (id)",
+        (
+            grid("the_id_of_another_users_task_is_free_to_use[insert]"),
+            grid("the_id_of_another_users_task_is_free_to_use[do nothing]"),
+            rule("every index is led by the owner, but for the one that keeps an address to one account"),
+        ),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "hashes for whoever is signed in, tasks for a log-in and keys for everybody",
+        "GRANT SELECT (password_hash) ON app.users TO taskapp_api;"
+        "GRANT SELECT ON app.tasks TO taskapp_auth;"
+        "GRANT USAGE ON SCHEMA app_private TO PUBLIC; GRANT SELECT ON app_private.keys TO PUBLIC",
+        (
+            roles("who_is_signed_in_cannot_read_even_their_own_password_hash[SELECT password_hash FROM app.users]"),
+            rule("secrets are for taskapp_auth"),
+            cell("taskapp_auth tasks select other"),
+            rule("whoever has a grant has a policy for it"),
+            roles("no_login_role_reaches_the_keys[SELECT FROM app_private.keys-taskapp_migrator]"),
+            rule("the keys are taskapp_definer's alone"),
+        ),
+    ),
+    Mutation(
+        "roles past all policies",
+        "ALTER ROLE taskapp_api BYPASSRLS; GRANT taskapp_owner TO taskapp_auth",
+        (
+            cell("taskapp_api tasks select other"),
+            OTHERS_IDS,
+            rule("no role has a power of its own"),
+            roles("the_application_cannot_take_on_another_role[taskapp_owner-taskapp_auth]"),
+            rule("the migrator may take on the roles that own things, and no other role any"),
+        ),
+    ),
+]
+
+NOTHING = Mutation("nothing", "SELECT", tuple({test: None for mutation in MUTATIONS for test in mutation.noticed_by}))
+
+Run = subprocess.CompletedProcess[str]
+
+
+def run(mutation: Mutation) -> Run:
+    """Run the tests that should notice, on a server of their own with this one thing broken."""
+    clean = {name: value for name, value in os.environ.items() if re.match("(?!TASKAPP_)|TASKAPP_TEST_", name)}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--tb=line", "-rfE", "-p", "no:cacheprovider", *mutation.noticed_by],
+        cwd=PROJECT,
+        env={**clean, "TASKAPP_TEST_MUTATION": mutation.sql},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Run]]]:
+    """Start the runs of all the tests that were selected here, two at a time."""
+    wanted = [
+        item.callspec.params["mutation"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path
+    ]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield {mutation.name: pool.submit(run, mutation) for mutation in wanted if isinstance(mutation, Mutation)}
+        pool.shutdown(cancel_futures=True)
+
+
+def broken(*mutations: Mutation) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("mutation", mutations, ids=[mutation.name for mutation in mutations])
+
+
+@broken(NOTHING)
+def test_all_of_these_tests_pass_when_this_is_broken(runs: dict[str, Future[Run]], mutation: Mutation) -> None:
+    result = runs[mutation.name].result()
+    assert result.returncode == 0, result.stdout
+    assert f"{len(mutation.noticed_by)} passed" in result.stdout
+
+
+@broken(*MUTATIONS)
+def test_every_test_that_should_notices_when_this_is_broken(runs: dict[str, Future[Run]], mutation: Mutation) -> None:
+    result = runs[mutation.name].result()
+    # 1 means that tests failed. A collection or a server that failed is another number, or an ERROR line.
+    assert result.returncode == 1, result.stdout
+    assert not re.search("^ERROR ", result.stdout, re.MULTILINE), result.stdout
+    silent = [
+        test for test in mutation.noticed_by if not re.search(f"^FAILED {re.escape(test)}( - |$)", result.stdout, re.M)
+    ]
+    assert silent == [], result.stdout

@@ -1,0 +1,239 @@
+"""What other sessions of the same role can read of our statements in `pg_stat_activity`: operation and request id.
+
+psycopg2 writes literals into the text, so without the padded comment every session would read everybody's titles, and the
+seals that prove an identity.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from conftest import PASSWORD, Cluster, Person
+from flask import Flask
+from psycopg2.extensions import connection
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from isolation.acting import acting, api, application_on, client_of, wait_until
+from isolation.conftest import User
+from isolation.pooler import PgBouncer
+from taskapp.isolation.database import Link
+from taskapp.isolation.identity import Nobody
+
+SECRET = "swordfish"
+PRIVATE = {
+    "content": re.compile(SECRET),
+    "seal": re.compile(r"\.\d{10}\.[0-9a-f]{64}"),
+    "id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "address": re.compile("@"),
+    "password hash": re.compile("argon2"),
+}
+COMMENT = re.compile(r"/\* taskapp (\w+) ([\w.-]+) *")
+WITHOUT_COMMENT = {"COMMIT", "ROLLBACK"}
+ENOUGH = 200
+
+Work = Callable[[], object]
+
+
+class Onlooker:
+    """Another session of the same role, reading `pg_stat_activity` over and over."""
+
+    def __init__(self, conn: connection) -> None:
+        self._conn = conn
+
+    def look(self) -> list[str]:
+        """Return the query, under way or the last, of every session of the application."""
+        with self._conn.cursor() as cur:
+            cur.execute(
+                "SELECT query FROM pg_stat_activity WHERE usename = current_user"
+                " AND application_name = 'taskapp' AND pid <> pg_backend_pid() AND query <> ''"
+            )
+            return [query for (query,) in cur]
+
+    def watch(self, *works: Work) -> list[str]:
+        """Look while each of `works` goes on over and over in a thread of its own, until enough was seen."""
+        stop = threading.Event()
+
+        def repeat(work: Work) -> None:
+            while not stop.is_set():
+                work()
+
+        threads = [threading.Thread(target=repeat, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        seen: list[str] = []
+        deadline = time.monotonic() + 5
+        try:
+            while len(seen) < ENOUGH or len(set(seen)) < 20:
+                assert time.monotonic() < deadline, f"saw {len(seen)} queries, {len(set(seen))} different ones"
+                seen += self.look()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        return seen + self.look()
+
+
+def private_things_in(seen: list[str]) -> set[str]:
+    return {name for name, pattern in PRIVATE.items() for query in seen if pattern.search(query)}
+
+
+def operations_in(seen: list[str]) -> set[str]:
+    return {match[1] for query in seen if (match := COMMENT.fullmatch(query))}
+
+
+def assert_private(seen: list[str]) -> None:
+    assert private_things_in(seen) == set()
+    assert [query for query in seen if query not in WITHOUT_COMMENT and not COMMENT.fullmatch(query)] == []
+
+
+@pytest.fixture
+def onlooker(cluster: Cluster) -> Iterator[Onlooker]:
+    with closing(psycopg2.connect(cluster.url("taskapp_api"))) as conn:
+        conn.autocommit = True
+        yield Onlooker(conn)
+
+
+@pytest.fixture
+def onlooker_at_sign_in(cluster: Cluster) -> Iterator[Onlooker]:
+    with closing(psycopg2.connect(cluster.url("taskapp_auth"))) as conn:
+        conn.autocommit = True
+        yield Onlooker(conn)
+
+
+@pytest.fixture(scope="module", params=["direct", pytest.param("pooled", marks=pytest.mark.pgbouncer)])
+def watched(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Flask]:
+    """An application that is connected already: on the socket of the server, and behind PgBouncer."""
+    if request.param == "direct":
+        with application_on(cluster.url, threads=2) as app:
+            yield connected(app)
+    else:
+        with PgBouncer(cluster) as pooler, application_on(pooler.url, threads=2) as app:
+            yield connected(app)
+
+
+def connected(app: Flask) -> Flask:
+    """Make both connections of both roles: what the driver asks on a new one is no work of anybody."""
+    for role in ("taskapp_api", "taskapp_auth"):
+        engine = app.extensions[role]._engine
+        with acting(Nobody()), engine.connect() as first, engine.connect() as second:
+            for conn in (first, second):
+                conn.execute(text("SELECT 1"))
+    return app
+
+
+@pytest.fixture
+def secretive(watched: Flask, owner: User) -> Person:
+    return client_of(watched, owner)
+
+
+def tasks_of(app: Flask, user: User) -> Work:
+    """Create, list, get and patch, with content nobody else may see."""
+
+    def work() -> None:
+        client = client_of(app, user)
+        task = client.post("/v1/tasks", {"title": SECRET, "notes": SECRET}).get_json()
+        client.get("/v1/tasks?limit=1")
+        client.get(f"/v1/tasks/{task['id']}")
+        assert client.patch(f"/v1/tasks/{task['id']}", {"title": f"{SECRET} 2"}).status_code == 200
+
+    return work
+
+
+def transactions_of(app: Flask, user: User) -> Work:
+    def work() -> None:
+        with acting(user.signed_in, request_id=uuid4().hex), api(app).transaction() as transaction:
+            for number in range(3):
+                transaction.execute(text("SELECT :secret, :number"), {"secret": SECRET, "number": number})
+
+    return work
+
+
+def errors_of(app: Flask, user: User) -> Work:
+    """Fail, in a message of its own and within a transaction, over a value that the server's error quotes."""
+    failing = text("SELECT CAST(:secret AS integer)")
+
+    def work() -> None:
+        with acting(user.signed_in, request_id=uuid4().hex):
+            with suppress(DBAPIError):
+                api(app).execute(failing, {"secret": SECRET})
+            with suppress(DBAPIError), api(app).transaction() as transaction:
+                transaction.execute(failing, {"secret": SECRET})
+
+    return work
+
+
+def sign_ins_at(app: Flask, names: Iterator[str]) -> Work:
+    def work() -> None:
+        account = {"email": f"{next(names)}@example.com", "password": PASSWORD}
+        client = app.test_client()
+        assert client.post("/v1/auth/register", json=account).status_code == 201
+        assert client.post("/v1/auth/login", json=account).status_code == 200
+
+    return work
+
+
+def test_an_onlooker_reads_nothing_of_tasks(watched: Flask, owner: User, onlooker: Onlooker) -> None:
+    assert_private(onlooker.watch(*[tasks_of(watched, owner)] * 2))
+
+
+def test_an_onlooker_reads_which_operations_are_under_way(watched: Flask, owner: User, onlooker: Onlooker) -> None:
+    seen = onlooker.watch(*[tasks_of(watched, owner)] * 2)
+    assert {"createTask", "listTasks", "getTask", "updateTask"} & operations_in(seen)
+
+
+def test_an_onlooker_reads_the_id_of_the_request(watched: Flask, secretive: Person, onlooker: Onlooker) -> None:
+    secretive.get("/v1/me", headers={"X-Request-Id": "lead-1"})
+    assert [query.split() for query in onlooker.look() if "lead-1" in query] == [["/*", "taskapp", "getMe", "lead-1"]]
+
+
+def test_an_onlooker_reads_nothing_of_the_last_statement_of_an_idle_session(secretive: Person, onlooker: Onlooker) -> None:
+    secretive.post("/v1/tasks", {"title": SECRET})
+    seen = onlooker.look()
+    assert_private(seen)
+    assert "createTask" in operations_in(seen)
+
+
+def test_an_onlooker_reads_nothing_of_transactions(watched: Flask, owner: User, onlooker: Onlooker) -> None:
+    assert_private(onlooker.watch(*[transactions_of(watched, owner)] * 2))
+
+
+def test_an_onlooker_reads_nothing_of_statements_that_fail(watched: Flask, owner: User, onlooker: Onlooker) -> None:
+    assert_private(onlooker.watch(*[errors_of(watched, owner)] * 2))
+
+
+def test_an_onlooker_reads_neither_addresses_nor_hashes_of_who_signs_in(
+    watched: Flask, onlooker_at_sign_in: Onlooker
+) -> None:
+    names = iter(f"{SECRET}{number}" for number in count())
+    seen = onlooker_at_sign_in.watch(*[sign_ins_at(watched, names)] * 2)
+    assert_private(seen)
+    assert operations_in(seen) >= {"registerUser", "login"}
+
+
+def test_an_onlooker_would_read_a_literal_that_is_not_behind_the_comment(cluster: Cluster, onlooker: Onlooker) -> None:
+    with closing(psycopg2.connect(cluster.url("taskapp_api"), application_name="taskapp")) as conn, conn.cursor() as cur:
+        cur.execute("/* taskapp listTasks 1 */ SELECT %s", (SECRET,))
+        wait_until(lambda: private_things_in(onlooker.look()) == {"content"})
+
+
+def test_an_onlooker_would_read_content_and_seals_of_an_application_without_padding(
+    cluster: Cluster, owner: User, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = Link.arm
+
+    def arm_without_padding(link: Link, key: Any) -> None:
+        arm(link, key)
+        link._shown_bytes = 0
+
+    monkeypatch.setattr(Link, "arm", arm_without_padding)
+    with application_on(cluster.url) as app:
+        seen = onlooker.watch(transactions_of(app, owner))
+    assert private_things_in(seen) == {"content", "seal", "id"}

@@ -1,0 +1,202 @@
+"""What the login roles cannot do, whatever SQL they are made to run."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from conftest import Admin
+
+from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of, tenant_tables
+from taskapp.isolation.bootstrap import LOGINS, OWNERS, PEOPLE
+from taskapp.isolation.identity import LoggingIn
+
+READ_ONLY_TRANSACTION = "25006"
+
+APPLICATION_ROLES = ("taskapp_api", "taskapp_auth")
+
+
+# No login role becomes another one, or makes anything of its own.
+
+
+@pytest.mark.parametrize("role", APPLICATION_ROLES)
+@pytest.mark.parametrize("wanted", [*OWNERS, *PEOPLE, "taskapp_migrator", "postgres"])
+def test_the_application_cannot_take_on_another_role(stray: Stray, role: str, wanted: str) -> None:
+    assert stray(role).outcome(f"SET ROLE {wanted}") == NOT_GRANTED
+
+
+@pytest.mark.parametrize("role", APPLICATION_ROLES)
+def test_the_application_cannot_become_another_login(stray: Stray, role: str) -> None:
+    assert stray(role).outcome("SET SESSION AUTHORIZATION taskapp_owner") == NOT_GRANTED
+
+
+@pytest.mark.parametrize("role", APPLICATION_ROLES)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TEMP TABLE copy AS SELECT 1",
+        "CREATE FUNCTION pg_temp.peek(text) RETURNS boolean LANGUAGE sql RETURN true",
+        "CREATE TABLE app.mine ()",
+        "CREATE TABLE public.mine ()",
+        "CREATE SCHEMA mine",
+        "CREATE POLICY mine ON app.tasks USING (true)",
+        "DROP POLICY tasks_api_floor ON app.tasks",
+        "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE app.tasks OWNER TO CURRENT_USER",
+        "ALTER FUNCTION app.current_user_id() IMMUTABLE",
+    ],
+)
+def test_the_application_cannot_make_or_change_anything_of_the_schema(stray: Stray, role: str, statement: str) -> None:
+    assert stray(role).outcome(statement) == NOT_GRANTED
+
+
+def test_switching_row_security_off_makes_a_query_fail_instead_of_opening_the_table(
+    owner: User, other: User, as_api: ActAs
+) -> None:
+    statement = "SET LOCAL row_security = off; SELECT FROM app.tasks"
+    assert as_api(other.signed_in).outcome(statement) == POLICY
+
+
+# COPY goes another way through the server than SELECT and INSERT.
+
+
+def test_a_copy_out_shows_only_ones_own_rows(owner: User, other: User, as_api: ActAs) -> None:
+    bob, out = as_api(other.signed_in), StringIO()
+    bob.rows("BEGIN")
+    bob.connection.cursor().copy_expert("COPY app.tasks (title) TO STDOUT", out)
+    assert out.getvalue() == f"{other.secret}\n"
+
+
+def test_a_copy_in_is_refused(owner: User, as_api: ActAs) -> None:
+    assert as_api(owner.signed_in).outcome("COPY app.tasks (id, title) FROM STDIN") == "0A000"
+
+
+# Neither role of the application has what only the other one needs.
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT password_hash FROM app.users",
+        "SELECT * FROM app.users",
+        "SELECT users FROM app.users",
+        "SELECT FROM app.users WHERE password_hash LIKE '$argon2id$%'",
+        "SELECT FROM app.users ORDER BY password_hash",
+        "COPY app.users TO STDOUT",
+    ],
+)
+def test_who_is_signed_in_cannot_read_even_their_own_password_hash(owner: User, as_api: ActAs, statement: str) -> None:
+    assert as_api(owner.signed_in).outcome(statement) == NOT_GRANTED
+
+
+def test_who_logs_in_sees_the_one_account_of_that_address(owner: User, other: User, as_auth: ActAs) -> None:
+    assert as_auth(owner.logging_in).rows("SELECT email FROM app.users") == [(owner.email,)]
+
+
+def test_who_logs_in_with_an_unknown_address_sees_no_account(owner: User, as_auth: ActAs) -> None:
+    stranger = User("mallory")
+    assert as_auth(stranger.logging_in).rows("SELECT email FROM app.users") == []
+
+
+def test_who_logs_in_sees_no_session(owner: User, as_auth: ActAs) -> None:
+    assert as_auth(owner.logging_in).rows("SELECT id FROM app.sessions") == []
+
+
+def test_who_logs_in_cannot_write(admin: Admin, owner: User, as_auth: ActAs) -> None:
+    before = rows_of(admin, owner.id)
+    statement = "INSERT INTO app.sessions (id, expires_at) VALUES (gen_random_uuid(), now() + interval '1 day')"
+    assert as_auth(owner.logging_in).outcome(statement) == READ_ONLY_TRANSACTION
+    assert rows_of(admin, owner.id) == before
+
+
+def test_an_address_forged_while_logging_in_shows_no_account(owner: User, other: User, as_auth: ActAs) -> None:
+    forged = "SELECT set_config('app.login_email', %s, true); SELECT email FROM app.users"
+    assert as_auth(other.logging_in).rows(forged, owner.email) == []
+
+
+@pytest.mark.parametrize("pattern", ["%", "_lice@example.com", "alice@example.com' OR true --"])
+def test_an_address_is_compared_and_not_matched(owner: User, as_auth: ActAs, pattern: str) -> None:
+    # The seal holds: this is what the application itself would send for such an address.
+    assert as_auth(LoggingIn(pattern)).rows("SELECT email FROM app.users") == []
+
+
+# The keys, and the roles that own things.
+
+
+@pytest.mark.parametrize("role", [*LOGINS])
+@pytest.mark.parametrize("statement", ["SELECT FROM app_private.keys", "SELECT app_private.seal_holds('x', 'y')"])
+def test_no_login_role_reaches_the_keys(admin: Admin, stray: Stray, role: str, statement: str) -> None:
+    assert admin.execute("SELECT key_id FROM app_private.keys")
+    assert stray(role).outcome(statement) == NOT_GRANTED
+
+
+def test_the_migrator_by_itself_reads_no_table(admin: Admin, owner: User, stray: Stray) -> None:
+    migrator = stray("taskapp_migrator")
+    assert {migrator.outcome(f"SELECT FROM app.{table}") for table in tenant_tables(admin)} == {NOT_GRANTED}
+
+
+def test_the_definer_reads_no_table_of_users(admin: Admin, owner: User, stray: Stray) -> None:
+    migrator = stray("taskapp_migrator")
+    migrator.rows("SET ROLE taskapp_definer")
+    assert {migrator.outcome(f"SELECT FROM app.{table}") for table in tenant_tables(admin)} == {NOT_GRANTED}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT FROM app.{}", 0),
+        ("UPDATE app.{} SET user_id = user_id", 0),
+        ("DELETE FROM app.{}", 0),
+        ("INSERT INTO app.{} DEFAULT VALUES", POLICY),
+    ],
+    ids=["select", "update", "delete", "insert"],
+)
+def test_the_role_that_owns_the_tables_reaches_no_row(
+    admin: Admin, owner: User, stray: Stray, statement: str, expected: object
+) -> None:
+    before = rows_of(admin, owner.id)
+    migrator = stray("taskapp_migrator")
+    migrator.rows("SET ROLE taskapp_owner")
+    assert {table: migrator.outcome(statement.format(table)) for table in before} == dict.fromkeys(before, expected)
+    assert rows_of(admin, owner.id) == before
+
+
+# A careless policy of a later migration, open to everybody, does not widen what the floors leave.
+
+
+@pytest.fixture
+def careless_policy(stray: Stray, table: str) -> Iterator[None]:
+    """Commit one, as a migration would, for the length of a test."""
+    migrator = stray("taskapp_migrator")
+    migrator.rows(f"SET ROLE taskapp_owner; CREATE POLICY careless ON app.{table} USING (true) WITH CHECK (true)")
+    yield
+    migrator.rows(f"DROP POLICY careless ON app.{table}")
+
+
+@pytest.mark.usefixtures("careless_policy")
+@pytest.mark.parametrize("table", ["users", "sessions", "tasks"])
+def test_a_careless_policy_shows_a_signed_in_user_no_row_of_another(
+    admin: Admin, owner: User, other: User, as_api: ActAs, table: str
+) -> None:
+    assert len(admin.execute(f"SELECT user_id FROM app.{table}")) == 2
+    assert as_api(other.signed_in).rows(f"SELECT user_id FROM app.{table}") == [(other.id,)]
+
+
+@pytest.mark.usefixtures("careless_policy")
+@pytest.mark.parametrize("table", ["users", "sessions"])
+def test_a_careless_policy_shows_a_proven_user_no_row_of_another(
+    admin: Admin, owner: User, other: User, as_auth: ActAs, table: str
+) -> None:
+    assert len(admin.execute(f"SELECT user_id FROM app.{table}")) == 2
+    assert as_auth(other.proven).rows(f"SELECT user_id FROM app.{table}") == [(other.id,)]
+
+
+@pytest.mark.usefixtures("careless_policy")
+@pytest.mark.parametrize("table", ["tasks"])
+@pytest.mark.parametrize("change", ["UPDATE app.tasks SET title = 'x'", "DELETE FROM app.tasks"])
+def test_a_careless_policy_lets_nobody_change_a_row_of_another(
+    admin: Admin, owner: User, other: User, as_api: ActAs, change: str
+) -> None:
+    before = rows_of(admin, owner.id)
+    assert as_api(other.signed_in).outcome(change) == 1
+    assert rows_of(admin, owner.id) == before

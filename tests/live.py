@@ -1,0 +1,56 @@
+"""The application as its users meet it: served by gunicorn, over TCP."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import free_port
+
+PROJECT = Path(__file__).parents[1]
+
+
+def program(name: str) -> str:
+    """Find a program that pip cannot install. Without it the test is skipped, or fails where nothing may be missing."""
+    path = shutil.which(name)
+    if path is None:
+        give_up = pytest.fail if os.environ.get("TASKAPP_TEST_REQUIRE_ALL") == "1" else pytest.skip
+        give_up(f"the program {name} is not installed")
+    return path
+
+
+@contextmanager
+def serving(environment: Mapping[str, str], project: Path = PROJECT) -> Iterator[str]:
+    """Run gunicorn on a free port of 127.0.0.1 and yield its URL."""
+    port = free_port()
+    settings = {"TASKAPP_WORKERS": "1", **environment, "TASKAPP_PORT": str(port)}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
+    process = subprocess.Popen([sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=project, env={**clean, **settings})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_up(f"{url}/healthz", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float = 20) -> None:
+    """Ask until somebody answers 200."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "it ended before it answered"
+        try:
+            direct.open(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    raise AssertionError(f"no answer from {url} within {seconds} s")

@@ -1,0 +1,249 @@
+"""Settings are read once, typed, and refused in one line that names the variable."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from taskapp import create_app
+from taskapp.config import Config, ConfigError
+from taskapp.provision import new_keys
+
+SECRET = "s3cr3t-word"
+KEYS = new_keys("k1")
+COMPLETE = {
+    "TASKAPP_DATABASE_URL": f"postgresql://taskapp_api:{SECRET}@db.example.com/taskapp",
+    "TASKAPP_AUTH_DATABASE_URL": f"postgresql://taskapp_auth:{SECRET}@db.example.com/taskapp",
+    **KEYS,
+}
+DEFAULTS = {
+    "environment": "production",
+    "migration_database_url": None,
+    "jwt_issuer": "taskapp",
+    "jwt_audience": "taskapp",
+    "access_token_seconds": 600,
+    "session_days": 90,
+    "host": "127.0.0.1",
+    "port": 8000,
+    "workers": 2,
+    "threads": 8,
+    "pool_wait_seconds": 5,
+    "connect_seconds": 10,
+    "password_hashers": 2,
+    "max_body_bytes": 262144,
+}
+
+
+@pytest.fixture(autouse=True)
+def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A complete environment of production, and nothing of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("TASKAPP_")]:
+        monkeypatch.delenv(name)
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def refused(variable: str) -> str:
+    """Expect one line that names the variable and no secret."""
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environment()
+    line = str(caught.value)
+    assert variable in line
+    assert "\n" not in line
+    assert SECRET not in line
+    return line
+
+
+def test_four_variables_are_enough() -> None:
+    config = Config.from_environment()
+    assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
+    assert config.database_url == COMPLETE["TASKAPP_DATABASE_URL"]
+    assert config.auth_database_url == COMPLETE["TASKAPP_AUTH_DATABASE_URL"]
+    assert config.seal_key == COMPLETE["TASKAPP_SEAL_KEY"]
+    assert config.jwt_private_key == COMPLETE["TASKAPP_JWT_PRIVATE_KEY"]
+
+
+@pytest.mark.parametrize("variable", COMPLETE)
+def test_a_missing_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> None:
+    env.delenv(variable)
+    refused(variable)
+
+
+@pytest.mark.parametrize("variable", COMPLETE)
+def test_an_empty_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> None:
+    env.setenv(variable, "")
+    refused(variable)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TASKAPP_ENVIRONMENT", "staging"),
+        ("TASKAPP_ENVIRONMENT", "Local"),
+        ("TASKAPP_ENVIRONMENT", ""),
+        ("TASKAPP_ACCESS_TOKEN_SECONDS", "59"),
+        ("TASKAPP_ACCESS_TOKEN_SECONDS", "3601"),
+        ("TASKAPP_ACCESS_TOKEN_SECONDS", "ten minutes"),
+        ("TASKAPP_SESSION_DAYS", "0"),
+        ("TASKAPP_SESSION_DAYS", "366"),
+        ("TASKAPP_PORT", "0"),
+        ("TASKAPP_PORT", "65536"),
+        ("TASKAPP_PORT", "http"),
+        ("TASKAPP_PORT", "80.5"),
+        ("TASKAPP_PORT", ""),
+        ("TASKAPP_WORKERS", "0"),
+        ("TASKAPP_WORKERS", "65"),
+        ("TASKAPP_THREADS", "0"),
+        ("TASKAPP_THREADS", "101"),
+        ("TASKAPP_POOL_WAIT_SECONDS", "0"),
+        ("TASKAPP_CONNECT_SECONDS", "1"),
+        ("TASKAPP_PASSWORD_HASHERS", "0"),
+        ("TASKAPP_MAX_BODY_BYTES", "1023"),
+        ("TASKAPP_MAX_BODY_BYTES", "-1"),
+    ],
+)
+def test_a_wrong_value_is_named(env: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    env.setenv(variable, value)
+    refused(variable)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x",
+        f"mysql://taskapp_api:{SECRET}@db.example.com/taskapp",
+        f"host=db.example.com password={SECRET}",
+        f"postgresql://taskapp_api:{SECRET}@[::1/taskapp",
+        f"postgresql://taskapp_api:{SECRET}@db.example.com:port/taskapp",
+        f"postgresql://taskapp_api:{SECRET}/with/slashes@db.example.com/taskapp",
+    ],
+)
+@pytest.mark.parametrize("variable", ["TASKAPP_DATABASE_URL", "TASKAPP_AUTH_DATABASE_URL", "TASKAPP_MIGRATION_DATABASE_URL"])
+def test_what_is_no_url_of_postgresql_is_refused(env: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    env.setenv(variable, value)
+    refused(variable)
+
+
+@pytest.mark.parametrize("variable", ["TASKAPP_DATABASE_URL", "TASKAPP_AUTH_DATABASE_URL"])
+@pytest.mark.parametrize(
+    "options",
+    ["?options=-c%20app.user_id%3Dx", "?sslmode=require&options=--search_path%3Dapp", "?%6Fptions=-cx%3Dy"],
+)
+def test_start_up_options_are_refused(env: pytest.MonkeyPatch, variable: str, options: str) -> None:
+    env.setenv(variable, COMPLETE[variable] + options)
+    assert "options" in refused(variable)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_both_names_of_the_scheme_are_accepted(env: pytest.MonkeyPatch, scheme: str) -> None:
+    env.setenv("TASKAPP_DATABASE_URL", f"{scheme}://taskapp_api:x@db.example.com/taskapp?sslmode=require")
+    assert create_app(Config.from_environment())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "k1",
+        "k1:",
+        ":" + "0" * 64,
+        "k1:" + "0" * 63,
+        "k1:" + "0" * 65,
+        "k1:" + "g" * 64,
+        "k1:" + "A" * 64,
+        "K1:" + "0" * 64,
+        "k 1:" + "0" * 64,
+        "k1:" + "0" * 64 + "\n",
+        "x" * 33 + ":" + "0" * 64,
+    ],
+)
+def test_a_seal_key_of_another_form_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
+    env.setenv("TASKAPP_SEAL_KEY", value)
+    assert "0000" not in refused("TASKAPP_SEAL_KEY")
+
+
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes = b"") -> str:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+
+
+WRONG_KEYS = {
+    "no key": "secret",
+    "a public key": ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode(),
+    "an encrypted key": pem(ec.generate_private_key(ec.SECP256R1()), b"password"),
+    "the curve P-384": pem(ec.generate_private_key(ec.SECP384R1())),
+    "the curve secp256k1": pem(ec.generate_private_key(ec.SECP256K1())),
+    "RSA": pem(rsa.generate_private_key(65537, 2048)),
+    "Ed25519": pem(ed25519.Ed25519PrivateKey.generate()),
+    "a key cut off": KEYS["TASKAPP_JWT_PRIVATE_KEY"][:150],
+}
+
+
+@pytest.mark.parametrize("value", WRONG_KEYS.values(), ids=WRONG_KEYS)
+def test_only_a_private_key_on_the_curve_p_256_signs_tokens(env: pytest.MonkeyPatch, value: str) -> None:
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", value)
+    refused("TASKAPP_JWT_PRIVATE_KEY")
+
+
+def test_production_refuses_a_seal_key_of_make_run(env: pytest.MonkeyPatch) -> None:
+    env.setenv("TASKAPP_SEAL_KEY", new_keys("local-1234abcd")["TASKAPP_SEAL_KEY"])
+    assert "flask database init" in refused("TASKAPP_SEAL_KEY")
+
+
+def test_a_local_environment_takes_a_seal_key_of_make_run(env: pytest.MonkeyPatch) -> None:
+    env.setenv("TASKAPP_SEAL_KEY", new_keys("local-1234abcd")["TASKAPP_SEAL_KEY"])
+    env.setenv("TASKAPP_ENVIRONMENT", "local")
+    assert Config.from_environment().environment == "local"
+
+
+@pytest.mark.parametrize("end", ["", "\n"], ids=["no end of line", "a line break"])
+@pytest.mark.parametrize("variable", COMPLETE)
+def test_a_value_may_stand_in_a_file(env: pytest.MonkeyPatch, tmp_path: Path, variable: str, end: str) -> None:
+    # An editor ends a file with a line break, `printf` and most secret stores do not.
+    file = tmp_path / "secret"
+    file.write_bytes((COMPLETE[variable].strip() + end).encode())
+    env.delenv(variable)
+    env.setenv(f"{variable}_FILE", str(file))
+    config = Config.from_environment()
+    name = variable.removeprefix("TASKAPP_").lower()
+    assert getattr(config, name).strip() == COMPLETE[variable].strip()
+    if name != "jwt_private_key":
+        assert getattr(config, name) == COMPLETE[variable]
+
+
+@pytest.mark.parametrize("variable", COMPLETE)
+def test_a_file_that_is_not_there_is_named(env: pytest.MonkeyPatch, tmp_path: Path, variable: str) -> None:
+    env.delenv(variable)
+    env.setenv(f"{variable}_FILE", str(tmp_path / "nothing"))
+    refused(variable)
+
+
+def test_a_file_that_cannot_be_read_is_named(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env.delenv("TASKAPP_SEAL_KEY")
+    env.setenv("TASKAPP_SEAL_KEY_FILE", str(tmp_path))
+    refused("TASKAPP_SEAL_KEY")
+
+
+def test_a_file_that_is_no_text_is_named(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff\xfe\x00")
+    env.delenv("TASKAPP_SEAL_KEY")
+    env.setenv("TASKAPP_SEAL_KEY_FILE", str(tmp_path / "secret"))
+    refused("TASKAPP_SEAL_KEY")
+
+
+def test_the_settings_do_not_print_their_secrets() -> None:
+    text = repr(Config.from_environment())
+    assert SECRET not in text
+    assert COMPLETE["TASKAPP_SEAL_KEY"].partition(":")[2] not in text
+    assert "PRIVATE KEY" not in text

@@ -1,0 +1,143 @@
+"""What a reader may rely on everywhere, kept so by reading the source."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+SOURCES = sorted((PROJECT / "taskapp").rglob("*.py"))
+MIGRATIONS = [*sorted((PROJECT / "migrations" / "versions").glob("*.py")), PROJECT / "migrations" / "env.py"]
+
+# They make and feed the database; a request never gets there.
+APART = {"taskapp/embedded.py", "taskapp/local.py", "taskapp/cli.py", "taskapp/provision.py"}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
+
+
+def findings(paths: list[Path], pattern: str) -> list[str]:
+    """Name every line that matches."""
+    found = []
+    for path in paths:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(pattern, line):
+                found.append(f"{name(path)}:{number}: {line.strip()}")
+    return found
+
+
+def calls(path: Path) -> Iterator[str]:
+    """The dotted name of everything that is called in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def literals(path: Path) -> Iterator[str]:
+    """Every string of a file, less its docstrings."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_there_is_something_to_read() -> None:
+    assert len(SOURCES) > 30
+    assert len(MIGRATIONS) > 3
+
+
+def test_only_isolation_connects_for_a_request() -> None:
+    connecting = {
+        name(path)
+        for path in SOURCES
+        for call in calls(path)
+        if call.rpartition(".")[2] in {"create_engine", "ThreadedConnectionPool", "SimpleConnectionPool"}
+        or call == "psycopg2.connect"
+    }
+    assert {path for path in connecting if not path.startswith("taskapp/isolation/")} <= APART
+    assert "taskapp/isolation/database.py" in connecting
+
+
+def test_nobody_compares_owners() -> None:
+    comparing = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            if any(isinstance(side, ast.Attribute | ast.Name) and ast.unparse(side).endswith("user_id") for side in sides):
+                comparing.append(f"{name(path)}:{node.lineno}")  # type: ignore[attr-defined]
+    assert comparing == []
+
+
+def test_nobody_filters_by_owner() -> None:
+    features = [path for path in SOURCES if path.name in {"queries.py", "routes.py"}]
+    assert len(features) > 4
+    assert findings(features, r"(where|filter|filter_by|having)\(.*user_id") == []
+
+
+def test_only_config_reads_the_environment() -> None:
+    readers = {
+        line.partition(":")[0]
+        for line in findings(SOURCES, r"\bos\.(environ|getenv)\b|\bfrom os import .*environ|\benvirons\b")
+    }
+    assert readers <= {"taskapp/config.py", "taskapp/provision.py", "taskapp/local.py"}
+    assert "taskapp/config.py" in readers
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *MIGRATIONS], ids=name)
+def test_no_setting_outlives_its_transaction(path: Path) -> None:
+    lasting = [
+        text
+        for text in literals(path)
+        if re.search(r"set_config\s*\([^;]*?,\s*(false|'f'|0)\s*\)", text, re.IGNORECASE)
+        or re.search(r"\bSET\s+(SESSION\s+)?app\.", text, re.IGNORECASE)
+        or re.search(r"\bSET\s+SESSION\s+AUTHORIZATION\b", text, re.IGNORECASE)
+    ]
+    assert lasting == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT set_config('app.user_id', 'x', false)", "set app.user_id = 'x'", "SET SESSION app.user_id TO 'x'"],
+)
+def test_a_setting_that_would_outlive_its_transaction_would_be_found(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(f"STATEMENT = {text!r}\n")
+    with pytest.raises(AssertionError):
+        test_no_setting_outlives_its_transaction(tmp_path / "bad.py")
+
+
+def test_migrations_import_nothing_that_changes() -> None:
+    # A migration has to do tomorrow what it did the day it was written.
+    assert findings(MIGRATIONS, r"^\s*(from|import) taskapp") == []
+
+
+def test_migrations_are_numbered_one_after_the_other() -> None:
+    versions = sorted((PROJECT / "migrations" / "versions").glob("*.py"))
+    revisions = [re.findall(r'^revision = "(\d{4})"$', path.read_text(), re.MULTILINE) for path in versions]
+    before = [re.findall(r'^down_revision = (?:"(\d{4})"|None)$', path.read_text(), re.MULTILINE) for path in versions]
+    assert revisions == [[f"{number:04}"] for number in range(1, len(versions) + 1)]
+    assert before == [[""], *revisions[:-1]]
+    assert [path.name[:4] for path in versions] == [revision for (revision,) in revisions]
+
+
+def test_there_is_no_drawer_for_the_rest() -> None:
+    assert [name(path) for path in SOURCES if re.search("util|helper|common|misc", path.stem)] == []
+
+
+def test_nothing_waits_to_be_done() -> None:
+    assert findings([*SOURCES, *MIGRATIONS], r"\b(TODO|FIXME|XXX|HACK)\b") == []
+
+
+def test_every_feature_has_the_same_files() -> None:
+    allowed = {"__init__.py", "models.py", "schemas.py", "queries.py", "routes.py", "passwords.py"}
+    features = {path.parent for path in SOURCES if path.name == "routes.py"}
+    assert {name(feature) for feature in features} >= {"taskapp/auth", "taskapp/users", "taskapp/tasks", "taskapp/health"}
+    strangers = [name(path) for feature in features for path in feature.glob("*.py") if path.name not in allowed]
+    assert strangers == []

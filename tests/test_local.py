@@ -1,0 +1,404 @@
+"""`make run` as a stranger meets it: in a fresh copy of the project, with nothing but its own files.
+
+Starting takes most of the time here, so one run serves many tests: a fixture records it from start to end.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+from conftest import free_port
+from live import PROJECT, program, wait_until_up
+
+from taskapp.local import LocalError, _check_port
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
+
+ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
+
+
+@dataclass
+class Run:
+    """One `make run`, while it lasts."""
+
+    process: "subprocess.Popen[bytes]"
+    output: IO[bytes]
+    port: int
+    begun: float = field(default_factory=time.monotonic)
+    started: set[int] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def printed(self) -> str:
+        # The child writes through the same open file, and so at the same position.
+        return os.pread(self.output.fileno(), 1_000_000, 0).decode()
+
+    def wait_until_up(self) -> float:
+        """Return the seconds from its start to its first answer."""
+        wait_until_up(f"{self.url}/readyz", self.process)
+        seconds = time.monotonic() - self.begun
+        wait_until(lambda: "Ctrl-C" in self.printed)
+        self.started = descendants(self.process.pid)
+        return seconds
+
+    def end(self, stop: Callable[[], object] = lambda: None) -> "Ended":
+        """Stop it, or wait for it to end by itself, and look at what is left."""
+        stop()
+        status = self.process.wait(20)
+        deadline = time.monotonic() + 5
+        while (left := {pid for pid in self.started if running(pid)}) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with closing(socket.socket()) as probe:
+            refused = probe.connect_ex(("127.0.0.1", self.port)) != 0
+        return Ended(status, self.printed, {pid: command_line(pid) for pid in left}, refused)
+
+
+@dataclass
+class Ended:
+    """What there is to say of a run that has ended."""
+
+    status: int
+    printed: str
+    left_over: dict[int, str]
+    port_is_free: bool
+
+
+@contextmanager
+def start(project: Path, port: int | None = None, **settings: str) -> Iterator[Run]:
+    """Begin a run; whatever becomes of it, leave nothing behind."""
+    port = port or free_port()
+    with TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "taskapp.local"],
+            cwd=project,
+            env=strangers_environment(**{"TASKAPP_PORT": str(port), **settings}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A session of its own, so that the signals of these tests reach nobody else.
+            start_new_session=True,
+        )
+        run = Run(process, output, port)
+        try:
+            yield run
+        finally:
+            for pid in {process.pid, *run.started, *descendants(process.pid)}:
+                if running(pid):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait(20)
+
+
+def strangers_environment(**settings: str) -> dict[str, str]:
+    """The environment of somebody who has never heard of us, behind a proxy that answers nobody."""
+    theirs = {name: value for name, value in os.environ.items() if not re.match("TASKAPP_|PG|PYTHON", name)}
+    return {**theirs, "http_proxy": "http://127.0.0.1:9", "no_proxy": "", **settings}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def parents() -> dict[int, int]:
+    """The parent of every process that does something: in a container a dead one may stay a zombie."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            found[int(folder.name)] = int(parent)
+    return found
+
+
+def running(pid: int) -> bool:
+    return pid in parents()
+
+
+def descendants(pid: int) -> set[int]:
+    of = parents()
+    found, new = set[int](), {pid}
+    while new:
+        new = {child for child, parent in of.items() if parent in new} - found
+        found |= new
+    return found
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def post(url: str, body: dict[str, str]) -> dict[str, Any]:
+    request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def in_another_terminal(project: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = strangers_environment(PATH=path, http_proxy="")
+    return subprocess.run(
+        ["sh", "-c", command], cwd=project, env=environment, check=False, capture_output=True, text=True, timeout=30
+    )
+
+
+def command_to_try(printed: str) -> str:
+    match = re.search(r"in another terminal:\n\n(.*?)\n\n", printed, re.DOTALL)
+    assert match, printed
+    return match[1]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's files, in a folder whose name has blanks and a quotation mark."""
+    copy = tmp_path_factory.mktemp("local") / "the project's copy"
+    listed = subprocess.run(
+        [program("git"), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    for name in listed:
+        if name and (PROJECT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, copy / name)
+    return copy
+
+
+@dataclass
+class FirstRun:
+    """The very first run, and what others tried meanwhile."""
+
+    url: str
+    printed: str
+    tried: "subprocess.CompletedProcess[str]"
+    checked: "subprocess.CompletedProcess[str]"
+    modes: dict[str, str]
+    same_port: Ended
+    same_folder: Ended
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def first(project: Path) -> FirstRun:
+    program("curl")
+    with start(project) as run:
+        run.wait_until_up()
+        printed = run.printed
+        tried = in_another_terminal(project, command_to_try(printed))
+        with start(project, run.port) as same_port_run, start(project) as same_folder_run:
+            checked = in_another_terminal(project, "set -a; . .taskapp/environment; flask db check")
+            same_port, same_folder = same_port_run.end(), same_folder_run.end()
+        files = [
+            ".taskapp",
+            *(f".taskapp/{name}" for name in ("environment", "secrets.json", "postgres", "postgres/password")),
+        ]
+        modes = {name: stat.filemode((project / name).stat().st_mode) for name in files}
+        # As `kill` does it: this one process is told, and none of those it started.
+        ended = run.end(run.process.terminate)
+    return FirstRun(run.url, printed, tried, checked, modes, same_port, same_folder, ended)
+
+
+def test_the_first_start_says_where_to_look(first: FirstRun) -> None:
+    assert f"{first.url}/docs" in first.printed
+
+
+def test_the_first_start_says_what_it_does(first: FirstRun) -> None:
+    steps = re.findall(r"^  (.+) …$", first.printed, re.MULTILINE)
+    assert len(steps) >= 4
+    assert "Traceback" not in first.printed
+
+
+def test_the_first_command_it_names_works(first: FirstRun) -> None:
+    answer = json.loads(first.tried.stdout)
+    assert re.fullmatch(r"you-[0-9a-f]{4}@example\.com", answer["user"]["email"])
+    assert answer["tokens"]["token_type"] == "Bearer"
+
+
+def test_flask_finds_the_database_from_another_terminal(first: FirstRun) -> None:
+    assert (first.checked.returncode, first.checked.stdout.strip()) == (0, "No new upgrade operations detected.")
+
+
+def test_secrets_are_for_their_owner_alone(first: FirstRun) -> None:
+    assert first.modes == {
+        ".taskapp": "drwx------",
+        ".taskapp/environment": "-rw-------",
+        ".taskapp/secrets.json": "-rw-------",
+        ".taskapp/postgres": "drwx------",
+        ".taskapp/postgres/password": "-rw-------",
+    }
+
+
+def test_a_port_that_is_taken_is_one_clear_line(first: FirstRun) -> None:
+    (line,) = first.same_port.printed.splitlines()
+    assert first.same_port.status == 1
+    port = first.url.rpartition(":")[2]
+    assert line.startswith(f"taskapp: port {port} cannot be used")
+    assert "make run PORT=" in line
+
+
+def test_a_second_run_of_one_folder_is_one_clear_line(first: FirstRun) -> None:
+    *steps, line = first.same_folder.printed.splitlines()
+    assert first.same_folder.status == 1
+    assert len(steps) == 1
+    assert "is already running" in line
+
+
+def test_kill_stops_everything_it_started(first: FirstRun) -> None:
+    assert first.ended.left_over == {}
+    assert first.ended.port_is_free
+
+
+def test_kill_is_a_good_end(first: FirstRun) -> None:
+    assert first.ended.status == 0
+    assert "The data stays in .taskapp/" in first.ended.printed
+    assert "Traceback" not in first.ended.printed
+
+
+def test_no_secret_is_printed(first: FirstRun, project: Path) -> None:
+    stored = json.loads((project / ".taskapp" / "secrets.json").read_text())
+    secrets = [*stored["passwords"].values(), *stored["keys"].values()]
+    assert len(secrets) == 5
+    assert [secret for secret in secrets if secret in first.ended.printed] == []
+
+
+@dataclass
+class SecondRun:
+    """A run with the data of the first, ended as Ctrl-C in a terminal does it."""
+
+    seconds: float
+    account: dict[str, Any]
+    tried: "subprocess.CompletedProcess[str]"
+    ended: Ended
+
+
+@pytest.fixture(scope="module")
+def second(first: FirstRun, project: Path) -> SecondRun:
+    with start(project) as run:
+        seconds = run.wait_until_up()
+        email = json.loads(first.tried.stdout)["user"]["email"]
+        account = post(f"{run.url}/v1/auth/login", {**ACCOUNT, "email": email})["user"]
+        tried = in_another_terminal(project, command_to_try(run.printed))
+        ended = run.end(lambda: os.killpg(run.process.pid, signal.SIGINT))
+    return SecondRun(seconds, account, tried, ended)
+
+
+def test_a_second_start_answers_within_five_seconds(second: SecondRun) -> None:
+    assert second.seconds < 5
+
+
+def test_a_second_start_keeps_the_data(first: FirstRun, second: SecondRun) -> None:
+    assert second.account == json.loads(first.tried.stdout)["user"]
+
+
+def test_a_second_start_names_a_command_that_works_too(second: SecondRun) -> None:
+    assert "access_token" in json.loads(second.tried.stdout).get("tokens", {}), second.tried.stdout
+
+
+def test_ctrl_c_stops_everything_it_started(second: SecondRun) -> None:
+    assert second.ended.left_over == {}
+    assert second.ended.port_is_free
+
+
+def test_ctrl_c_is_a_good_end(second: SecondRun) -> None:
+    assert second.ended.status == 0
+    assert "Traceback" not in second.ended.printed
+
+
+def test_closing_the_terminal_stops_everything_it_started(second: SecondRun, project: Path) -> None:
+    with start(project) as run:
+        run.wait_until_up()
+        ended = run.end(lambda: os.killpg(run.process.pid, signal.SIGHUP))
+    assert (ended.left_over, ended.port_is_free) == ({}, True)
+
+
+@pytest.fixture(scope="module")
+def without_gunicorn(second: SecondRun, project: Path) -> Ended:
+    """A run whose gunicorn is killed."""
+    with start(project) as run:
+        run.wait_until_up()
+        gunicorns = [pid for pid in run.started if "gunicorn" in command_line(pid)]
+        (master,) = [pid for pid in gunicorns if parents()[pid] == run.process.pid]
+        return run.end(lambda: os.kill(master, signal.SIGKILL))
+
+
+def test_without_gunicorn_the_run_ends_and_says_so(without_gunicorn: Ended) -> None:
+    assert without_gunicorn.status == 1
+    assert without_gunicorn.printed.splitlines()[-1].startswith("taskapp: gunicorn ended by itself with status -9")
+    assert "Traceback" not in without_gunicorn.printed
+
+
+def test_without_gunicorn_nothing_else_is_left_running(without_gunicorn: Ended) -> None:
+    assert without_gunicorn.left_over == {}
+    assert without_gunicorn.port_is_free
+
+
+@pytest.fixture(scope="module")
+def broken(second: SecondRun, project: Path) -> Ended:
+    """A run whose application cannot be loaded."""
+    wsgi = project / "wsgi.py"
+    before = wsgi.read_text()
+    wsgi.write_text("raise RuntimeError('broken on purpose')\n")
+    try:
+        with start(project) as run:
+            return run.end()
+    finally:
+        wsgi.write_text(before)
+
+
+def test_a_gunicorn_that_cannot_start_ends_the_run_with_one_line(broken: Ended) -> None:
+    assert broken.status == 1
+    assert broken.printed.splitlines()[-1].startswith("taskapp: gunicorn could not start")
+    assert "broken on purpose" in broken.printed
+    assert "taskapp/local.py" not in broken.printed
+
+
+def test_a_gunicorn_that_cannot_start_leaves_nothing_running(broken: Ended) -> None:
+    assert broken.left_over == {}
+
+
+def test_what_is_no_port_is_one_clear_line(project: Path) -> None:
+    with start(project, TASKAPP_PORT="http") as run:
+        ended = run.end()
+    (line,) = ended.printed.splitlines()
+    assert (ended.status, line) == (1, "taskapp: PORT must be a number from 1 to 65535, and http is not: make run PORT=8001")
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "-1", "80.5", "8000 ", "８０００", "0x50"])
+def test_a_port_is_a_number_of_five_digits_at_most(port: str) -> None:
+    with pytest.raises(LocalError, match=r"^PORT must be a number from 1 to 65535, and .* is not"):
+        _check_port(port)
+
+
+def test_a_wrong_setting_is_one_clear_line(second: SecondRun, project: Path) -> None:
+    with start(project, TASKAPP_WORKERS="many") as run:
+        ended = run.end()
+    assert ended.status == 1
+    assert "TASKAPP_WORKERS" in ended.printed.splitlines()[-1]
+    assert "Traceback" not in ended.printed

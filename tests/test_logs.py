@@ -1,0 +1,216 @@
+"""The log says what happened and to whose request, and nothing that anybody wrote."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from conftest import Admin, Cluster, Person, free_port
+from flask import Flask
+from journal import Journal, journal
+
+from taskapp import create_app
+from taskapp.config import Config
+
+SECRETS = {"password": "tr0ub4dor&3-tr0ub4dor", "title": "title-nobody-may-read", "notes": "notes-nobody-may-read"}
+EMAIL = "whoever-this-is@example.com"
+
+
+@pytest.fixture
+def log(app: Flask) -> Iterator[Journal]:
+    with journal() as listening:
+        yield listening
+
+
+def test_every_request_is_one_line(alice: Person, log: Journal) -> None:
+    for _ in range(3):
+        alice.get("/v1/tasks")
+    assert len(log.lines) == 3
+
+
+def test_a_line_is_one_json_object(alice: Person, log: Journal) -> None:
+    alice.get("/v1/tasks")
+    (line,) = log.lines
+    assert "\n" not in line
+    assert isinstance(json.loads(line), dict)
+
+
+def test_the_line_of_a_request_has_these_fields(alice: Person, log: Journal) -> None:
+    response = alice.get("/v1/tasks?limit=7")
+    (entry,) = log.entries
+    assert set(entry) == {
+        "time",
+        "level",
+        "logger",
+        "message",
+        "request_id",
+        "operation",
+        "user_id",
+        "session_id",
+        "method",
+        "path",
+        "status",
+        "milliseconds",
+    }
+    assert (entry["level"], entry["logger"], entry["message"]) == ("info", "taskapp.requests", "request")
+    assert (entry["method"], entry["path"], entry["status"]) == ("GET", "/v1/tasks", 200)
+    assert (entry["operation"], entry["user_id"]) == ("listTasks", alice.id)
+    assert entry["request_id"] == response.headers["X-Request-Id"]
+    assert 0 < entry["milliseconds"] < 10_000
+
+
+def test_the_time_is_utc_to_the_millisecond(anonymous: Person, log: Journal) -> None:
+    anonymous.get("/healthz")
+    (entry,) = log.entries
+    assert entry["time"].endswith("Z")
+    assert len(entry["time"]) == len("2026-11-22T10:00:00.000Z")
+    assert abs(datetime.fromisoformat(entry["time"]).timestamp() - datetime.now().astimezone().timestamp()) < 60
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "operation"),
+    [
+        ("GET", "/healthz", 200, "getHealth"),
+        ("GET", "/v1/me", 401, "getMe"),
+        ("POST", "/v1/auth/login", 415, "login"),
+        ("GET", "/nowhere", 404, "-"),
+        ("PUT", "/v1/tasks", 405, "-"),
+        ("GET", "/docs", 200, "docs"),
+    ],
+)
+def test_a_request_of_nobody_names_no_user(
+    anonymous: Person, log: Journal, method: str, path: str, status: int, operation: str
+) -> None:
+    anonymous(method, path)
+    (entry,) = log.requests()
+    assert (entry["status"], entry["operation"]) == (status, operation)
+    assert "user_id" not in entry
+
+
+def test_a_line_break_within_a_path_breaks_no_line(anonymous: Person, log: Journal) -> None:
+    anonymous.get('/a%0A{"level": "info"}%0D%1B[31m')
+    (line,) = log.lines
+    assert "\n" not in line
+    assert "\r" not in line
+    assert "\x1b" not in line
+
+
+def test_the_query_is_not_in_the_log(alice: Person, log: Journal) -> None:
+    alice.get("/v1/tasks?cursor=what-somebody-wrote")
+    assert "what-somebody-wrote" not in "".join(log.lines)
+
+
+def register(person: Person) -> str:
+    response = person.post("/v1/auth/register", {"email": EMAIL, "password": SECRETS["password"]})
+    token: str = response.get_json()["tokens"]["access_token"]
+    return token
+
+
+def succeed(person: Person, admin: Admin) -> None:
+    task = {"title": SECRETS["title"], "notes": SECRETS["notes"]}
+    location = person.post("/v1/tasks", task).headers["Location"]
+    person.patch(location, task)
+    person.get("/v1/tasks")
+
+
+def mistake(person: Person, admin: Admin) -> None:
+    person.post("/v1/tasks", {"title": SECRETS["title"] * 100, "priority": SECRETS["notes"], SECRETS["notes"]: 1})
+    person.post("/v1/tasks", data=f'{{"title": "{SECRETS["title"]}"', content_type="application/json")
+    person.post("/v1/auth/register", {"email": EMAIL, "password": SECRETS["password"]})
+    person.post("/v1/auth/login", {"email": EMAIL, "password": SECRETS["password"] + "x"})
+    person.post("/v1/auth/login", {"email": EMAIL, "password": SECRETS["password"], SECRETS["notes"]: 1})
+    person.get("/v1/me", headers={"Authorization": person.headers["Authorization"] + "x"})
+
+
+def break_a_check(person: Person, admin: Admin) -> None:
+    admin.execute("ALTER TABLE app.tasks ADD CONSTRAINT broken CHECK (title <> %s) NOT VALID", SECRETS["title"])
+    try:
+        assert person.post("/v1/tasks", {"title": SECRETS["title"], "notes": SECRETS["notes"]}).status_code == 500
+    finally:
+        admin.execute("ALTER TABLE app.tasks DROP CONSTRAINT broken")
+
+
+def break_a_type(person: Person, admin: Admin) -> None:
+    admin.execute("ALTER TABLE app.tasks ADD CONSTRAINT broken CHECK (title::int > 0) NOT VALID")
+    try:
+        assert person.post("/v1/tasks", {"title": SECRETS["title"], "notes": SECRETS["notes"]}).status_code == 500
+    finally:
+        admin.execute("ALTER TABLE app.tasks DROP CONSTRAINT broken")
+
+
+def take_the_table_away(person: Person, admin: Admin) -> None:
+    admin.execute("ALTER TABLE app.tasks RENAME TO elsewhere")
+    try:
+        assert person.post("/v1/tasks", {"title": SECRETS["title"], "notes": SECRETS["notes"]}).status_code == 500
+    finally:
+        admin.execute("ALTER TABLE app.elsewhere RENAME TO tasks")
+
+
+def rename_a_column(person: Person, admin: Admin) -> None:
+    admin.execute("ALTER TABLE app.tasks RENAME COLUMN notes TO gone")
+    try:
+        assert person.patch("/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11", {"notes": SECRETS["notes"]}).status_code == 500
+    finally:
+        admin.execute("ALTER TABLE app.tasks RENAME COLUMN gone TO notes")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [succeed, mistake, break_a_check, break_a_type, take_the_table_away, rename_a_column],
+    ids=lambda act: act.__name__,
+)
+def test_nothing_that_anybody_wrote_is_in_the_log(
+    anonymous: Person, admin: Admin, log: Journal, act: Callable[[Person, Admin], None]
+) -> None:
+    token = register(anonymous)
+    anonymous.headers["Authorization"] = f"Bearer {token}"
+    act(anonymous, admin)
+    text = "".join(log.lines)
+    assert len(log.requests()) >= 2
+    assert [name for name, value in {**SECRETS, "email": EMAIL, "token": token}.items() if value in text] == []
+    assert "whoever-this-is" not in text
+    assert "Bearer" not in text
+    assert "argon2" not in text
+
+
+def test_a_database_error_is_in_the_log_by_its_code_and_place(alice: Person, admin: Admin, log: Journal) -> None:
+    take_the_table_away(alice, admin)
+    (entry,) = [entry for entry in log.entries if entry["level"] == "error"]
+    assert (entry["message"], entry["sqlstate"]) == ("database error", "42P01")
+    assert "create_task" in entry["stack"]
+    assert entry["request_id"] == log.requests()[-1]["request_id"]
+
+
+def test_a_session_that_has_ended_is_no_error(alice: Person, admin: Admin, log: Journal) -> None:
+    admin.execute("UPDATE app.sessions SET revoked_at = now()")
+    assert alice.get("/v1/me").status_code == 401
+    assert [entry["level"] for entry in log.entries] == ["info"]
+
+
+def test_a_database_that_is_down_is_in_the_log_without_its_password(cluster: Cluster) -> None:
+    nowhere = f"postgresql://taskapp_api:very-secret-word@127.0.0.1:{free_port()}/taskapp"
+    person = Person(create_app(replace(Config.from_environment(), database_url=nowhere)).test_client())
+    with journal() as log:
+        assert person.get("/readyz").status_code == 503
+    assert [entry["level"] for entry in log.entries] == ["error", "info"]
+    assert "very-secret-word" not in "".join(log.lines)
+
+
+def test_the_log_goes_to_standard_error_alone(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("taskapp")
+    before = logger.handlers[:]
+    try:
+        create_app().test_client().get("/healthz")
+    finally:
+        logger.handlers[:] = before
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert json.loads(err)["path"] == "/healthz"
+
+
+def test_making_the_application_twice_writes_no_line_twice(cluster: Cluster) -> None:
+    create_app()
+    create_app()
+    assert len(logging.getLogger("taskapp").handlers) == 1
