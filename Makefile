@@ -16,8 +16,12 @@ run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a
 	@TASKAPP_PORT=$(PORT) exec $(BIN)/python -m taskapp.local
 
 .PHONY: test
-test: .venv/dev ## Run every test on a throw-away PostgreSQL
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/dev ## Run the tests on throw-away PostgreSQL servers
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+.PHONY: mutants
+mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the tests notice each
+	@$(BIN)/python -m pytest -m mutants $(ARGS)
 
 .PHONY: check
 check: .venv/dev ## Lint, types and import rules

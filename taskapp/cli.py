@@ -11,6 +11,7 @@ import psycopg2
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 
+from taskapp.isolation.bootstrap import RolesError
 from taskapp.provision import new_keys, new_passwords, provision, urls
 
 database = AppGroup("database", help="Prepare a PostgreSQL database (Neon or any other).")
@@ -43,6 +44,8 @@ def init(admin_url: str, pooled_host: str | None) -> None:
     environment = {**urls(url_of), **new_keys(f"k{datetime.now(UTC):%Y%m%d%H%M%S}")}
     try:
         provision(admin_url, passwords, environment, lambda step: click.echo(f"{step} …", err=True))
+    except RolesError as error:
+        raise click.ClickException(str(error)) from error
     except (psycopg2.Error, DBAPIError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise click.ClickException(f"{admin.hostname or 'the database'}: {reason[0] if reason else error!r}") from error

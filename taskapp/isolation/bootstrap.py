@@ -9,7 +9,7 @@ from contextlib import closing
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 
 from taskapp.isolation.seal import SealKey
 
@@ -34,11 +34,16 @@ OWNERS = ("taskapp_owner", "taskapp_definer")
 PEOPLE = ("taskapp_dba", "taskapp_auditor", "taskapp_breakglass")
 
 
+class RolesError(Exception):
+    """A role is not what it has to be. The message is one line."""
+
+
 def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
     """Make every role, or give those that exist their settings and passwords again. Safe to repeat.
 
     :param admin_url: URL of the database that is to be ours, as its owner with CREATEROLE.
     :param passwords: for each role of :data:`LOGINS`.
+    :raises RolesError: when a role that existed before may do what would undo isolation; nothing is changed then.
     :raises psycopg2.Error: as the server has it; nothing is changed then.
     """
     with closing(psycopg2.connect(admin_url)) as conn, conn, conn.cursor() as cur:
@@ -72,6 +77,25 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
             cur.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(role)))
         for role in OWNERS:
             cur.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, sql.Identifier(role)))
+        _check_roles(cur)
+
+
+def _check_roles(cur: cursor) -> None:
+    # A role made elsewhere keeps what it has, and Neon's console makes roles that bypass row-level security. Taking that
+    # away needs more rights than we may have, so whoever has them is asked to.
+    ours = [*LOGINS, *OWNERS, *PEOPLE]
+    cur.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb"
+        " OR rolreplication OR rolinherit OR rolcanlogin <> (rolname = ANY(%s)))"
+        " UNION SELECT m.rolname FROM pg_auth_members JOIN pg_roles m ON m.oid = member JOIN pg_roles r ON r.oid = roleid"
+        " WHERE m.rolname = ANY(%s) AND NOT (m.rolname = 'taskapp_migrator' AND r.rolname = ANY(%s))",
+        (ours, list(LOGINS), [*LOGINS, *OWNERS], list(OWNERS)),
+    )
+    if wrong := sorted(name for (name,) in cur):
+        raise RolesError(
+            f"{', '.join(wrong)} existed before, with rights or memberships that would undo isolation: "
+            "drop or rename it, then run this again"
+        )
 
 
 def _existing(conn: connection) -> set[str]:

@@ -34,14 +34,12 @@ from psycopg2.extensions import (
 )
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.sql.dml import UpdateBase
 
 from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, Work
 from taskapp.isolation.seal import SealKey
-
-# SQLAlchemy splits an INSERT of more sets (1000, or 32,700 values) into several messages.
-_SETS_OF_ONE_MESSAGE = 500
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -62,7 +60,7 @@ class Database:
 
         :raises sqlalchemy.exc.DBAPIError: as the server or the connection has it.
         """
-        if isinstance(parameters, Sequence) and len(parameters) > _SETS_OF_ONE_MESSAGE:
+        if isinstance(parameters, Sequence) and _takes_several_messages(statement, parameters):
             with self.transaction() as transaction:
                 return transaction.execute(statement, parameters)
         try:
@@ -117,8 +115,13 @@ class Transaction:
         return _rows(self._conn, statement, parameters)
 
 
+def _takes_several_messages(statement: Executable, parameters: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether SQLAlchemy may split this: an INSERT of 1000 sets or 32,700 values, or rows wanted back in order."""
+    return len(parameters) > 500 or (isinstance(statement, UpdateBase) and len(statement.exported_columns) > 0)
+
+
 def _rows(conn: Connection, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
-    if parameters == []:
+    if isinstance(parameters, Sequence) and not parameters:
         # SQLAlchemy would take no sets of parameters for one set without any, and change every row.
         raise ValueError("there is no set of parameters to run this statement with")
     result = conn.execute(statement, parameters)

@@ -24,7 +24,9 @@ from taskapp.isolation.identity import Nobody
 from taskapp.tasks.models import Task
 
 POOL = 3
-KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api'"
+KILL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api' AND application_name = 'taskapp'"
+)
 INSERT = text("INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'written')")
 
 

@@ -1,12 +1,12 @@
 """Values and percent signs arrive as they were given, and many sets of values are one statement: all or nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from conftest import Admin, Cluster, Person
+from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
 from psycopg2 import sql
 from psycopg2.extensions import cursor
@@ -94,6 +94,14 @@ class TestAValue:
     def test_comes_back_over_http_as_it_was(self, alice: Person, value: str) -> None:
         task = alice.post("/v1/tasks", {"title": "hostile", "notes": value}).get_json()
         assert alice.get(f"/v1/tasks/{task['id']}").get_json()["notes"] == value
+
+
+@pytest.mark.parametrize("email", ["100%s@example.com", "100%%@example.com", "o'%hara@example.com"])
+def test_an_address_with_a_percent_sign_can_register_and_log_in(app: Flask, email: str) -> None:
+    somebody = Person(app.test_client())
+    account = {"email": email, "password": PASSWORD}
+    assert somebody.post("/v1/auth/register", account).status_code == 201
+    assert somebody.post("/v1/auth/login", account).get_json()["user"]["email"] == email
 
 
 class TestAPercentSignInAStatement:
@@ -230,11 +238,23 @@ class TestManySetsOfValues:
             database.execute(rename, [{"task": task} for task in ids])
         assert titles_of(admin, ids) == ["renamed"] * 3
 
-    # SQLAlchemy only warns as yet, so the warning protects nobody.
+    # SQLAlchemy sends these one by one.
+    def test_insert_nothing_when_the_last_is_refused_and_rows_are_wanted_in_order(
+        self, database: Database, owner: User, admin: Admin
+    ) -> None:
+        in_order = insert(Task).returning(Task.id, sort_by_parameter_order=True)
+        with acting(owner.signed_in), pytest.raises(DBAPIError, match="tasks_title_check"):
+            database.execute(in_order, [{"id": uuid4(), "title": title} for title in ("written", "")])
+        assert admin.execute("SELECT count(*)::int FROM app.tasks WHERE title = 'written'") == [(0,)]
+
+    # SQLAlchemy only warns as yet, and runs the statement once without values: for every row.
     @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-    def test_of_which_there_are_none_change_nothing(self, database: Database, owner: User, admin: Admin) -> None:
+    @pytest.mark.parametrize("none", [[], ()], ids=repr)
+    def test_of_which_there_are_none_change_nothing(
+        self, database: Database, owner: User, admin: Admin, none: Sequence[Any]
+    ) -> None:
         with acting(owner.signed_in), suppress(ValueError):
-            database.execute(update(Task).values(title="renamed"), [])
+            database.execute(update(Task).values(title="renamed"), none)
         assert titles_of(admin, [UUID(owner.task_id)]) == [owner.secret]
 
     def test_of_which_there_are_none_change_nothing_on_a_raw_cursor(

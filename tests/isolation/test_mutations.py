@@ -18,7 +18,10 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 
 # The runs that this file starts run other files. Should one ever reach this one, it ends here.
-pytestmark = pytest.mark.skipif("TASKAPP_TEST_MUTATION" in os.environ, reason="a mutation is under way already")
+pytestmark = [
+    pytest.mark.mutants,
+    pytest.mark.skipif("TASKAPP_TEST_MUTATION" in os.environ, reason="a mutation is under way already"),
+]
 
 
 def grid(test: str) -> str:

@@ -30,7 +30,6 @@ from taskapp.isolation.seal import SealKey
 
 pytestmark = pytest.mark.pgbouncer
 
-BACKENDS = "SELECT pid FROM pg_stat_activity WHERE usename = 'taskapp_api' AND application_name = 'taskapp'"
 IDENTITY = (
     "SELECT coalesce(current_setting('app.user_id', true), '') || coalesce(current_setting('app.user_seal', true), '')"
 )
@@ -230,11 +229,17 @@ class TestStartUpOptions:
 
 class TestAServerConnectionThatDies:
     @pytest.fixture
-    def dead(self, people: dict[str, Person], admin: Admin) -> None:
-        """The server connection behind the pooler was killed while nobody used it."""
-        assert len(admin.execute(BACKENDS)) == 1
-        admin.execute(f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS pooled")
-        wait_until(lambda: admin.execute(BACKENDS) == [])
+    def pid(self, pooled: Flask) -> int:
+        """The one server connection behind the pooler."""
+        with acting(Nobody()):
+            pid: int = api(pooled).execute(text("SELECT pg_backend_pid()"))[0][0]
+        return pid
+
+    @pytest.fixture
+    def dead(self, people: dict[str, Person], pid: int, admin: Admin) -> None:
+        """It was killed while nobody used it."""
+        admin.execute("SELECT pg_terminate_backend(%s)", pid)
+        wait_until(lambda: admin.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid) == [])
 
     @pytest.mark.usefixtures("dead")
     def test_while_idle_is_not_noticed_by_a_read(self, people: dict[str, Person]) -> None:
@@ -244,8 +249,9 @@ class TestAServerConnectionThatDies:
     def test_while_idle_leaves_a_write_with_an_honest_answer(self, people: dict[str, Person], admin: Admin) -> None:
         assert_honest(people["alice"].post("/v1/tasks", {"title": "honest"}), admin)
 
-    def test_in_the_middle_of_a_read_is_not_noticed(self, pooled: Flask, owner: User, admin: Admin) -> None:
+    def test_in_the_middle_of_a_read_is_not_noticed(self, pooled: Flask, pid: int, owner: User, admin: Admin) -> None:
         rows: list[Any] = []
+        asleep = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
 
         def read_slowly() -> None:
             with acting(owner.signed_in, read_only=True):
@@ -253,8 +259,8 @@ class TestAServerConnectionThatDies:
 
         reading = threading.Thread(target=read_slowly)
         reading.start()
-        wait_until(lambda: admin.execute(f"{BACKENDS} AND wait_event = 'PgSleep'") != [])
-        admin.execute(f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS pooled")
+        wait_until(lambda: admin.execute(asleep, pid) != [])
+        admin.execute("SELECT pg_terminate_backend(%s)", pid)
         reading.join()
         assert rows == [(owner.secret,)]
 
