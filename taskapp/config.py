@@ -19,6 +19,9 @@ from sqlalchemy.exc import ArgumentError
 
 ENVIRONMENTS = ("production", "local")
 
+LOCAL_MARK = "local, made by make run"
+"""What a secret begins with that is for one machine only."""
+
 
 class ConfigError(Exception):
     """A setting is missing or unsafe. The message is one line that names it."""

@@ -15,7 +15,7 @@ from types import FrameType
 
 import psycopg2
 
-from taskapp.config import ConfigError
+from taskapp.config import LOCAL_MARK, ConfigError
 from taskapp.embedded import EmbeddedServer, EmbeddedServerError
 from taskapp.provision import Environment, new_keys, new_passwords, provision, urls
 
@@ -111,7 +111,7 @@ def _environment(server: EmbeddedServer) -> Environment:
 def _local_keys() -> Environment:
     """Make keys that say they are for this machine only, so that production refuses them."""
     keys = new_keys(f"local-{secrets.token_hex(4)}")
-    return {**keys, "TASKAPP_JWT_PRIVATE_KEY": f"local, made by make run\n{keys['TASKAPP_JWT_PRIVATE_KEY']}"}
+    return {**keys, "TASKAPP_JWT_PRIVATE_KEY": f"{LOCAL_MARK}\n{keys['TASKAPP_JWT_PRIVATE_KEY']}"}
 
 
 def _create_database(server: EmbeddedServer) -> None:

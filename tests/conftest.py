@@ -144,7 +144,7 @@ def admin(cluster: Cluster) -> Iterator[Admin]:
 def _empty(request: pytest.FixtureRequest) -> None:
     """Begin every test that uses the database with an empty one. Rows are committed for real, so they are truncated."""
     if "cluster" in request.fixturenames:
-        request.getfixturevalue("admin").execute("TRUNCATE app.users CASCADE")
+        request.getfixturevalue("admin").execute("TRUNCATE app.users, app.attempts CASCADE")
 
 
 @pytest.fixture

@@ -32,8 +32,10 @@ def upgrade() -> None:
 
     -- taskapp_api: users may see all of their sessions, and end them. No other column: a session is never prolonged here.
     GRANT SELECT (device_name, user_agent, ip, last_used_at), UPDATE (revoked_at) ON app.sessions TO taskapp_api;
+    -- An ended one stays ended: the only row this may leave behind is a revoked one.
     CREATE POLICY sessions_api_update ON app.sessions FOR UPDATE TO taskapp_api
-        USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
+        USING (user_id = (SELECT app.current_user_id()))
+        WITH CHECK (user_id = (SELECT app.current_user_id()) AND revoked_at IS NOT NULL);
 
     -- taskapp_api: users may change what is theirs to choose of their account. Not the address or the password: these need
     -- the current password, so they go through taskapp_auth.
@@ -47,7 +49,8 @@ def upgrade() -> None:
           UPDATE (last_used_at, generation, refreshed_at, revoked_at)
         ON app.sessions TO taskapp_auth;
     CREATE POLICY sessions_auth_update ON app.sessions FOR UPDATE TO taskapp_auth
-        USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
+        USING (user_id = (SELECT app.current_user_id()) AND revoked_at IS NULL)
+        WITH CHECK (user_id = (SELECT app.current_user_id()));
 
     -- taskapp_auth: a signed-in user who has given the current password may change address and password, and go.
     GRANT SELECT (disabled_at), UPDATE (email, password_hash, version, updated_at), DELETE ON app.users TO taskapp_auth;

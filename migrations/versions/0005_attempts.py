@@ -97,7 +97,9 @@ def upgrade() -> None:
     CREATE FUNCTION app.login_succeeded(pair bytea, account bytea) RETURNS void
     LANGUAGE sql
     BEGIN ATOMIC
-        UPDATE app.attempts SET count = 0, blocked_until = '-infinity', succeeded_at = now() WHERE key = pair;
+        INSERT INTO app.attempts (key, count, since, succeeded_at) VALUES (pair, 0, now(), now())
+        ON CONFLICT ON CONSTRAINT attempts_pkey DO UPDATE
+            SET count = 0, blocked_until = '-infinity', succeeded_at = now();
         UPDATE app.attempts SET count = 0 WHERE key = account;
     END;
     COMMENT ON FUNCTION app.login_succeeded IS 'Take back what app.count_login counted: the password was right.';

@@ -35,7 +35,8 @@ def upgrade() -> None:
 
     -- Operators may end sessions, and see how many there are.
     CREATE POLICY sessions_operator_select ON app.sessions FOR SELECT TO taskapp_operator USING (true);
-    CREATE POLICY sessions_operator_update ON app.sessions FOR UPDATE TO taskapp_operator USING (true) WITH CHECK (true);
+    CREATE POLICY sessions_operator_update ON app.sessions FOR UPDATE TO taskapp_operator
+        USING (true) WITH CHECK (revoked_at IS NOT NULL);
     GRANT SELECT (user_id, id, last_used_at, expires_at, revoked_at), UPDATE (revoked_at)
         ON app.sessions TO taskapp_operator;
 

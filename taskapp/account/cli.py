@@ -15,7 +15,8 @@ from taskapp.account import operator
 from taskapp.api.problems import Problem
 from taskapp.api.responses import instant
 from taskapp.api.schema import Email
-from taskapp.auth.passwords import passwords
+from taskapp.auth.passwords import Password, passwords
+from taskapp.config import ConfigError
 from taskapp.isolation import identity, roles
 
 users = AppGroup("users", help="Make, list and close accounts.")
@@ -28,6 +29,8 @@ def clear(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+        except ConfigError as error:
+            fail(str(error))
         except Problem as problem:
             fail("; ".join(error.detail for error in problem.errors) or problem.detail)
         except DBAPIError as error:
@@ -117,5 +120,9 @@ def ask_password(email: str) -> str:
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
+    try:
+        password = Password(0).deserialize(password)
+    except ma.ValidationError as error:
+        fail(str(error.messages[0]))
     passwords().check(password, "password", about=[email, email.partition("@")[0]])
     return password

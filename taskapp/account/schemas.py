@@ -1,15 +1,13 @@
 """What changing an account's credentials takes: always the current password."""
 
-from taskapp.api.schema import Email, Schema, Text
-from taskapp.auth.passwords import LONGEST, NewPassword
-
-_CURRENT = {"format": "password", "description": "Your current password.", "example": "correct horse battery"}
+from taskapp.api.schema import Email, Schema
+from taskapp.auth.passwords import NewPassword, Password
 
 
 class PasswordSchema(Schema):
     """Proof that it is you."""
 
-    password = Text(1, LONGEST, required=True, metadata=_CURRENT)
+    password = Password(required=True, metadata={"description": "Your current password."})
 
 
 class EmailChangeSchema(PasswordSchema):

@@ -5,7 +5,7 @@ that the time of the answer does not tell which addresses exist.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from secrets import token_hex
 from threading import BoundedSemaphore
@@ -23,14 +23,25 @@ from taskapp.config import Config
 LONGEST = 256
 _WAIT_SECONDS = 1.0
 _GUESSES = 1e6
+_JUDGED = 24
 
 
-class NewPassword(Text):
+class Password(Text):
+    """A password, in NFC: keyboards differ in how they compose the same character. Counted, then, as it is hashed."""
+
+    def __init__(self, shortest: int = 1, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"format": "password", "example": "correct horse battery", **kwargs.get("metadata", {})}
+        super().__init__(shortest, LONGEST, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs))
+
+
+class NewPassword(Password):
     """A password to be set. Its shortest length is a setting, checked by :meth:`Passwords.check`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        metadata = {"format": "password", "example": "correct horse battery"}
-        super().__init__(8, LONGEST, metadata=metadata, **kwargs)
+        super().__init__(8, **kwargs)
 
 
 class Passwords:
@@ -50,11 +61,11 @@ class Passwords:
         :param about: what an attacker knows of the user.
         :raises Problem: 422.
         """
-        if len(normal(password)) < self._shortest:
+        if len(password) < self._shortest:
             detail = f"Must have {self._shortest} or more characters."
             raise invalid([FieldError("too_short", detail, pointer=f"#/{member}")])
-        # It looks at 72 characters at most; what a longer password has beyond them can only help.
-        if zxcvbn(normal(password)[:72], user_inputs=["taskapp", *about])["guesses"] < _GUESSES:
+        # Its time grows fast with the length, and what is beyond can only help.
+        if zxcvbn(password[:_JUDGED], user_inputs=["taskapp", *(known[:_JUDGED] for known in about)])["guesses"] < _GUESSES:
             raise invalid([FieldError("too_common", "Is easy to guess. Choose another one.", pointer=f"#/{member}")])
 
     def hash(self, password: str) -> str:
@@ -63,7 +74,7 @@ class Passwords:
         :raises Problem: 503 when too many are waiting already.
         """
         with self._place():
-            return self._hasher.hash(normal(password))
+            return self._hasher.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Tell whether ``password`` is the one; never so without a hash, and no sooner either.
@@ -72,7 +83,7 @@ class Passwords:
         """
         with self._place():
             try:
-                self._hasher.verify(password_hash or self._nobodys, normal(password))
+                self._hasher.verify(password_hash or self._nobodys, password)
             except (VerificationError, InvalidHashError):
                 return False
         return password_hash is not None
@@ -90,11 +101,6 @@ class Passwords:
             yield
         finally:
             self._places.release()
-
-
-def normal(password: str) -> str:
-    """Bring a password to NFC: keyboards differ in how they compose the same character."""
-    return unicodedata.normalize("NFC", password)
 
 
 def init_app(app: Flask, config: Config) -> None:

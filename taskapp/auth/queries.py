@@ -42,7 +42,10 @@ def login(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Executable:
 
     Always one row. ``wait_here`` and ``wait_source`` tell how long to wait; without an account its columns are NULL.
     """
-    counted = select(guess.label("wait_here"), attempt.label("wait_source")).subquery("counted")
+    source = select(attempt.label("wait_source")).cte("source")
+    # What is refused unseen is no failure of the account's.
+    here = case((source.c.wait_source.is_(None), guess))
+    counted = select(source.c.wait_source, here.label("wait_here")).cte("counted")
     return select(counted, *CREDENTIALS).select_from(counted.outerjoin(User, true()))
 
 
@@ -56,11 +59,14 @@ def attempt(counted: ColumnElement[Any]) -> Executable:
     return select(counted.label("wait"))
 
 
-def register(account: dict[str, Any], session: dict[str, Any]) -> Executable:
-    """Insert an account and its first session in one statement, and select the account."""
+def register(account: dict[str, Any], session: dict[str, Any], keys: tuple[bytes, bytes]) -> Executable:
+    """Insert an account and its first session in one statement, and select the account.
+
+    It is known to have been used from here, so that strangers' failures elsewhere will not lock this network out.
+    """
     user = insert(User).values(account).returning(*PUBLIC_COLUMNS).cte("new_user")
     opened = insert(Session).values(session).returning(Session.id).cte("new_session")
-    return select(user).add_cte(opened)
+    return select(user, func.app.login_succeeded(*keys)).add_cte(opened)
 
 
 def open_session(session: dict[str, Any], rehashed: str | None, keys: tuple[bytes, bytes]) -> Executable:

@@ -24,14 +24,13 @@ from taskapp.auth.schemas import (
 )
 from taskapp.auth.sessions import (
     about,
-    idle,
     new_session,
     session_id,
     session_json,
-    settings,
     signed_in,
     tokens_json,
 )
+from taskapp.auth.settings import idle, settings
 from taskapp.isolation import identity, roles
 from taskapp.isolation.identity import LoggingIn, Proven
 
@@ -52,16 +51,16 @@ def register_user(body: dict[str, Any]) -> Response:
 
     It is signed in at once: send `tokens.access_token` with the requests that follow.
     """
-    password = body.pop("password")
-    passwords().check(password, "password", about=about(body["email"], body.get("display_name")))
     (counted,) = roles.auth().execute(
         queries.attempt(throttle.count("register", settings().registrations_per_hour, timedelta(hours=1)))
     )
     throttle.refuse(counted.wait)
+    password = body.pop("password")
+    passwords().check(password, "password", about=about(body["email"], body.get("display_name")))
     identity.become(Proven(uuid7()))
     session = new_session(body.pop("device_name", None))
     account = {**body, "password_hash": passwords().hash(password)}
-    (user,) = roles.auth().execute(queries.register(account, session))
+    (user,) = roles.auth().execute(queries.register(account, session, throttle.login_keys(body["email"])))
     events.record("registered", user_id=user.user_id, session_id=session["id"])
     return signed_in(user, session, 201, {"Location": "/v1/me"})
 

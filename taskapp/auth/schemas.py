@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from taskapp.api.schema import Email, Schema, Text
-from taskapp.auth.passwords import LONGEST, NewPassword
+from taskapp.auth.passwords import NewPassword, Password
 from taskapp.users.schemas import Timezone, UserSchema
 
 
@@ -11,7 +11,7 @@ class LoginSchema(Schema):
     """Who logs in."""
 
     email = Email(required=True, metadata={"example": "ada@example.com"})
-    password = Text(1, LONGEST, required=True, metadata={"format": "password", "example": "correct horse battery"})
+    password = Password(required=True)
     device_name = Text(1, 100, line=True, allow_none=True, metadata={"example": "Ada's phone"})
 
 

@@ -4,37 +4,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, request
+from flask import Response, request
 from sqlalchemy import Row
 from uuid_utils.compat import uuid7
 
 from taskapp.api.access_token import SCOPE, access_tokens
 from taskapp.api.responses import instant, json_response
 from taskapp.auth.refresh_token import RefreshToken
-from taskapp.config import Config
+from taskapp.auth.settings import idle, settings
+from taskapp.auth.throttle import client_address
 from taskapp.isolation import identity
 from taskapp.users.schemas import user_json
 
 
-def settings() -> Config:
-    """Return the application's."""
-    config: Config = current_app.config["TASKAPP"]
-    return config
-
-
-def idle() -> timedelta:
-    """Return how long a session lasts without a refresh."""
-    return timedelta(days=settings().session_idle_days)
-
-
 def new_session(device_name: str | None) -> dict[str, Any]:
     """Describe a session that begins with this request."""
+    address = client_address()
     return {
         "id": uuid7(),
         "expires_at": datetime.now(UTC) + timedelta(days=settings().session_days),
         "device_name": device_name,
         "user_agent": _printable(request.headers.get("User-Agent", ""))[:512] or None,
-        "ip": request.remote_addr,
+        "ip": address and str(address),
     }
 
 

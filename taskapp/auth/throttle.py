@@ -6,25 +6,35 @@ The keys are HMACs: the table tells nobody which addresses were tried.
 import hmac
 import math
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from flask import request
 from sqlalchemy import ColumnElement, Interval, func
 
 from taskapp.api.problems import Problem
-from taskapp.auth.sessions import settings
+from taskapp.auth.settings import settings
 
 
-def source() -> str:
-    """Return the network a request comes from: /24 of IPv4, /64 of IPv6, which one person can have all of."""
-    address = ip_address(request.remote_addr or "0.0.0.0")  # noqa: S104 - a client without an address, not a bind
-    address = getattr(address, "ipv4_mapped", None) or address
-    return str(ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
+def client_address() -> IPv4Address | IPv6Address | None:
+    """Return where a request comes from; None when a proxy told us what is no address."""
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def source(ipv4_bits: int) -> str:
+    """Return the network a request comes from: of IPv6 always the /64, which one person can have all of."""
+    address = client_address()
+    if address is None:
+        return ""
+    return str(ip_network(f"{address}/{ipv4_bits if address.version == 4 else 64}", strict=False))
 
 
 def login_keys(email: str) -> tuple[bytes, bytes]:
     """Return the keys of an account as tried from here, and of the account from anywhere."""
-    return _key("pair", email.lower(), source()), account_key(email)
+    return _key("pair", email.lower(), source(ipv4_bits=24)), account_key(email)
 
 
 def account_key(email: str) -> bytes:
@@ -39,8 +49,7 @@ def count_login(pair: bytes, account: bytes) -> ColumnElement[timedelta | None]:
 
 def count(operation: str, quota: int, period: timedelta) -> ColumnElement[timedelta | None]:
     """Count one attempt at ``operation`` from here, as an expression of a statement: how long to wait, or NULL."""
-    address = request.remote_addr or ""
-    return func.app.count_attempt(_key(operation, address), quota, period, type_=Interval)
+    return func.app.count_attempt(_key(operation, source(ipv4_bits=32)), quota, period, type_=Interval)
 
 
 def refuse(*waits: timedelta | None) -> None:

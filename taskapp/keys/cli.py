@@ -9,7 +9,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from taskapp.config import Config
+from taskapp.config import LOCAL_MARK, Config
 from taskapp.keys.pem import new_private_key
 
 jwt_key = AppGroup("jwt-key", help="Replace the key that signs access tokens.")
@@ -23,6 +23,9 @@ def _keys() -> list[str]:
 def _show(keys: list[str], then: str) -> None:
     # The value goes to standard output alone, so that it can be sent to where secrets are kept.
     text = "\n".join(key.strip() for key in keys)
+    if current_app.config["TASKAPP"].environment == "local":
+        # Production goes on refusing what was made here.
+        text = f"{LOCAL_MARK}\n{text}"
     click.echo(f"TASKAPP_JWT_PRIVATE_KEY='{text}\n'")
     click.echo(then, err=True)
 

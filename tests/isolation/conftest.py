@@ -25,6 +25,9 @@ from taskapp.isolation.seal import SealKey
 NOT_GRANTED = "permission denied"
 POLICY = "row-level security"
 
+# Tables whose rows belong to no user, and so have no owner's column. Whoever makes another one writes it here.
+NOBODYS = ("attempts",)
+
 A_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g"
 
 
@@ -137,8 +140,22 @@ def _stored(admin: Admin, user: User) -> User:
     return user
 
 
+@pytest.fixture
+def counter(admin: Admin) -> str:
+    """The key, in hexadecimal digits, of a row that belongs to nobody."""
+    key = "07" * 32
+    admin.execute("TRUNCATE app.attempts")
+    admin.execute("INSERT INTO app.attempts (key, count, since) VALUES (decode(%s, 'hex'), 3, now())", key)
+    return key
+
+
 def tenant_tables(admin: Admin) -> list[str]:
-    """Read from the catalogue which tables hold rows of users: all of them."""
+    """Read from the catalogue which tables hold rows of users: all of them, but for those that are named nobody's."""
+    return [name for name in all_tables(admin) if name not in NOBODYS]
+
+
+def all_tables(admin: Admin) -> list[str]:
+    """Read from the catalogue which tables there are."""
     tables = admin.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p', 'f')"
         " AND relname <> 'alembic_version' ORDER BY relname"
@@ -169,6 +186,13 @@ def seal_key(cluster: Cluster) -> SealKey:
 def as_api(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
     """Act as somebody through `taskapp_api`. All of a test's people take turns on one server connection."""
     with closing(_link(cluster, "taskapp_api", seal_key)) as link:
+        yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+
+
+@pytest.fixture
+def as_operator(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
+    """Act as somebody through `taskapp_operator`."""
+    with closing(_link(cluster, "taskapp_operator", seal_key)) as link:
         yield lambda who: SqlClient(link, Work(identity=who), Cursor)
 
 

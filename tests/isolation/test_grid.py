@@ -1,4 +1,4 @@
-"""Owner, other user and nobody; select, insert, update and delete; every table, both login roles; SQL and HTTP.
+"""Owner, other user and nobody; select, insert, update and delete; every table, every login role; SQL and HTTP.
 
 The grid is exact. A number is how many rows the statement touched, in silence; `NOT_GRANTED` and `POLICY` are the two ways
 in which PostgreSQL says 42501.
@@ -10,7 +10,19 @@ import pytest
 from conftest import Admin, Person
 from psycopg2.errors import InsufficientPrivilege
 
-from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, SqlClient, Stray, User, rows_of, tenant_tables
+from isolation.conftest import (
+    A_HASH,
+    NOBODYS,
+    NOT_GRANTED,
+    POLICY,
+    ActAs,
+    SqlClient,
+    Stray,
+    User,
+    all_tables,
+    rows_of,
+    tenant_tables,
+)
 from taskapp.isolation.identity import Nobody
 
 UNIQUE_VIOLATION = "23505"
@@ -22,6 +34,9 @@ STATEMENTS = {
         "insert": "INSERT INTO app.users (email, password_hash) VALUES ('new@example.com', %(hash)s)",
         "insert theirs": "INSERT INTO app.users (user_id, email, password_hash) VALUES (%(owner)s, 'new@x.org', %(hash)s)",
         "update": "UPDATE app.users SET timezone = 'Asia/Tokyo' WHERE user_id = %(owner)s",
+        "update email": "UPDATE app.users SET email = 'new@example.com' WHERE user_id = %(owner)s",
+        "update password": "UPDATE app.users SET password_hash = %(hash)s WHERE user_id = %(owner)s",
+        "close": "UPDATE app.users SET disabled_at = now() WHERE user_id = %(owner)s",
         "give away": "UPDATE app.users SET user_id = %(other)s WHERE user_id = %(owner)s",
         "delete": "DELETE FROM app.users WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.users CASCADE",
@@ -32,6 +47,10 @@ STATEMENTS = {
         "insert theirs": "INSERT INTO app.sessions (user_id, id, expires_at)"
         " VALUES (%(owner)s, gen_random_uuid(), now() + interval '1 day')",
         "update": "UPDATE app.sessions SET revoked_at = now() WHERE user_id = %(owner)s",
+        "refresh": "UPDATE app.sessions SET generation = generation + 1, refreshed_at = now(), last_used_at = now()"
+        " WHERE user_id = %(owner)s",
+        "prolong": "UPDATE app.sessions SET expires_at = expires_at + interval '1 day' WHERE user_id = %(owner)s",
+        "disguise": "UPDATE app.sessions SET ip = NULL, user_agent = NULL, device_name = NULL WHERE user_id = %(owner)s",
         "give away": "UPDATE app.sessions SET user_id = %(other)s WHERE user_id = %(owner)s",
         "delete": "DELETE FROM app.sessions WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.sessions CASCADE",
@@ -45,29 +64,75 @@ STATEMENTS = {
         "delete": "DELETE FROM app.tasks WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.tasks CASCADE",
     },
+    # Nobody's: all aim at the one row there is.
+    "attempts": {
+        "select": "SELECT FROM app.attempts WHERE key = decode(%(counter)s, 'hex')",
+        "insert": "INSERT INTO app.attempts (key, count, since) VALUES (sha256('new'), 1, now())",
+        "update": "UPDATE app.attempts SET count = 0 WHERE key = decode(%(counter)s, 'hex')",
+        "update more": "UPDATE app.attempts SET since = now(), blocked_until = now(), succeeded_at = now()"
+        " WHERE key = decode(%(counter)s, 'hex')",
+        "give away": "UPDATE app.attempts SET key = sha256('new') WHERE key = decode(%(counter)s, 'hex')",
+        "delete": "DELETE FROM app.attempts WHERE key = decode(%(counter)s, 'hex')",
+        "truncate": "TRUNCATE app.attempts CASCADE",
+    },
 }
 
 Outcome = int | str
 NEVER: tuple[Outcome, ...] = (NOT_GRANTED, NOT_GRANTED, NOT_GRANTED)
+# What belongs to nobody has no owner to compare with: the role alone decides.
+WHOEVER: tuple[Outcome, ...] = (1, 1, 1)
 
 # What the owner, another user and nobody get. A command that is missing is granted to none of them.
 GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
     "taskapp_api": {
-        "users": {"select": (1, 0, 0)},
-        "sessions": {"select": (1, 0, 0)},
+        "users": {"select": (1, 0, 0), "update": (1, 0, 0)},
+        "sessions": {"select": (1, 0, 0), "update": (1, 0, 0)},
         "tasks": {
             "select": (1, 0, 0),
             "insert": (1, 1, POLICY),
             "update": (1, 0, 0),
             "delete": (1, 0, 0),
         },
+        "attempts": {},
     },
     "taskapp_auth": {
         # An identity has one account, and these have theirs.
-        "users": {"select": (1, 0, 0), "insert": (UNIQUE_VIOLATION, UNIQUE_VIOLATION, POLICY)},
-        "sessions": {"select": (1, 0, 0), "insert": (1, 1, POLICY)},
+        "users": {
+            "select": (1, 0, 0),
+            "insert": (UNIQUE_VIOLATION, UNIQUE_VIOLATION, POLICY),
+            "update email": (1, 0, 0),
+            "update password": (1, 0, 0),
+            "delete": (1, 0, 0),
+        },
+        "sessions": {
+            "select": (1, 0, 0),
+            "insert": (1, 1, POLICY),
+            "update": (1, 0, 0),
+            "refresh": (1, 0, 0),
+        },
         "tasks": {},
+        "attempts": {
+            "select": WHOEVER,
+            "insert": WHOEVER,
+            "update": WHOEVER,
+            "update more": WHOEVER,
+            "delete": WHOEVER,
+        },
     },
+}
+
+# The person who runs the service acts on everybody's account, whoever the transaction is for. Here the grants alone limit
+# what is reached, so nothing but what the commands of `flask users` need may ever stand here.
+OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
+    "users": {
+        "select": WHOEVER,
+        "insert": (UNIQUE_VIOLATION, UNIQUE_VIOLATION, POLICY),
+        "update password": WHOEVER,
+        "close": WHOEVER,
+    },
+    "sessions": {"select": WHOEVER, "update": WHOEVER},
+    "tasks": {},
+    "attempts": {"select": WHOEVER, "update": WHOEVER},
 }
 
 PEOPLE = ("owner", "other", "nobody")
@@ -91,23 +156,27 @@ def cells(*people: str) -> list[object]:
     ]
 
 
-def granting(command: str) -> list[object]:
-    """List the role and table of every part of the grid where somebody may use `command`."""
+def granting(*commands: str) -> list[object]:
+    """List the role and table of every part of the grid where somebody may use one of `commands` on a user's rows."""
     return [
         pytest.param(role, table, id=f"{role} {table}")
         for role in GRID
         for table in GRID[role]
-        if command in GRID[role][table]
+        if table not in NOBODYS and any(command in GRID[role][table] for command in commands)
     ]
+
+
+# Every command that changes a row.
+UPDATES = ("update", "update email", "update password", "close", "refresh", "prolong", "disguise")
 
 
 class People:
     """Who the grid is about, ready to run SQL."""
 
-    def __init__(self, owner: User, other: User, as_api: ActAs, as_auth: ActAs) -> None:
-        self.values = {"owner": owner.id, "other": other.id, "hash": A_HASH}
+    def __init__(self, owner: User, other: User, counter: str, roles: dict[str, ActAs]) -> None:
+        self.values = {"owner": owner.id, "other": other.id, "hash": A_HASH, "counter": counter}
         self._who = {"owner": owner, "other": other}
-        self._as = {"taskapp_api": as_api, "taskapp_auth": as_auth}
+        self._as = roles
 
     def client(self, role: str, who: str) -> SqlClient:
         user = self._who.get(who)
@@ -117,14 +186,23 @@ class People:
 
 
 @pytest.fixture
-def people(owner: User, other: User, as_api: ActAs, as_auth: ActAs) -> People:
-    return People(owner, other, as_api, as_auth)
+def people(owner: User, other: User, counter: str, as_api: ActAs, as_auth: ActAs, as_operator: ActAs) -> People:
+    roles = {"taskapp_api": as_api, "taskapp_auth": as_auth, "taskapp_operator": as_operator}
+    return People(owner, other, counter, roles)
 
 
-def test_every_table_stands_in_the_grid_for_both_roles(admin: Admin) -> None:
-    tables = tenant_tables(admin)
+def test_every_table_stands_in_the_grid_for_every_role(admin: Admin) -> None:
+    tables = all_tables(admin)
     assert tables
     assert {role: sorted(GRID[role]) for role in GRID} == {"taskapp_api": tables, "taskapp_auth": tables}
+    assert sorted(OPERATOR) == tables
+    assert sorted([*tenant_tables(admin), *NOBODYS]) == tables
+
+
+def test_every_command_of_the_grid_is_one_that_is_tried() -> None:
+    for tables in (*GRID.values(), OPERATOR):
+        for table, commands in tables.items():
+            assert commands.keys() <= STATEMENTS[table].keys()
 
 
 @pytest.mark.parametrize(("role", "table", "command", "who", "expected"), cells("owner"))
@@ -141,6 +219,21 @@ def test_another_user_and_nobody_reach_nothing_of_the_owners(
     before = rows_of(admin, people.values["owner"])
     assert people.client(role, who).outcome(STATEMENTS[table][command], people.values) == expected
     assert rows_of(admin, people.values["owner"]) == before
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize(
+    ("table", "command"), [(table, command) for table in STATEMENTS for command in STATEMENTS[table]]
+)
+def test_an_operator_can_do_what_is_granted_and_no_more(
+    admin: Admin, people: People, table: str, command: str, who: str
+) -> None:
+    expected = OPERATOR[table].get(command, NEVER)[PEOPLE.index(who)]
+    before = rows_of(admin, people.values["owner"])
+    assert people.client("taskapp_operator", who).outcome(STATEMENTS[table][command], people.values) == expected
+    unchanged = rows_of(admin, people.values["owner"])
+    assert unchanged["tasks"] == before["tasks"]
+    assert unchanged == before or expected == 1
 
 
 @pytest.mark.parametrize(("role", "table"), granting("select"))
@@ -161,15 +254,25 @@ def test_a_script_that_knows_only_the_password_sees_nothing(owner: User, stray: 
 
 
 @pytest.mark.parametrize(
-    "statement",
-    ["UPDATE app.tasks SET title = 'mine'", "DELETE FROM app.tasks"],
+    ("role", "statement"),
+    [
+        ("taskapp_api", "UPDATE app.tasks SET title = 'mine'"),
+        ("taskapp_api", "DELETE FROM app.tasks"),
+        ("taskapp_api", "UPDATE app.users SET display_name = 'Mine'"),
+        ("taskapp_api", "UPDATE app.sessions SET revoked_at = now()"),
+        ("taskapp_auth", "UPDATE app.users SET email = 'mine@example.com'"),
+        ("taskapp_auth", "UPDATE app.users SET password_hash = password_hash"),
+        ("taskapp_auth", "DELETE FROM app.users"),
+        ("taskapp_auth", "UPDATE app.sessions SET revoked_at = now()"),
+        ("taskapp_auth", "UPDATE app.sessions SET generation = generation + 1"),
+    ],
 )
 def test_a_change_without_a_condition_reaches_only_ones_own_rows(
-    admin: Admin, owner: User, other: User, as_api: ActAs, statement: str
+    admin: Admin, people: People, role: str, statement: str
 ) -> None:
-    before = rows_of(admin, owner.id)
-    assert as_api(other.signed_in).outcome(statement) == 1
-    assert rows_of(admin, owner.id) == before
+    before = rows_of(admin, people.values["owner"])
+    assert people.client(role, "other").outcome(statement) == 1
+    assert rows_of(admin, people.values["owner"]) == before
 
 
 def test_a_new_row_belongs_to_whoever_inserts_it(owner: User, other: User, as_api: ActAs) -> None:
@@ -203,7 +306,7 @@ def test_a_policy_refuses_an_insert_for_somebody_else(admin: Admin, people: Peop
 
 
 @pytest.mark.usefixtures("owners_column_granted")
-@pytest.mark.parametrize(("role", "table"), granting("update"))
+@pytest.mark.parametrize(("role", "table"), granting(*UPDATES))
 def test_a_policy_refuses_to_give_a_row_away(admin: Admin, people: People, role: str, table: str) -> None:
     before = rows_of(admin, people.values["owner"])
     assert people.client(role, "owner").outcome(STATEMENTS[table]["give away"], people.values) == POLICY
@@ -211,7 +314,7 @@ def test_a_policy_refuses_to_give_a_row_away(admin: Admin, people: People, role:
 
 
 @pytest.mark.usefixtures("owners_column_granted")
-@pytest.mark.parametrize(("role", "table"), granting("update"))
+@pytest.mark.parametrize(("role", "table"), granting(*UPDATES))
 def test_another_users_row_cannot_be_taken(admin: Admin, people: People, role: str, table: str) -> None:
     before = rows_of(admin, people.values["owner"])
     statement = f"UPDATE app.{table} SET user_id = %(other)s WHERE user_id = %(owner)s"
