@@ -178,18 +178,8 @@ def command_to_try(printed: str) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's files, in a folder whose name has blanks and a quotation mark."""
     copy = tmp_path_factory.mktemp("local") / "the project's copy"
-    listed = subprocess.run(
-        [program("git"), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    for name in listed:
-        if name and (PROJECT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, copy / name)
-    return copy
+    own = shutil.ignore_patterns(".git", ".venv", ".taskapp", "__pycache__", ".*_cache", "*.egg-info")
+    return Path(shutil.copytree(PROJECT, copy, ignore=own))
 
 
 @dataclass

@@ -10,9 +10,12 @@ import pytest
 from conftest import Admin, Cluster, Person, free_port
 from flask import Flask
 from journal import Journal, journal
+from sqlalchemy import bindparam, insert
 
 from taskapp import create_app
 from taskapp.config import Config
+from taskapp.isolation import roles
+from taskapp.tasks.models import Task
 
 SECRETS = {"password": "tr0ub4dor&3-tr0ub4dor", "title": "title-nobody-may-read", "notes": "notes-nobody-may-read"}
 EMAIL = "whoever-this-is@example.com"
@@ -181,6 +184,20 @@ def test_a_database_error_is_in_the_log_by_its_code_and_place(alice: Person, adm
     assert (entry["message"], entry["sqlstate"]) == ("database error", "42P01")
     assert "create_task" in entry["stack"]
     assert entry["request_id"] == log.requests()[-1]["request_id"]
+
+
+def test_a_statement_that_fails_before_it_is_sent_is_in_the_log_without_its_values(cluster: Cluster) -> None:
+    def fail() -> str:
+        statement = insert(Task).values(id=bindparam("left_out"))
+        return str(roles.api().execute(statement, [{"title": SECRETS["title"]}]))
+
+    app = create_app()
+    app.add_url_rule("/failing", view_func=fail)
+    with journal() as log:
+        assert app.test_client().get("/failing").status_code == 500
+    app.extensions["taskapp_api"].dispose()
+    assert "StatementError" in "".join(log.lines)
+    assert SECRETS["title"] not in "".join(log.lines)
 
 
 def test_a_session_that_has_ended_is_no_error(alice: Person, admin: Admin, log: Journal) -> None:

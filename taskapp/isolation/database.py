@@ -235,7 +235,7 @@ def _engine(url: str, config: Config) -> Engine:
         max_overflow=0,
         pool_timeout=config.pool_wait_seconds,
         pool_use_lifo=True,
-        # Looking for the hstore type would cost a round trip per connection.
+        # Nobody here has hstore columns, so looking for that type would be a message for nothing.
         use_native_hstore=False,
         # Parameters are people's content: keep them out of exceptions, and so out of the log.
         hide_parameters=True,
