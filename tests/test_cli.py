@@ -93,8 +93,10 @@ def test_it_prints_the_environment_and_nothing_else(environment: dict[str, str])
         "TASKAPP_DATABASE_URL",
         "TASKAPP_AUTH_DATABASE_URL",
         "TASKAPP_MIGRATION_DATABASE_URL",
+        "TASKAPP_OPERATOR_DATABASE_URL",
         "TASKAPP_SEAL_KEY",
         "TASKAPP_JWT_PRIVATE_KEY",
+        "TASKAPP_REFRESH_KEYS",
     }
 
 
@@ -114,6 +116,7 @@ def test_it_prints_no_secret_beside_the_environment(done: Completed, environment
         ("TASKAPP_DATABASE_URL", "taskapp_api"),
         ("TASKAPP_AUTH_DATABASE_URL", "taskapp_auth"),
         ("TASKAPP_MIGRATION_DATABASE_URL", "taskapp_migrator"),
+        ("TASKAPP_OPERATOR_DATABASE_URL", "taskapp_operator"),
     ],
 )
 def test_each_url_is_the_administrators_with_another_role(
@@ -161,6 +164,7 @@ def test_run_again_it_replaces_every_secret(neon: Neon, environment: dict[str, s
     assert [name for name in environment if renewed[name] == environment[name]] == []
     assert urlsplit(renewed["TASKAPP_DATABASE_URL"]).netloc.endswith("@pooler.example.com:6432")
     assert urlsplit(renewed["TASKAPP_AUTH_DATABASE_URL"]).netloc.endswith("@pooler.example.com:6432")
+    assert urlsplit(renewed["TASKAPP_OPERATOR_DATABASE_URL"]).netloc.endswith("@pooler.example.com:6432")
     assert urlsplit(renewed["TASKAPP_MIGRATION_DATABASE_URL"]).netloc.endswith(f"@127.0.0.1:{neon.server.port}")
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         psycopg2.connect(environment["TASKAPP_DATABASE_URL"])

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from taskapp import create_app
-from taskapp.config import Config, ConfigError
+from taskapp.config import LOCAL_MARK, Config, ConfigError
 from taskapp.provision import new_keys
 
 SECRET = "s3cr3t-word"
@@ -27,10 +27,17 @@ COMPLETE = {
 DEFAULTS = {
     "environment": "production",
     "migration_database_url": None,
+    "operator_database_url": None,
     "jwt_issuer": "taskapp",
     "jwt_audience": "taskapp",
     "access_token_seconds": 600,
     "session_days": 90,
+    "session_idle_days": 30,
+    "refresh_grace_seconds": 30,
+    "trusted_proxies": 0,
+    "registrations_per_hour": 5,
+    "logins_per_minute": 20,
+    "refreshes_per_minute": 60,
     "host": "127.0.0.1",
     "port": 8000,
     "workers": 2,
@@ -38,6 +45,7 @@ DEFAULTS = {
     "pool_wait_seconds": 5,
     "connect_seconds": 10,
     "password_hashers": 2,
+    "password_min_length": 12,
     "max_body_bytes": 262144,
 }
 
@@ -63,13 +71,15 @@ def refused(variable: str) -> str:
     return line
 
 
-def test_four_variables_are_enough() -> None:
+def test_five_variables_are_enough() -> None:
+    assert len(COMPLETE) == 5
     config = Config.from_environment()
     assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
     assert config.database_url == COMPLETE["TASKAPP_DATABASE_URL"]
     assert config.auth_database_url == COMPLETE["TASKAPP_AUTH_DATABASE_URL"]
     assert config.seal_key == COMPLETE["TASKAPP_SEAL_KEY"]
-    assert config.jwt_private_key == COMPLETE["TASKAPP_JWT_PRIVATE_KEY"]
+    assert config.jwt_private_keys == [COMPLETE["TASKAPP_JWT_PRIVATE_KEY"].strip()]
+    assert config.refresh_keys == [bytes.fromhex(COMPLETE["TASKAPP_REFRESH_KEYS"])]
 
 
 @pytest.mark.parametrize("variable", COMPLETE)
@@ -95,6 +105,15 @@ def test_an_empty_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> N
         ("TASKAPP_ACCESS_TOKEN_SECONDS", "ten minutes"),
         ("TASKAPP_SESSION_DAYS", "0"),
         ("TASKAPP_SESSION_DAYS", "366"),
+        ("TASKAPP_SESSION_IDLE_DAYS", "0"),
+        ("TASKAPP_SESSION_IDLE_DAYS", "366"),
+        ("TASKAPP_REFRESH_GRACE_SECONDS", "-1"),
+        ("TASKAPP_REFRESH_GRACE_SECONDS", "301"),
+        ("TASKAPP_TRUSTED_PROXIES", "-1"),
+        ("TASKAPP_TRUSTED_PROXIES", "11"),
+        ("TASKAPP_REGISTRATIONS_PER_HOUR", "0"),
+        ("TASKAPP_LOGINS_PER_MINUTE", "0"),
+        ("TASKAPP_REFRESHES_PER_MINUTE", "0"),
         ("TASKAPP_PORT", "0"),
         ("TASKAPP_PORT", "65536"),
         ("TASKAPP_PORT", "http"),
@@ -107,6 +126,8 @@ def test_an_empty_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> N
         ("TASKAPP_POOL_WAIT_SECONDS", "0"),
         ("TASKAPP_CONNECT_SECONDS", "1"),
         ("TASKAPP_PASSWORD_HASHERS", "0"),
+        ("TASKAPP_PASSWORD_MIN_LENGTH", "7"),
+        ("TASKAPP_PASSWORD_MIN_LENGTH", "65"),
         ("TASKAPP_MAX_BODY_BYTES", "1023"),
         ("TASKAPP_MAX_BODY_BYTES", "-1"),
     ],
@@ -127,7 +148,15 @@ def test_a_wrong_value_is_named(env: pytest.MonkeyPatch, variable: str, value: s
         f"postgresql://taskapp_api:{SECRET}/with/slashes@db.example.com/taskapp",
     ],
 )
-@pytest.mark.parametrize("variable", ["TASKAPP_DATABASE_URL", "TASKAPP_AUTH_DATABASE_URL", "TASKAPP_MIGRATION_DATABASE_URL"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "TASKAPP_DATABASE_URL",
+        "TASKAPP_AUTH_DATABASE_URL",
+        "TASKAPP_MIGRATION_DATABASE_URL",
+        "TASKAPP_OPERATOR_DATABASE_URL",
+    ],
+)
 def test_what_is_no_url_of_postgresql_is_refused(env: pytest.MonkeyPatch, variable: str, value: str) -> None:
     env.setenv(variable, value)
     refused(variable)
@@ -170,6 +199,20 @@ def test_a_seal_key_of_another_form_is_refused(env: pytest.MonkeyPatch, value: s
     assert "0000" not in refused("TASKAPP_SEAL_KEY")
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["0" * 63, "0" * 65, "g" * 64, "A" * 64, "0" * 64 + "\n", "0" * 64 + ",", "," + "0" * 64, "0" * 64 + ", " + "1" * 64],
+)
+def test_a_refresh_key_of_another_form_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
+    env.setenv("TASKAPP_REFRESH_KEYS", value)
+    assert "0000" not in refused("TASKAPP_REFRESH_KEYS")
+
+
+def test_refresh_keys_keep_their_order(env: pytest.MonkeyPatch) -> None:
+    env.setenv("TASKAPP_REFRESH_KEYS", f"{'f' * 64},{'0' * 64},{'a' * 64}")
+    assert Config.from_environment().refresh_keys == [b"\xff" * 32, bytes(32), b"\xaa" * 32]
+
+
 def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes = b"") -> str:
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
@@ -196,6 +239,19 @@ def test_only_a_private_key_on_the_curve_p_256_signs_tokens(env: pytest.MonkeyPa
     refused("TASKAPP_JWT_PRIVATE_KEY")
 
 
+@pytest.mark.parametrize("value", [value for name, value in WRONG_KEYS.items() if name not in {"no key", "a key cut off"}])
+def test_one_wrong_key_among_those_of_access_tokens_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", KEYS["TASKAPP_JWT_PRIVATE_KEY"] + value)
+    refused("TASKAPP_JWT_PRIVATE_KEY")
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\n\n", "\nretired in May\n"])
+def test_the_keys_of_access_tokens_keep_their_order(env: pytest.MonkeyPatch, between: str) -> None:
+    keys = [pem(ec.generate_private_key(ec.SECP256R1())).strip() for _ in range(3)]
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", between.join(f"{key}\n" for key in keys))
+    assert Config.from_environment().jwt_private_keys == keys
+
+
 def test_production_refuses_a_seal_key_of_make_run(env: pytest.MonkeyPatch) -> None:
     env.setenv("TASKAPP_SEAL_KEY", new_keys("local-1234abcd")["TASKAPP_SEAL_KEY"])
     assert "flask database init" in refused("TASKAPP_SEAL_KEY")
@@ -207,6 +263,17 @@ def test_a_local_environment_takes_a_seal_key_of_make_run(env: pytest.MonkeyPatc
     assert Config.from_environment().environment == "local"
 
 
+def test_production_refuses_a_key_of_access_tokens_of_make_run(env: pytest.MonkeyPatch) -> None:
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", f"{LOCAL_MARK}\n{KEYS['TASKAPP_JWT_PRIVATE_KEY']}")
+    assert "flask database init" in refused("TASKAPP_JWT_PRIVATE_KEY")
+
+
+def test_a_local_environment_takes_a_key_of_access_tokens_of_make_run(env: pytest.MonkeyPatch) -> None:
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", f"{LOCAL_MARK}\n{KEYS['TASKAPP_JWT_PRIVATE_KEY']}")
+    env.setenv("TASKAPP_ENVIRONMENT", "local")
+    assert Config.from_environment().jwt_private_keys == [KEYS["TASKAPP_JWT_PRIVATE_KEY"].strip()]
+
+
 @pytest.mark.parametrize("end", ["", "\n"], ids=["no end of line", "a line break"])
 @pytest.mark.parametrize("variable", COMPLETE)
 def test_a_value_may_stand_in_a_file(env: pytest.MonkeyPatch, tmp_path: Path, variable: str, end: str) -> None:
@@ -215,11 +282,10 @@ def test_a_value_may_stand_in_a_file(env: pytest.MonkeyPatch, tmp_path: Path, va
     file.write_bytes((COMPLETE[variable].strip() + end).encode())
     env.delenv(variable)
     env.setenv(f"{variable}_FILE", str(file))
-    config = Config.from_environment()
-    name = variable.removeprefix("TASKAPP_").lower()
-    assert getattr(config, name).strip() == COMPLETE[variable].strip()
-    if name != "jwt_private_key":
-        assert getattr(config, name) == COMPLETE[variable]
+    from_file = Config.from_environment()
+    env.delenv(f"{variable}_FILE")
+    env.setenv(variable, COMPLETE[variable])
+    assert from_file == Config.from_environment()
 
 
 @pytest.mark.parametrize("variable", COMPLETE)
@@ -242,8 +308,12 @@ def test_a_file_that_is_no_text_is_named(env: pytest.MonkeyPatch, tmp_path: Path
     refused("TASKAPP_SEAL_KEY")
 
 
-def test_the_settings_do_not_print_their_secrets() -> None:
+def test_the_settings_do_not_print_their_secrets(env: pytest.MonkeyPatch) -> None:
+    for role in ("MIGRATION", "OPERATOR"):
+        env.setenv(f"TASKAPP_{role}_DATABASE_URL", f"postgresql://taskapp:{SECRET}@db.example.com/taskapp")
     text = repr(Config.from_environment())
     assert SECRET not in text
     assert COMPLETE["TASKAPP_SEAL_KEY"].partition(":")[2] not in text
     assert "PRIVATE KEY" not in text
+    assert COMPLETE["TASKAPP_REFRESH_KEYS"] not in text
+    assert repr(bytes.fromhex(COMPLETE["TASKAPP_REFRESH_KEYS"])) not in text

@@ -275,7 +275,8 @@ def test_kill_is_a_good_end(first: FirstRun) -> None:
 def test_no_secret_is_printed(first: FirstRun, project: Path) -> None:
     stored = json.loads((project / ".taskapp" / "secrets.json").read_text())
     secrets = [*stored["passwords"].values(), *stored["keys"].values()]
-    assert len(secrets) == 5
+    # Four roles, and a key each for identities, access tokens and refresh tokens.
+    assert len(secrets) == 7
     assert [secret for secret in secrets if secret in first.ended.printed] == []
 
 

@@ -227,8 +227,11 @@ def test_the_header_names_type_algorithm_and_key_only(forge: Forge) -> None:
 
 
 def test_the_kid_is_made_of_the_public_key(forge: Forge) -> None:
-    der = forge.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert forge.header["kid"] == base64.urlsafe_b64encode(hashlib.sha256(der).digest()[:12]).decode()
+    # RFC 7638 section 3.2: the required members in the order of their names, without a blank.
+    point = forge.key.public_key().public_numbers()
+    x, y = encode(point.x.to_bytes(32)), encode(point.y.to_bytes(32))
+    members = f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
+    assert forge.header["kid"] == encode(hashlib.sha256(members.encode()).digest())
 
 
 def test_the_claims_are_those_of_rfc_9068_and_the_session(forge: Forge, alice: Person, admin: Admin) -> None:
@@ -270,7 +273,7 @@ def test_a_token_that_was_accepted_before_is_not_verified_again(alice: Person, m
 
 def test_the_memory_of_accepted_tokens_is_bounded(app: Flask, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_token, "_CACHED_TOKENS", 3)
-    tokens = access_token.AccessTokens(app.config["TASKAPP"], forge.header["kid"])
+    tokens = access_token.AccessTokens(app.config["TASKAPP"])
     with app.app_context():
         for number in range(10):
             tokens.verify(forge.token(jti=str(number)))
@@ -278,7 +281,7 @@ def test_the_memory_of_accepted_tokens_is_bounded(app: Flask, forge: Forge, monk
 
 
 def test_refused_tokens_take_no_memory(app: Flask, forge: Forge) -> None:
-    tokens = access_token.AccessTokens(app.config["TASKAPP"], forge.header["kid"])
+    tokens = access_token.AccessTokens(app.config["TASKAPP"])
     with app.app_context():
         for number in range(10):
             with pytest.raises(Problem):

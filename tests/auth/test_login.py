@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -21,12 +22,17 @@ PASSWORDS = [
     "\ttab and newline\n",
     "pässwörd ünïcode",
     "пароль-пароль",
-    "🗝🗝🗝🗝🗝🗝🗝🗝🗝🗝🗝🗝",
+    "🗝🔑🚪🪟🐈🧵🪡🎻🥁🛶🏔🌵",
     "quote ' and \" and \\",
     "%s %(x)s 100% {} $1",
     "'; DROP TABLE app.users; --",
-    "x" * 256,
+    ("correct horse battery " * 12)[:256],
 ]
+
+
+def with_places(app: Flask, number: int) -> Passwords:
+    """Passwords of which so many are hashed at a time."""
+    return Passwords(replace(app.config["TASKAPP"], password_hashers=number))
 
 
 def log_in(person: Person, email: str = "alice@example.com", password: str = PASSWORD) -> Any:
@@ -39,7 +45,14 @@ def test_the_answer_is_that_of_registering(alice: Person, anonymous: Person) -> 
     body = response.get_json()
     assert set(body) == {"user", "tokens"}
     assert body["user"] == alice.get("/v1/me").get_json()
-    assert set(body["tokens"]) == {"access_token", "token_type", "expires_in", "scope"}
+    assert set(body["tokens"]) == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "refresh_expires_in",
+        "scope",
+    }
 
 
 def test_the_token_signs_in(alice: Person, anonymous: Person) -> None:
@@ -143,7 +156,7 @@ def test_when_all_places_are_taken_a_password_is_not_hashed_but_asked_for_later(
     app: Flask, anonymous: Person, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0.05)
-    crowded = Passwords(at_once=1)
+    crowded = with_places(app, 1)
     monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
     with crowded._place():
         response = anonymous.post(path, {"email": "ada@example.com", "password": PASSWORD})
@@ -152,7 +165,7 @@ def test_when_all_places_are_taken_a_password_is_not_hashed_but_asked_for_later(
 
 
 def test_a_place_is_waited_for(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    crowded = Passwords(at_once=1)
+    crowded = with_places(app, 1)
     monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
     waiting = Event()
 
@@ -168,17 +181,17 @@ def test_a_place_is_waited_for(app: Flask, anonymous: Person, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("attempt", ["a wrong password", "right"])
-def test_a_place_is_free_again_after_each_attempt(attempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_is_free_again_after_each_attempt(app: Flask, attempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0)
-    hasher = Passwords(at_once=1)
+    hasher = with_places(app, 1)
     password_hash = hasher.hash("right")
     for _ in range(3):
         assert hasher.verify(password_hash, attempt) == (attempt == "right")
 
 
-def test_no_more_passwords_are_hashed_at_a_time_than_there_are_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_passwords_are_hashed_at_a_time_than_there_are_places(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0)
-    hasher = Passwords(at_once=2)
+    hasher = with_places(app, 2)
     with ExitStack() as held:
         held.enter_context(hasher._place())
         held.enter_context(hasher._place())
@@ -186,5 +199,5 @@ def test_no_more_passwords_are_hashed_at_a_time_than_there_are_places(monkeypatc
             hasher.hash("one too many")
 
 
-def test_without_a_hash_no_password_is_right() -> None:
-    assert Passwords(at_once=1).verify(None, PASSWORD) is False
+def test_without_a_hash_no_password_is_right(app: Flask) -> None:
+    assert with_places(app, 1).verify(None, PASSWORD) is False

@@ -11,6 +11,26 @@ from conftest import Admin
 
 OWN_ROW = "(user_id = ( SELECT app.current_user_id() AS current_user_id))"
 ROW_OF_THE_ADDRESS = "(lower(email) = ( SELECT app.login_email() AS login_email))"
+# Nobody brings a session back: who changes one only ends it, or finds only those that have not ended.
+OWN_ENDED_ROW = f"({OWN_ROW} AND (revoked_at IS NOT NULL))"
+OWN_LIVE_ROW = f"({OWN_ROW} AND (revoked_at IS NULL))"
+
+# The rows that belong to no user, and so to no owner's column, key or floor.
+NOBODYS = "('attempts')"
+# The policies that show or let be written more than the rows of an identity, each by its table, name and role. Those of the
+# operator are limited by grants alone. The one that ends sessions can end any, and none can be brought back.
+OPEN = """(
+    ('attempts', 'attempts_auth_select', '{taskapp_auth}'),
+    ('attempts', 'attempts_auth_insert', '{taskapp_auth}'),
+    ('attempts', 'attempts_auth_update', '{taskapp_auth}'),
+    ('attempts', 'attempts_auth_delete', '{taskapp_auth}'),
+    ('attempts', 'attempts_operator_select', '{taskapp_operator}'),
+    ('attempts', 'attempts_operator_update', '{taskapp_operator}'),
+    ('users', 'users_operator_select', '{taskapp_operator}'),
+    ('users', 'users_operator_update', '{taskapp_operator}'),
+    ('sessions', 'sessions_operator_select', '{taskapp_operator}'),
+    ('sessions', 'sessions_operator_update', '{taskapp_operator}')
+)"""
 
 PRELUDE = """
 WITH tenant AS (
@@ -23,7 +43,8 @@ WITH tenant AS (
     SELECT tenant.oid, relname, attname, acl.*
     FROM tenant JOIN pg_attribute ON attrelid = tenant.oid, aclexplode(attacl) AS acl
 ), policy AS (
-    SELECT *, pg_get_expr(polqual, polrelid) AS shown, pg_get_expr(polwithcheck, polrelid) AS written
+    SELECT *, pg_get_expr(polqual, polrelid) AS shown, pg_get_expr(polwithcheck, polrelid) AS written,
+           polroles::regrole[]::text AS roles
     FROM pg_policy JOIN tenant ON tenant.oid = polrelid
 ), function AS (
     SELECT *, oid::regprocedure::text AS signature FROM pg_proc
@@ -79,7 +100,8 @@ TABLES = [
         "every index is led by the owner, but for the one that keeps an address to one account",
         "SELECT indexrelid::regclass FROM pg_index JOIN tenant ON tenant.oid = indrelid"
         " LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
-        " WHERE attname IS DISTINCT FROM 'user_id' AND indexrelid <> 'app.users_email_key'::regclass",
+        " WHERE attname IS DISTINCT FROM 'user_id' AND indexrelid <> 'app.users_email_key'::regclass"
+        f" AND relname NOT IN {NOBODYS}",
         "CREATE UNIQUE INDEX ON app.tasks (id)",
     ),
     Rule(
@@ -94,7 +116,7 @@ TABLES = [
     Rule(
         "the owner's column is a uuid that is never missing",
         "SELECT relname FROM tenant LEFT JOIN pg_attribute ON attrelid = tenant.oid AND attname = 'user_id'"
-        " WHERE attnotnull IS NOT TRUE OR atttypid <> 'uuid'::regtype",
+        f" WHERE (attnotnull IS NOT TRUE OR atttypid <> 'uuid'::regtype) AND relname NOT IN {NOBODYS}",
         "CREATE TABLE app.notes (id uuid)",
     ),
     Rule(
@@ -103,6 +125,13 @@ TABLES = [
         " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
         " WHERE pg_get_expr(adbin, adrelid) IS DISTINCT FROM 'app.current_user_id()'",
         "ALTER TABLE app.tasks ALTER user_id SET DEFAULT current_setting('app.user_id')::uuid",
+    ),
+    Rule(
+        "a table of nobody's says nothing of whose its rows are",
+        "SELECT relname, attname FROM tenant JOIN pg_attribute ON attrelid = tenant.oid AND attnum > 0 AND NOT attisdropped"
+        f" WHERE relname IN {NOBODYS}"
+        " AND attname NOT IN ('key', 'count', 'since', 'blocked_until', 'succeeded_at')",
+        "ALTER TABLE app.attempts ADD user_id uuid",
     ),
     Rule(
         "no trigger runs as its owner",
@@ -146,7 +175,9 @@ POLICIES = [
     ),
     Rule(
         "whoever has a grant has a floor",
-        "SELECT DISTINCT relname, grantee::regrole FROM granted WHERE NOT EXISTS ("
+        # But for operators, who have no rows of their own to be kept to, and rows that are nobody's.
+        "SELECT DISTINCT relname, grantee::regrole FROM granted"
+        f" WHERE grantee <> 'taskapp_operator'::regrole AND relname NOT IN {NOBODYS} AND NOT EXISTS ("
         " SELECT FROM policy WHERE polrelid = granted.oid AND NOT polpermissive AND grantee = ANY (polroles))",
         "DROP POLICY tasks_api_floor ON app.tasks",
     ),
@@ -160,14 +191,34 @@ POLICIES = [
     Rule(
         "a policy shows rows of the wrapped identity, and to a log-in the row of its address",
         "SELECT polname, shown FROM policy WHERE polcmd <> 'a' AND shown IS DISTINCT FROM CASE"
+        f" WHEN (relname, polname, roles) IN {OPEN} THEN 'true'"
+        f" WHEN (relname, polname) = ('sessions', 'sessions_auth_update') THEN '{OWN_LIVE_ROW}'"
         f" WHEN polname IN ('users_auth_floor', 'users_auth_select') THEN '({OWN_ROW} OR {ROW_OF_THE_ADDRESS})'"
         f" ELSE '{OWN_ROW}' END",
         "ALTER POLICY tasks_api_select ON app.tasks USING (user_id = app.current_user_id())",
     ),
     Rule(
         "a policy lets rows of the wrapped identity be written",
-        f"SELECT polname, written FROM policy WHERE polcmd IN ('a', 'w', '*') AND written IS DISTINCT FROM '{OWN_ROW}'",
+        "SELECT polname, written FROM policy WHERE polcmd IN ('a', 'w', '*') AND written IS DISTINCT FROM CASE"
+        " WHEN (relname, polname) = ('sessions', 'sessions_operator_update') THEN '(revoked_at IS NOT NULL)'"
+        f" WHEN (relname, polname) = ('sessions', 'sessions_api_update') THEN '{OWN_ENDED_ROW}'"
+        f" WHEN (relname, polname, roles) IN {OPEN} THEN 'true'"
+        f" ELSE '{OWN_ROW}' END",
         "ALTER POLICY tasks_api_insert ON app.tasks WITH CHECK (true)",
+    ),
+    Rule(
+        "nobody brings a session back",
+        "SELECT polname FROM policy WHERE relname = 'sessions' AND polpermissive AND polcmd = 'w'"
+        " AND shown !~ 'revoked_at IS NULL' AND written !~ 'revoked_at IS NOT NULL'",
+        "ALTER POLICY sessions_operator_update ON app.sessions WITH CHECK (true)",
+    ),
+    Rule(
+        "no policy is about the content of accounts for an operator",
+        "SELECT relname, polname FROM policy WHERE roles ~ 'taskapp_operator' AND polname NOT IN ("
+        " 'users_operator_select', 'users_operator_insert', 'users_operator_update',"
+        " 'sessions_operator_select', 'sessions_operator_update', 'attempts_operator_select', 'attempts_operator_update')",
+        "CREATE POLICY tasks_operator_select ON app.tasks FOR SELECT TO taskapp_operator"
+        " USING (user_id = (SELECT app.current_user_id()))",
     ),
 ]
 
@@ -179,7 +230,9 @@ GRANTS = [
     ),
     Rule(
         "columns are granted by name",
-        "SELECT relname, privilege_type FROM granted WHERE attname IS NULL AND privilege_type <> 'DELETE'",
+        "SELECT relname, privilege_type FROM granted WHERE attname IS NULL AND privilege_type <> 'DELETE'"
+        " AND (relname, privilege_type, grantee::regrole::text)"
+        " NOT IN (('attempts', 'SELECT', 'taskapp_auth'), ('attempts', 'SELECT', 'taskapp_operator'))",
         "GRANT UPDATE ON app.tasks TO taskapp_api",
     ),
     Rule(
@@ -190,8 +243,26 @@ GRANTS = [
     Rule(
         "secrets are for taskapp_auth",
         "SELECT relname, attname, grantee::regrole FROM granted"
-        " WHERE attname ~ 'hash|password|secret|token' AND grantee <> 'taskapp_auth'::regrole",
+        " WHERE attname ~ 'hash|password|secret|token' AND grantee <> 'taskapp_auth'::regrole"
+        # Operators set passwords, and read none.
+        " AND (relname, attname, grantee::regrole::text, privilege_type) NOT IN ("
+        " ('users', 'password_hash', 'taskapp_operator', 'INSERT'),"
+        " ('users', 'password_hash', 'taskapp_operator', 'UPDATE'))",
         "GRANT SELECT (password_hash) ON app.users TO taskapp_api",
+    ),
+    Rule(
+        "an operator reads no secret",
+        "SELECT relname, attname FROM granted"
+        " WHERE attname ~ 'hash|password|secret|token' AND grantee = 'taskapp_operator'::regrole"
+        " AND privilege_type = 'SELECT'",
+        "GRANT SELECT (password_hash) ON app.users TO taskapp_operator",
+    ),
+    Rule(
+        "what is nobody's is taskapp_auth's alone, but that an operator sees it and resets its count",
+        f"SELECT relname, attname, grantee::regrole, privilege_type FROM granted WHERE relname IN {NOBODYS}"
+        " AND grantee <> 'taskapp_auth'::regrole AND (grantee <> 'taskapp_operator'::regrole OR NOT"
+        " (privilege_type = 'SELECT' OR (privilege_type, attname) IS NOT DISTINCT FROM ('UPDATE', 'count')))",
+        "GRANT UPDATE (blocked_until) ON app.attempts TO taskapp_operator",
     ),
     Rule(
         "no row is granted to everybody, or to be passed on",
@@ -302,7 +373,8 @@ ROLES = [
     ),
     Rule(
         "the application's roles and the migrator log in, and no other",
-        "SELECT rolname FROM role WHERE rolcanlogin <> (rolname IN ('taskapp_api', 'taskapp_auth', 'taskapp_migrator'))",
+        "SELECT rolname FROM role WHERE rolcanlogin <>"
+        " (rolname IN ('taskapp_api', 'taskapp_auth', 'taskapp_operator', 'taskapp_migrator'))",
         "ALTER ROLE taskapp_owner LOGIN",
     ),
     Rule(
@@ -329,6 +401,13 @@ ROLES = [
         " WHERE rolname IN ('taskapp_api', 'taskapp_auth')"
         " AND NOT EXISTS (SELECT FROM unnest(rolconfig) AS entry WHERE entry ~ ('^' || setting || '=[1-9]'))",
         "ALTER ROLE taskapp_auth SET statement_timeout = 0",
+    ),
+    Rule(
+        "the server itself ends what an operator's command forgets",
+        "SELECT rolname, setting FROM role, unnest(ARRAY['statement_timeout', 'lock_timeout']) AS setting"
+        " WHERE rolname = 'taskapp_operator'"
+        " AND NOT EXISTS (SELECT FROM unnest(rolconfig) AS entry WHERE entry ~ ('^' || setting || '=[1-9]'))",
+        "ALTER ROLE taskapp_operator RESET lock_timeout",
     ),
 ]
 
@@ -363,14 +442,86 @@ COMMENTS = [
 RULES = [*TABLES, *POLICIES, *GRANTS, *FUNCTIONS, *ROLES, *COMMENTS]
 rules = pytest.mark.parametrize("rule", RULES, ids=[rule.statement for rule in RULES])
 
+# What each role may do with which columns; '*' is the whole table. Whoever grants something writes it here.
+GRANTED: dict[tuple[str, str, str], set[str]] = {
+    ("taskapp_api", "users", "SELECT"): {
+        "user_id",
+        "email",
+        "display_name",
+        "timezone",
+        "week_start",
+        "version",
+        "created_at",
+        "updated_at",
+    },
+    ("taskapp_api", "users", "UPDATE"): {"display_name", "timezone", "week_start", "version", "updated_at"},
+    ("taskapp_api", "sessions", "SELECT"): {
+        "user_id",
+        "id",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "device_name",
+        "user_agent",
+        "ip",
+        "last_used_at",
+    },
+    ("taskapp_api", "sessions", "UPDATE"): {"revoked_at"},
+    ("taskapp_auth", "users", "SELECT"): {
+        "user_id",
+        "email",
+        "password_hash",
+        "display_name",
+        "timezone",
+        "week_start",
+        "version",
+        "created_at",
+        "updated_at",
+        "disabled_at",
+    },
+    ("taskapp_auth", "users", "INSERT"): {"email", "password_hash", "display_name", "timezone"},
+    ("taskapp_auth", "users", "UPDATE"): {"email", "password_hash", "version", "updated_at"},
+    ("taskapp_auth", "users", "DELETE"): {"*"},
+    ("taskapp_auth", "sessions", "SELECT"): {
+        "user_id",
+        "id",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "device_name",
+        "user_agent",
+        "ip",
+        "last_used_at",
+        "generation",
+        "refreshed_at",
+    },
+    ("taskapp_auth", "sessions", "INSERT"): {"id", "expires_at", "device_name", "user_agent", "ip"},
+    ("taskapp_auth", "sessions", "UPDATE"): {"last_used_at", "generation", "refreshed_at", "revoked_at"},
+    ("taskapp_auth", "attempts", "SELECT"): {"*"},
+    ("taskapp_auth", "attempts", "INSERT"): {"key", "count", "since", "blocked_until", "succeeded_at"},
+    ("taskapp_auth", "attempts", "UPDATE"): {"count", "since", "blocked_until", "succeeded_at"},
+    ("taskapp_auth", "attempts", "DELETE"): {"*"},
+    ("taskapp_operator", "users", "SELECT"): {"user_id", "email", "version", "created_at", "updated_at", "disabled_at"},
+    ("taskapp_operator", "users", "INSERT"): {"email", "password_hash"},
+    ("taskapp_operator", "users", "UPDATE"): {"password_hash", "disabled_at", "version", "updated_at"},
+    ("taskapp_operator", "sessions", "SELECT"): {"user_id", "id", "last_used_at", "expires_at", "revoked_at"},
+    ("taskapp_operator", "sessions", "UPDATE"): {"revoked_at"},
+    ("taskapp_operator", "attempts", "SELECT"): {"*"},
+    ("taskapp_operator", "attempts", "UPDATE"): {"count"},
+}
+CONTENT = {"tasks"}  # taskapp_api's alone; which columns, the tests of the features say
+
 # Who may call what: nobody else, and PUBLIC least of all.
 CALLERS: dict[str, set[str]] = {
-    "app.current_user_id()": {"taskapp_api", "taskapp_auth", "taskapp_owner"},
+    "app.current_user_id()": {"taskapp_api", "taskapp_auth", "taskapp_operator", "taskapp_owner"},
     "app.login_email()": {"taskapp_auth"},
-    "app.enter(uuid,uuid,text,boolean)": {"taskapp_api"},
+    "app.enter(uuid,uuid,text,boolean)": {"taskapp_api", "taskapp_auth"},
     "app.enter_login(text,text)": {"taskapp_auth"},
-    "app.enter_nobody(boolean)": {"taskapp_api", "taskapp_auth"},
-    "app.enter_proven(uuid,text)": {"taskapp_auth"},
+    "app.enter_nobody(boolean)": {"taskapp_api", "taskapp_auth", "taskapp_operator"},
+    "app.enter_proven(uuid,text)": {"taskapp_auth", "taskapp_operator"},
+    "app.count_attempt(bytea,integer,interval)": {"taskapp_auth"},
+    "app.count_login(bytea,bytea)": {"taskapp_auth"},
+    "app.login_succeeded(bytea,bytea)": {"taskapp_auth"},
     "app_private.seal_holds(text,text)": set(),
 }
 
@@ -389,6 +540,16 @@ def test_a_breach_is_noticed_of_the_rule_that(admin: Admin, rule: Rule) -> None:
         assert len(admin.execute(PRELUDE + rule.offenders)) > len(before)
     finally:
         admin.execute("ROLLBACK")
+
+
+def test_a_role_has_the_columns_it_is_to_have_and_no_more(admin: Admin) -> None:
+    found = admin.execute(
+        f"{PRELUDE} SELECT grantee::regrole::text, relname, privilege_type, array_agg(coalesce(attname, '*')::text)"
+        " FROM granted GROUP BY grantee, relname, privilege_type"
+    )
+    granted = {(role, table, privilege): set(columns) for role, table, privilege, columns in found}
+    assert {key: columns for key, columns in granted.items() if key[1] not in CONTENT} == GRANTED
+    assert {role for role, table, _ in granted if table in CONTENT} == {"taskapp_api"}
 
 
 def test_a_function_can_be_called_by_whom_it_is_for_and_nobody_else(admin: Admin) -> None:

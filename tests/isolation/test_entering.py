@@ -17,10 +17,13 @@ NO_LONGER_WRITABLE = "25001"  # "transaction read-write mode must be set before 
 @pytest.mark.parametrize(
     ("role", "call"),
     [
-        ("taskapp_auth", "app.enter(gen_random_uuid(), gen_random_uuid(), '', false)"),
+        # taskapp_auth has them all: whoever is signed in changes the password there.
         ("taskapp_api", "app.enter_login('alice@example.com', '')"),
         ("taskapp_api", "app.enter_proven(gen_random_uuid(), '')"),
         ("taskapp_api", "app.login_email()"),
+        ("taskapp_operator", "app.enter(gen_random_uuid(), gen_random_uuid(), '', false)"),
+        ("taskapp_operator", "app.enter_login('alice@example.com', '')"),
+        ("taskapp_operator", "app.login_email()"),
     ],
 )
 def test_each_role_has_only_its_own_ways_to_enter(stray: Stray, role: str, call: str) -> None:
@@ -48,6 +51,23 @@ def test_a_session_that_has_ended_enters_nothing(
 ) -> None:
     end(admin, owner)
     assert as_api(owner.signed_in).outcome("SELECT title FROM app.tasks") == SESSION_ENDED
+
+
+@pytest.mark.parametrize("end", [ended, expired])
+def test_a_session_that_has_ended_changes_no_credentials(
+    admin: Admin, owner: User, as_auth: ActAs, end: Callable[[Admin, User], None]
+) -> None:
+    assert as_auth(owner.signed_in).outcome("SELECT email FROM app.users") == 1
+    end(admin, owner)
+    before = rows_of(admin, owner.id)
+    for statement in ("SELECT email FROM app.users", "UPDATE app.users SET email = 'new@x.org'", "DELETE FROM app.users"):
+        assert as_auth(owner.signed_in).outcome(statement) == SESSION_ENDED
+    assert rows_of(admin, owner.id) == before
+
+
+def test_the_session_of_another_user_changes_no_credentials(owner: User, other: User, as_auth: ActAs) -> None:
+    borrowed = SignedIn(UUID(other.id), UUID(owner.session_id))
+    assert as_auth(borrowed).outcome("UPDATE app.users SET email = 'new@x.org'") == SESSION_ENDED
 
 
 def test_a_session_that_never_was_enters_nothing(owner: User, as_api: ActAs) -> None:
@@ -157,7 +177,11 @@ def test_a_message_that_fails_leaves_no_identity_behind(owner: User, as_api: Act
     assert client.next_client().rows("SELECT title FROM app.tasks") == []
 
 
-@pytest.mark.parametrize("identity", [lambda user: user.logging_in, lambda user: user.proven], ids=["log-in", "proven"])
+@pytest.mark.parametrize(
+    "identity",
+    [lambda user: user.logging_in, lambda user: user.proven, lambda user: user.signed_in],
+    ids=["log-in", "proven", "signed in"],
+)
 def test_a_message_of_the_other_role_leaves_no_identity_behind(
     owner: User, as_auth: ActAs, identity: Callable[[User], Identity]
 ) -> None:

@@ -140,7 +140,8 @@ def test_a_seal_that_is_not_good_shows_nothing(
 def test_a_good_seal_enters(forgery: Forgery, stray: Stray) -> None:
     """Without this, the refusals below could have any reason."""
     claim = {"user": forgery.owner.id, "session": forgery.owner.session_id, "seal": forgery.altered()}
-    assert stray("taskapp_api").outcome(ENTER, claim) == 1
+    for role in ("taskapp_api", "taskapp_auth"):
+        assert stray(role).outcome(ENTER, claim) == 1
 
 
 @seals
@@ -148,7 +149,8 @@ def test_a_seal_that_is_not_good_does_not_enter(
     forgery: Forgery, stray: Stray, seal: Callable[[Forgery], str | None]
 ) -> None:
     claim = {"user": forgery.owner.id, "session": forgery.owner.session_id, "seal": seal(forgery)}
-    assert stray("taskapp_api").outcome(ENTER, claim) == SEAL_WRONG
+    for role in ("taskapp_api", "taskapp_auth"):
+        assert stray(role).outcome(ENTER, claim) == SEAL_WRONG
 
 
 @seals
@@ -156,7 +158,8 @@ def test_a_seal_that_is_not_good_does_not_prove_a_user(
     forgery: Forgery, stray: Stray, seal: Callable[[Forgery], str | None]
 ) -> None:
     claim = {"user": forgery.owner.id, "seal": seal(forgery)}
-    assert stray("taskapp_auth").outcome("SELECT app.enter_proven(%(user)s, %(seal)s)", claim) == SEAL_WRONG
+    for role in ("taskapp_auth", "taskapp_operator"):
+        assert stray(role).outcome("SELECT app.enter_proven(%(user)s, %(seal)s)", claim) == SEAL_WRONG
 
 
 @pytest.mark.parametrize("user", ["", "nobody", "00000000-0000-0000-0000-000000000000", "' OR true --"])

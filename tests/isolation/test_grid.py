@@ -47,6 +47,7 @@ STATEMENTS = {
         "insert theirs": "INSERT INTO app.sessions (user_id, id, expires_at)"
         " VALUES (%(owner)s, gen_random_uuid(), now() + interval '1 day')",
         "update": "UPDATE app.sessions SET revoked_at = now() WHERE user_id = %(owner)s",
+        "bring back": "UPDATE app.sessions SET revoked_at = NULL WHERE user_id = %(owner)s",
         "refresh": "UPDATE app.sessions SET generation = generation + 1, refreshed_at = now(), last_used_at = now()"
         " WHERE user_id = %(owner)s",
         "prolong": "UPDATE app.sessions SET expires_at = expires_at + interval '1 day' WHERE user_id = %(owner)s",
@@ -86,7 +87,7 @@ WHOEVER: tuple[Outcome, ...] = (1, 1, 1)
 GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
     "taskapp_api": {
         "users": {"select": (1, 0, 0), "update": (1, 0, 0)},
-        "sessions": {"select": (1, 0, 0), "update": (1, 0, 0)},
+        "sessions": {"select": (1, 0, 0), "update": (1, 0, 0), "bring back": (POLICY, 0, 0)},
         "tasks": {
             "select": (1, 0, 0),
             "insert": (1, 1, POLICY),
@@ -108,6 +109,7 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
             "select": (1, 0, 0),
             "insert": (1, 1, POLICY),
             "update": (1, 0, 0),
+            "bring back": (1, 0, 0),  # this one has not ended, and no other is found: see the test below
             "refresh": (1, 0, 0),
         },
         "tasks": {},
@@ -130,7 +132,7 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
         "update password": WHOEVER,
         "close": WHOEVER,
     },
-    "sessions": {"select": WHOEVER, "update": WHOEVER},
+    "sessions": {"select": WHOEVER, "update": WHOEVER, "bring back": (POLICY, POLICY, POLICY)},
     "tasks": {},
     "attempts": {"select": WHOEVER, "update": WHOEVER},
 }
@@ -222,9 +224,7 @@ def test_another_user_and_nobody_reach_nothing_of_the_owners(
 
 
 @pytest.mark.parametrize("who", PEOPLE)
-@pytest.mark.parametrize(
-    ("table", "command"), [(table, command) for table in STATEMENTS for command in STATEMENTS[table]]
-)
+@pytest.mark.parametrize(("table", "command"), [(table, command) for table in STATEMENTS for command in STATEMENTS[table]])
 def test_an_operator_can_do_what_is_granted_and_no_more(
     admin: Admin, people: People, table: str, command: str, who: str
 ) -> None:
@@ -272,6 +272,22 @@ def test_a_change_without_a_condition_reaches_only_ones_own_rows(
 ) -> None:
     before = rows_of(admin, people.values["owner"])
     assert people.client(role, "other").outcome(statement) == 1
+    assert rows_of(admin, people.values["owner"]) == before
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize(
+    ("role", "outcomes"),
+    # taskapp_api refuses to enter by an ended session at all.
+    [("taskapp_auth", (0, 0, 0)), ("taskapp_operator", (POLICY, POLICY, POLICY))],
+)
+def test_a_session_that_has_ended_is_not_brought_back(
+    admin: Admin, people: People, role: str, outcomes: tuple[Outcome, ...], who: str
+) -> None:
+    admin.execute("UPDATE app.sessions SET revoked_at = now() WHERE user_id = %s", people.values["owner"])
+    before = rows_of(admin, people.values["owner"])
+    statement = STATEMENTS["sessions"]["bring back"]
+    assert people.client(role, who).outcome(statement, people.values) == outcomes[PEOPLE.index(who)]
     assert rows_of(admin, people.values["owner"]) == before
 
 

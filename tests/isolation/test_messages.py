@@ -31,6 +31,8 @@ class Scene:
     anonymous: Person
     task: str
     cursor: str
+    refresh_token: str
+    session: str
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ def patch(body: dict[str, Any], **headers: str) -> Callable[[Scene], TestRespons
 
 NEW = {"email": "new@example.com", "password": PASSWORD}
 ALICE = {"email": "alice@example.com", "password": PASSWORD}
+PROOF, GUESS = {"password": PASSWORD}, {"password": "no"}
+UNUSED = "quite another horse battery"
+MERGE = {"Content-Type": "application/merge-patch+json"}
 
 # Every operation there is: a new one has to say here what it costs.
 CALLS: dict[str, list[Call]] = {
     "registerUser POST /v1/auth/register": [
-        Call("new", lambda s: s.anonymous.post("/v1/auth/register", NEW), 201, 1),
-        Call("taken", lambda s: s.anonymous.post("/v1/auth/register", ALICE), 409, 1),
+        Call("new", lambda s: s.anonymous.post("/v1/auth/register", NEW), 201, 2),
+        Call("taken", lambda s: s.anonymous.post("/v1/auth/register", ALICE), 409, 2),
         Call("invalid", lambda s: s.anonymous.post("/v1/auth/register", {}), 422, 0),
     ],
     "login POST /v1/auth/login": [
@@ -62,10 +67,52 @@ CALLS: dict[str, list[Call]] = {
         Call("wrong", lambda s: s.anonymous.post("/v1/auth/login", {**ALICE, "password": "no"}), 401, 1),
         Call("unknown", lambda s: s.anonymous.post("/v1/auth/login", NEW), 401, 1),
     ],
+    "refreshTokens POST /v1/auth/refresh": [
+        Call("good", lambda s: s.anonymous.post("/v1/auth/refresh", {"refresh_token": s.refresh_token}), 200, 1),
+        Call("forged", lambda s: s.anonymous.post("/v1/auth/refresh", {"refresh_token": "x" * 60}), 401, 0),
+        Call("invalid", lambda s: s.anonymous.post("/v1/auth/refresh", {}), 422, 0),
+    ],
+    "logout POST /v1/auth/logout": [
+        Call("signed in", lambda s: s.alice.post("/v1/auth/logout"), 204, 1),
+        Call("no token", lambda s: s.anonymous.post("/v1/auth/logout"), 401, 0),
+    ],
+    "listSessions GET /v1/auth/sessions": [
+        Call("first page", lambda s: s.alice.get("/v1/auth/sessions"), 200, 1),
+        Call("bad cursor", lambda s: s.alice.get("/v1/auth/sessions?cursor=x"), 400, 0),
+    ],
+    "revokeSession DELETE /v1/auth/sessions/<uuid:id>": [
+        Call("hit", lambda s: s.alice.delete(f"/v1/auth/sessions/{s.session}"), 204, 1),
+        Call("missing", lambda s: s.alice.delete(f"/v1/auth/sessions/{uuid4()}"), 404, 1),
+    ],
+    "revokeOtherSessions DELETE /v1/auth/sessions": [
+        Call("some", lambda s: s.alice.delete("/v1/auth/sessions"), 204, 1),
+    ],
+    "getJwks GET /.well-known/jwks.json": [Call("keys", lambda s: s.anonymous.get("/.well-known/jwks.json"), 200, 0)],
     "getMe GET /v1/me": [
         Call("hit", lambda s: s.alice.get("/v1/me"), 200, 1),
         Call("not modified", lambda s: s.alice.get("/v1/me", headers={"If-None-Match": "*"}), 304, 1),
         Call("no token", lambda s: s.anonymous.get("/v1/me"), 401, 0),
+    ],
+    "updateMe PATCH /v1/me": [
+        Call("changing", lambda s: s.alice.patch("/v1/me", {"timezone": "Asia/Tokyo"}, headers=MERGE), 200, 1),
+        Call("empty", lambda s: s.alice.patch("/v1/me", {}, headers=MERGE), 200, 1),
+        Call("invalid", lambda s: s.alice.patch("/v1/me", {"timezone": "Mars"}, headers=MERGE), 422, 0),
+        Call("stale", lambda s: s.alice.patch("/v1/me", {}, headers={**MERGE, "If-Match": '"7"'}), 412, 1),
+    ],
+    "exportMe GET /v1/me/export": [Call("all", lambda s: s.alice.get("/v1/me/export"), 200, 2)],
+    # Read the hash, count the guess, take that back, and do it.
+    "changeEmail POST /v1/me/email": [
+        Call("right", lambda s: s.alice.post("/v1/me/email", {**PROOF, "email": NEW["email"]}), 200, 4),
+        Call("wrong", lambda s: s.alice.post("/v1/me/email", {**GUESS, "email": NEW["email"]}), 403, 2),
+        Call("invalid", lambda s: s.alice.post("/v1/me/email", PROOF), 422, 0),
+    ],
+    "changePassword POST /v1/me/password": [
+        Call("right", lambda s: s.alice.post("/v1/me/password", {**PROOF, "new_password": UNUSED}), 204, 4),
+        Call("wrong", lambda s: s.alice.post("/v1/me/password", {**GUESS, "new_password": UNUSED}), 403, 2),
+    ],
+    "deleteMe POST /v1/me/delete": [
+        Call("right", lambda s: s.alice.post("/v1/me/delete", PROOF), 204, 4),
+        Call("wrong", lambda s: s.alice.post("/v1/me/delete", GUESS), 403, 2),
     ],
     "createTask POST /v1/tasks": [
         Call("new", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent"}), 201, 1),
@@ -127,8 +174,8 @@ def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
 
 
 @pytest.fixture(scope="module")
-def password_hash() -> str:
-    return Passwords(1).hash(PASSWORD)
+def password_hash(proxied: Flask) -> str:
+    return Passwords(proxied.config["TASKAPP"]).hash(PASSWORD)
 
 
 @pytest.fixture
@@ -139,7 +186,9 @@ def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scen
     alice.headers["X-Request-Id"] = REQUEST_ID
     alice.post("/v1/tasks", {"title": "second"})
     cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
-    return Scene(alice, anonymous, owner.task_id, cursor)
+    tokens = anonymous.post("/v1/auth/login", ALICE).get_json()["tokens"]
+    newest, *_ = alice.get("/v1/auth/sessions").get_json()["items"]
+    return Scene(alice, anonymous, owner.task_id, cursor, tokens["refresh_token"], newest["id"])
 
 
 @pytest.fixture
@@ -187,9 +236,16 @@ def test_what_others_are_shown_of_an_operation_is_its_name_and_request_id(
     assert [message.body[:shown_bytes] for message in said] == [comment] * call.messages
 
 
-def test_no_operation_but_login_takes_more_than_one_message() -> None:
+def test_no_operation_but_those_that_look_at_a_password_and_export_takes_more_than_one_message() -> None:
     most = {operation: max(call.messages for call in calls) for operation, calls in CALLS.items()}
-    assert [operation for operation, messages in most.items() if messages > 1] == ["login POST /v1/auth/login"]
+    assert {operation: messages for operation, messages in most.items() if messages > 1} == {
+        "registerUser POST /v1/auth/register": 2,
+        "login POST /v1/auth/login": 2,
+        "exportMe GET /v1/me/export": 2,
+        "changeEmail POST /v1/me/email": 4,
+        "changePassword POST /v1/me/password": 4,
+        "deleteMe POST /v1/me/delete": 4,
+    }
 
 
 def test_a_request_takes_one_round_trip(proxy: Proxy, scene: Scene) -> None:

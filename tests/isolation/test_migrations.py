@@ -175,7 +175,7 @@ def test_a_login_can_do_nothing_once_the_migrations_are_gone(fresh: Fresh) -> No
     flask_migrate.upgrade()
     flask_migrate.downgrade(revision="base")
     may = (
-        "SELECT rolname FROM pg_roles WHERE rolname IN ('taskapp_api', 'taskapp_auth') AND"
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('taskapp_api', 'taskapp_auth', 'taskapp_operator') AND"
         " (has_schema_privilege(rolname, 'app', 'USAGE') OR has_table_privilege(rolname, 'app.alembic_version', 'SELECT'))"
     )
     assert fresh[1].rows(may) == []

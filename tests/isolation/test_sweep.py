@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
-from conftest import Admin, Person
+from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
@@ -19,6 +19,8 @@ from isolation.conftest import rows_of
 PUBLIC = {
     "auth.register_user",
     "auth.login",
+    "auth.refresh_tokens",
+    "keys.get_jwks",
     "health.get_health",
     "health.get_readiness",
     "api-docs.openapi_json",
@@ -28,17 +30,38 @@ PUBLIC = {
     "docs.problem",
 }
 
-# For each name that an id has in a path: where such a thing is made, and the member to hold a secret.
+SECRET = "ALICE SECRET"
+
+
+def made_task(person: Person) -> str:
+    response = person.post("/v1/tasks", {"title": SECRET})
+    assert response.status_code == 201, response.text
+    task: str = response.get_json()["id"]
+    return task
+
+
+def made_session(person: Person) -> str:
+    """Let `person` log in once more, on a device of that name."""
+    email = person.get("/v1/me").get_json()["email"]
+    body = {"email": email, "password": PASSWORD, "device_name": SECRET}
+    response = Person(person.client).post("/v1/auth/login", body)
+    assert response.status_code == 200, response.text
+    newest, *_ = person.get("/v1/auth/sessions").get_json()["items"]
+    assert (newest["device_name"], newest["current"]) == (SECRET, False)
+    session: str = newest["id"]
+    return session
+
+
+# For each name that an id has in a path: how such a thing is made, to hold a secret.
 MADE_AT = {
-    "task_id": ("/v1/tasks", "title"),
+    "task_id": made_task,
+    "id": made_session,
 }
 
 # For each operation that takes a body: one it accepts.
 BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "tasks.update_task"): {"title": "changed"},
 }
-
-SECRET = "ALICE SECRET"
 
 
 def operations(app: Flask) -> Iterator[tuple[str, Rule]]:
@@ -60,11 +83,7 @@ def operations_on_ids(app: Flask) -> Iterator[tuple[str, Rule, str]]:
 def made(person: Person, name: str) -> str:
     """Let `person` make a thing of their own; return its id."""
     assert name in MADE_AT, f"say in MADE_AT how to make what {name} is the id of"
-    where, member = MADE_AT[name]
-    response = person.post(where, {member: SECRET})
-    assert response.status_code == 201, response.text
-    thing: str = response.get_json()["id"]
-    return thing
+    return MADE_AT[name](person)
 
 
 def ask(person: Person, method: str, rule: Rule, ids: dict[str, str], headers: dict[str, str]) -> TestResponse:
@@ -100,6 +119,12 @@ def test_the_sweep_finds_the_operations_on_tasks(app: Flask) -> None:
         ("HEAD", "tasks.get_task"),
         ("PATCH", "tasks.update_task"),
         ("DELETE", "tasks.delete_task"),
+    }
+
+
+def test_the_sweep_finds_the_operation_on_a_session(app: Flask) -> None:
+    assert {(method, rule.endpoint) for method, rule, name in operations_on_ids(app) if name == "id"} == {
+        ("DELETE", "sessions.revoke_session"),
     }
 
 
@@ -178,5 +203,5 @@ def test_nothing_that_another_user_can_read_mentions_a_secret(app: Flask, alice:
         made(alice, name)
     readable = [rule for method, rule in operations(app) if method == "GET" and not rule.arguments]
     mentioning = {rule.rule for rule in readable if SECRET in ask(alice, "GET", rule, {}, {}).text}
-    assert mentioning >= {"/v1/tasks"}
+    assert mentioning >= {"/v1/tasks", "/v1/me/export", "/v1/auth/sessions"}
     assert {rule.rule for rule in readable if SECRET in ask(bob, "GET", rule, {}, {}).text} == set()
