@@ -24,6 +24,7 @@ from taskapp.tasks.schemas import TaskCreateSchema, TaskPageSchema, TaskPatchSch
 
 blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description="What there is to do.")
 
+_ATTEMPTS = 3
 NEWEST_FIRST = "tasks -created_at"
 
 
@@ -70,11 +71,16 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
     leaves the ETag as it is. With `If-Match`, it is applied to that version or not at all.
     """
     versions = preconditions.version_wanted()
-    row = _found(roles.api().execute(queries.patch(task_id, patch, versions)))
-    if not row.applied:
+    for _ in range(_ATTEMPTS):
+        row = _found(roles.api().execute(queries.patch(task_id, patch, versions)))
+        if row.applied:
+            return _task(row)
         _check_version(row, versions)
         patch.check_echoes({**row._mapping, "etag": preconditions.etag(row.version)})
-    return _task(row)
+        if patch.is_made({**row._mapping}):
+            return _task(row)
+        # It was so when the statement began, and another writer has changed it since.
+    raise Problem("service_unavailable")
 
 
 @blp.delete("/<uuid:task_id>")
@@ -88,7 +94,8 @@ def delete_task(task_id: UUID) -> Response:
     versions = preconditions.version_wanted()
     row = _found(roles.api().execute(queries.remove(task_id, versions)))
     if not row.applied:
-        _check_version(row, versions)
+        # Also when another writer has just made the version that was asked for: nothing was deleted.
+        raise preconditions.stale(row.version)
     return Response(status=204)
 
 
