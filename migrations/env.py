@@ -54,7 +54,11 @@ def run() -> None:
                 "Migrations run as taskapp_migrator. A superuser, or a role with BYPASSRLS, would own what it makes."
             )
         # A session's advisory lock, outside the migrations' own transactions; it ends with the connection.
-        connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": ONE_RUNNER})
+        connection.execute(text("SET lock_timeout = '60s'"))
+        try:
+            connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": ONE_RUNNER})
+        except OperationalError:
+            raise SystemExit("Another migration holds the lock of the runner; try again when it has ended.") from None
         connection.execute(text("SET ROLE taskapp_owner"))
         connection.execute(text("SET lock_timeout = '5s'"))
         connection.execute(text("SET statement_timeout = '10min'"))

@@ -8,6 +8,7 @@ Before you ship it, read this list; most of it fails silently:
   `user_id = (SELECT app.current_user_id())`; the policy before its grant; a sentence above each; absences noted.
 * GRANT INSERT and UPDATE name their columns; never user_id, never TRUNCATE, REFERENCES or TRIGGER.
 * `text` + CHECK instead of enum types; sort keys are stored columns. CHECKs repeat the API's limits.
+* Columns that hold what people wrote: SET STATISTICS 0, or EXPLAIN's estimates confirm guesses of it.
 * COMMENT ON the table and every column, equal to the model's comment.
 * Views: `WITH (security_invoker = true)`. SECURITY DEFINER functions: owned by taskapp_definer, search_path pinned.
 * A back-fill begins with `SET LOCAL row_security = off`: under FORCE, an UPDATE as the owner otherwise changes zero rows

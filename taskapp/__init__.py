@@ -31,6 +31,8 @@ def create_app(config: Config | None = None) -> Flask:
     """Wire the application, in the order in which a request meets its parts."""
     app = Flask(__name__, static_folder=None)
     app.config["TASKAPP"] = config = config or Config.from_environment()
+    # A path with two slashes is none of ours; werkzeug would answer with a redirect in HTML.
+    app.url_map.merge_slashes = False
     # One more than is allowed, so that a body cut off at this length is known to be too long; see api/parser.py.
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes + 1
     # The client's address is what the last proxies we know of say it is, and nobody else.

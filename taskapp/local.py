@@ -23,6 +23,7 @@ PROJECT = Path(__file__).parent.parent
 FOLDER = PROJECT / ".taskapp"
 DATABASE = "taskapp"
 START_SECONDS = 30
+_PATIENCE_SECONDS = 5
 
 
 class LocalError(Exception):
@@ -67,6 +68,9 @@ def _say(step: str) -> None:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
+    # Once is enough: what follows takes a bounded time, and being interrupted in it would leave something behind.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -152,9 +156,11 @@ def _wait_until_ready(gunicorn: "subprocess.Popen[bytes]", port: str) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Let gunicorn finish what is in flight. Ctrl-C has reached it too, a `kill` of this process has not."""
-    if process.poll() is None:
-        process.terminate()
-        process.wait()
+    for stop in (process.terminate, lambda: process.send_signal(signal.SIGQUIT), process.kill):
+        if process.poll() is None:
+            stop()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE_SECONDS)
 
 
 def _welcome(port: str) -> str:

@@ -4,13 +4,29 @@ A change without its conditions' hold would otherwise need a second look at the 
 between: read-then-write loses updates, and costs a round trip.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Executable, Select, Update, false, func, or_, select, true, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Executable,
+    Row,
+    Select,
+    Update,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from taskapp.api.merge_patch import Patch
+from taskapp.api.preconditions import check_version, etag
+from taskapp.api.problems import Problem
 from taskapp.isolation.models import Versioned
 
 
@@ -36,6 +52,31 @@ def patched(
         .values(**patch.changes, version=model.version + 1, updated_at=func.now())
     )
     return applied_or_current(statement, current, model, versions)
+
+
+def apply_patch(
+    attempt: Callable[[], Sequence[Row[Any]]], patch: Patch, versions: list[int] | None, **renamed: str
+) -> Row[Any]:
+    """Run the statement of :func:`patched` until its answer is clear: the row, changed or as it was to be anyway.
+
+    :param renamed: members of the JSON shape whose column has another name.
+    :raises Problem: 404, 412, 422; 503 when other writers keep coming in between.
+    """
+    for _ in range(3):
+        rows = attempt()
+        if not rows:
+            raise Problem("not_found")
+        row = rows[0]
+        if row.applied:
+            return row
+        check_version(row.version, versions)
+        current = {**row._mapping, "etag": etag(row.version)}
+        current |= {member: current[column] for member, column in renamed.items()}
+        patch.check_echoes(current)
+        if patch.is_made(current):
+            return row
+        # The row was like that when the statement began, and another writer has changed it since.
+    raise Problem("service_unavailable")
 
 
 def applied_or_current(

@@ -20,6 +20,10 @@ class Patch:
     changes: dict[str, Any]
     echoes: dict[str, Any]
 
+    def is_made(self, current: Mapping[str, Any]) -> bool:
+        """Tell whether the row is as this patch would leave it."""
+        return all(current[name] == value for name, value in self.changes.items())
+
     def check_echoes(self, current: Mapping[str, Any]) -> None:
         """Compare the read-only members that were sent back with the row as it is.
 

@@ -64,7 +64,11 @@ def _body(req: Request) -> bytes:
 
     :raises Problem: 413. A body sent in chunks names no length, and werkzeug cuts such a one off at the limit.
     """
-    body = req.get_data()
+    try:
+        body = req.get_data()
+    except OSError as error:
+        # The server could not make sense of its chunks, or the client went away.
+        raise Problem("malformed_request", "The body could not be read.") from error
     if req.max_content_length is not None and len(body) >= req.max_content_length:
         raise Problem("payload_too_large")
     return body

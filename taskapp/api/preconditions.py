@@ -29,13 +29,18 @@ def version_wanted() -> list[int] | None:
     return [int(tag) for weak, tag in _tags(header) if not weak and re.fullmatch("[1-9][0-9]{0,17}", tag)]
 
 
+def stale(version: int) -> Problem:
+    """Make the 412 that tells the client which version there is."""
+    return Problem("precondition_failed", current_etag=etag(version))
+
+
 def check_version(version: int, wanted: list[int] | None) -> None:
     """Compare a row that was not changed with what ``If-Match`` asked for.
 
     :raises Problem: 412 that tells the client which version there is.
     """
     if wanted is not None and version not in wanted:
-        raise Problem("precondition_failed", current_etag=etag(version))
+        raise stale(version)
 
 
 def not_modified(version: int) -> Response | None:

@@ -106,6 +106,7 @@ _BY_SQLSTATE = {
     "55P03": "service_unavailable",  # lock timeout
     "40": "service_unavailable",  # deadlock, serialisation: rolled back, so trying again is safe
 }
+CHECK_VIOLATION = "23514"
 _BY_CONSTRAINT = {"users_email_key": "email_taken"}
 
 
@@ -203,6 +204,12 @@ def _database_error(error: DBAPIError) -> Response:
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     if constraint in _BY_CONSTRAINT:
         return problem_response(Problem(_BY_CONSTRAINT[constraint]))
+    if state == CHECK_VIOLATION and constraint is not None and constraint.endswith("_check"):
+        # The CHECKs repeat the schemas' rules. Where the two disagree, as on characters that only one of them knows yet, the
+        # client is told the place. PostgreSQL names such a constraint <table>_<column>_check.
+        _log_database_error(error, state, constraint)
+        column = constraint.removesuffix("_check").partition("_")[2]
+        return problem_response(invalid([FieldError("invalid_value", "Is not acceptable.", pointer=f"#/{column}")]))
     code = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])
     if code is None and (error.connection_invalidated or (not state and error.statement is None)):
         # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either.

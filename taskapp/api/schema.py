@@ -6,11 +6,13 @@ Strings are checked to be storable before they go anywhere: PostgreSQL text has 
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 import marshmallow as ma
 from marshmallow.validate import Length, OneOf, Range
 
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -100,6 +102,15 @@ class Uuid(_CodedErrors, ma.fields.UUID):
 
 class Instant(_CodedErrors, ma.fields.AwareDateTime):
     """An instant of RFC 3339, with its offset."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        try:
+            # At both ends of the calendar there are instants with an offset that UTC has no year for.
+            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError as error:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
 
 class Email(Text):

@@ -60,6 +60,9 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
                     sql.SQL(verb), sql.Identifier(role), sql.Literal(passwords[role])
                 )
             )
+            # A role may set its own defaults, and one stray `row_security = off` would refuse every later request.
+            for place in (sql.SQL(""), sql.SQL("IN DATABASE {}").format(sql.Identifier(conn.info.dbname))):
+                cur.execute(sql.SQL("ALTER ROLE {} {} RESET ALL").format(sql.Identifier(role), place))
             for name, value in settings.items():
                 cur.execute(
                     sql.SQL("ALTER ROLE {} SET {} = {}").format(
@@ -123,3 +126,10 @@ def install_key(migration_url: str, key: SealKey) -> None:
             "ON CONFLICT (key_id) DO UPDATE SET inner_pad = EXCLUDED.inner_pad, outer_pad = EXCLUDED.outer_pad",
             (key.key_id, pads.inner, pads.outer),
         )
+
+
+def retire_other_keys(migration_url: str, key: SealKey) -> None:
+    """Let seals made with any key but ``key`` count for nothing from now on."""
+    with closing(psycopg2.connect(migration_url)) as conn, conn, conn.cursor() as cur:
+        cur.execute("SET LOCAL ROLE taskapp_definer")
+        cur.execute("UPDATE app_private.keys SET not_after = now() WHERE key_id <> %s AND not_after > now()", (key.key_id,))

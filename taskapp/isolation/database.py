@@ -11,7 +11,7 @@ only; when the message ends, PostgreSQL forgets it. The reader's three questions
 *Can a statement go out without an identity?* The preamble is added by the cursor class, below SQLAlchemy: Core, ORM and
 raw cursors all pass through `Cursor.execute`. What goes around it (COPY, callproc) acts as nobody and sees zero rows.
 
-*Can one request's identity reach another?* Nothing is set for longer than a transaction, every message sets it anew
+*Can one request's identity reach another?* We set nothing for longer than a transaction, every message sets it anew
 (nobody is written out too), and within an explicit transaction the identity may not change.
 
 *What do others see of it?* `pg_stat_activity` shows the first `track_activity_query_size` bytes of a query to every
@@ -168,7 +168,8 @@ class Link(connection):
                 # InitPlans run at the first FETCH, so a cursor opened by one user would read as the other.
                 raise RuntimeError("the identity may not change within a transaction")
         else:
-            body = self._enter(cur, work, self._key) + b"; " + body
+            # A cursor WITH HOLD keeps its rows for whoever has this connection next.
+            body = b"CLOSE ALL; " + self._enter(cur, work, self._key) + b"; " + body
             if self._block:
                 body = b"BEGIN; " + body
                 self._block = work

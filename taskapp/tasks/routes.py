@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from taskapp.api import preconditions
 from taskapp.api.blueprint import Blueprint
+from taskapp.api.conditional import apply_patch
 from taskapp.api.merge_patch import Patch
 from taskapp.api.pagination import PageQuerySchema, page, page_size, read_cursor
 from taskapp.api.problems import Problem
@@ -70,11 +71,7 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
     leaves the ETag as it is. With `If-Match`, it is applied to that version or not at all.
     """
     versions = preconditions.version_wanted()
-    row = _found(roles.api().execute(queries.patch(task_id, patch, versions)))
-    if not row.applied:
-        preconditions.check_version(row.version, versions)
-        patch.check_echoes({**row._mapping, "etag": preconditions.etag(row.version)})
-    return _task(row)
+    return _task(apply_patch(lambda: roles.api().execute(queries.patch(task_id, patch, versions)), patch, versions))
 
 
 @blp.delete("/<uuid:task_id>")
@@ -88,7 +85,8 @@ def delete_task(task_id: UUID) -> Response:
     versions = preconditions.version_wanted()
     row = _found(roles.api().execute(queries.remove(task_id, versions)))
     if not row.applied:
-        preconditions.check_version(row.version, versions)
+        # Also when another writer has just made the version that was asked for: nothing was deleted.
+        raise preconditions.stale(row.version)
     return Response(status=204)
 
 

@@ -3,8 +3,9 @@
 from flask import Response
 
 from taskapp.api.blueprint import Blueprint
+from taskapp.api.conditional import apply_patch
 from taskapp.api.merge_patch import Patch
-from taskapp.api.preconditions import check_version, etag, not_modified, version_wanted
+from taskapp.api.preconditions import not_modified, version_wanted
 from taskapp.api.responses import json_response
 from taskapp.isolation import roles
 from taskapp.users import queries
@@ -30,9 +31,6 @@ def get_me() -> Response:
 def update_me(patch: Patch) -> Response:
     """Change your account by a JSON merge patch."""
     versions = version_wanted()
-    (row,) = roles.api().execute(queries.patch_me(patch, versions))
-    if not row.applied:
-        check_version(row.version, versions)
-        patch.check_echoes({**row._mapping, "id": row.user_id, "etag": etag(row.version)})
+    row = apply_patch(lambda: roles.api().execute(queries.patch_me(patch, versions)), patch, versions, id="user_id")
     user = user_json(row)
     return json_response(user, headers={"ETag": user["etag"]})
