@@ -150,9 +150,12 @@ def admin(cluster: Cluster) -> Iterator[Admin]:
 
 @pytest.fixture(autouse=True)
 def _empty(request: pytest.FixtureRequest) -> None:
-    """Begin every test that uses the database with an empty one. Rows are committed for real, so they are truncated."""
+    """Begin every test that uses the database with an empty one.
+
+    Rows are committed for real, so they are deleted for real; of a few rows that is quicker than TRUNCATE.
+    """
     if "cluster" in request.fixturenames:
-        request.getfixturevalue("admin").execute("TRUNCATE app.users, app.attempts CASCADE")
+        request.getfixturevalue("admin").execute("DELETE FROM app.users; DELETE FROM app.attempts")
 
 
 @pytest.fixture
