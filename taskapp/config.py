@@ -19,8 +19,10 @@ from sqlalchemy.exc import ArgumentError
 
 ENVIRONMENTS = ("production", "local")
 
-LOCAL_MARK = "local, made by make run"
-"""What a secret begins with that is for one machine only."""
+LOCAL_MARK = "local"
+"""What a secret's name or first line begins with when `make run` made it, for one machine only."""
+
+_DISTINCT_DIGITS = 8
 
 
 class ConfigError(Exception):
@@ -110,7 +112,7 @@ class Config:
                 # Long enough for a scaled-to-zero Neon compute to wake up.
                 connect_seconds=env.int("CONNECT_SECONDS", default=10, validate=Range(2, 60)),
                 # Argon2 hashes one worker process computes at a time; 19 MiB and about 20 ms each.
-                password_hashers=env.int("PASSWORD_HASHERS", default=2, validate=Range(1, 64)),
+                password_hashers=env.int("PASSWORD_HASHERS", default=1, validate=Range(1, 64)),
                 # NIST SP 800-63B asks for 8 at least, so no lower setting is accepted.
                 password_min_length=env.int("PASSWORD_MIN_LENGTH", default=12, validate=Range(8, 64)),
                 max_body_bytes=env.int("MAX_BODY_BYTES", default=256 * 1024, validate=Range(1024, 2**30)),
@@ -118,12 +120,7 @@ class Config:
         except EnvError as error:
             raise ConfigError(" ".join(str(error).split())) from error
         if config.environment == "production":
-            for name, value in (("SEAL_KEY", config.seal_key), ("JWT_PRIVATE_KEY", _secret(env, "JWT_PRIVATE_KEY"))):
-                if value.startswith("local"):
-                    raise ConfigError(
-                        f"TASKAPP_{name} was made by `make run` for this machine only; production needs its own: "
-                        "run `flask database init`"
-                    )
+            _refuse_unsafe_secrets({name: _secret(env, name) for name in ("SEAL_KEY", "JWT_PRIVATE_KEY", "REFRESH_KEYS")})
         return config
 
 
@@ -136,6 +133,18 @@ def _secret(env: Env, name: str) -> str:
         return Path(path).read_text().strip()
     except (OSError, ValueError) as error:
         raise ConfigError(f"TASKAPP_{name}_FILE cannot be read: {type(error).__name__}") from error
+
+
+def _refuse_unsafe_secrets(secrets: dict[str, str]) -> None:
+    for name, value in secrets.items():
+        if re.search(rf"\b{LOCAL_MARK}\b", value):
+            raise ConfigError(
+                f"TASKAPP_{name} was made by `make run` for this machine only; production needs its own: "
+                "run `flask database init`"
+            )
+        # Of 64 random digits there are more; fewer were typed by somebody, or stood in an example.
+        if any(len(set(digits)) < _DISTINCT_DIGITS for digits in re.findall(r"\b[0-9a-f]{64}\b", value)):
+            raise ConfigError(f"TASKAPP_{name} is not random; run `flask database init`, or `openssl rand -hex 32`")
 
 
 def _optional_database_url(env: Env, name: str) -> str | None:
@@ -170,9 +179,10 @@ def _seal_key(text: str) -> str:
 
 
 def _refresh_key(text: str) -> bytes:
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
+    key = re.fullmatch(rf"(?:{LOCAL_MARK}:)?([0-9a-f]{{64}})", text)
+    if not key:
         raise ConfigError("TASKAPP_REFRESH_KEYS must be 64 hex digits each, with a comma between two")
-    return bytes.fromhex(text)
+    return bytes.fromhex(key[1])
 
 
 def _p256_private_keys(text: str) -> list[str]:

@@ -55,7 +55,10 @@ def _serve() -> None:
         _write_environment(environment)
         _say(f"gunicorn, on port {port}")
         gunicorn = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=PROJECT, env={**os.environ, **environment}
+            [sys.executable, "-m", "gunicorn", "wsgi:app"],
+            cwd=PROJECT,
+            env={**os.environ, **environment},
+            start_new_session=True,  # Ctrl-C in the terminal is for us, who then end it.
         )
         running.callback(_end, gunicorn)
         _wait_until_ready(gunicorn, port)
@@ -114,8 +117,12 @@ def _environment(server: EmbeddedServer) -> Environment:
 
 def _local_keys() -> Environment:
     """Make keys that say they are for this machine only, so that production refuses them."""
-    keys = new_keys(f"local-{secrets.token_hex(4)}")
-    return {**keys, "TASKAPP_JWT_PRIVATE_KEY": f"{LOCAL_MARK}\n{keys['TASKAPP_JWT_PRIVATE_KEY']}"}
+    keys = new_keys(f"{LOCAL_MARK}-{secrets.token_hex(4)}")
+    return {
+        **keys,
+        "TASKAPP_JWT_PRIVATE_KEY": f"{LOCAL_MARK}, made by make run\n{keys['TASKAPP_JWT_PRIVATE_KEY']}",
+        "TASKAPP_REFRESH_KEYS": f"{LOCAL_MARK}:{keys['TASKAPP_REFRESH_KEYS']}",
+    }
 
 
 def _create_database(server: EmbeddedServer) -> None:

@@ -1,6 +1,7 @@
 """Settings are read once, typed, and refused in one line that names the variable."""
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from taskapp import create_app
-from taskapp.config import LOCAL_MARK, Config, ConfigError
+from taskapp.config import Config, ConfigError
+from taskapp.local import _local_keys
 from taskapp.provision import new_keys
 
 SECRET = "s3cr3t-word"
@@ -44,7 +46,7 @@ DEFAULTS = {
     "threads": 8,
     "pool_wait_seconds": 5,
     "connect_seconds": 10,
-    "password_hashers": 2,
+    "password_hashers": 1,
     "password_min_length": 12,
     "max_body_bytes": 262144,
 }
@@ -209,8 +211,9 @@ def test_a_refresh_key_of_another_form_is_refused(env: pytest.MonkeyPatch, value
 
 
 def test_refresh_keys_keep_their_order(env: pytest.MonkeyPatch) -> None:
-    env.setenv("TASKAPP_REFRESH_KEYS", f"{'f' * 64},{'0' * 64},{'a' * 64}")
-    assert Config.from_environment().refresh_keys == [b"\xff" * 32, bytes(32), b"\xaa" * 32]
+    keys = [secrets.token_bytes(32) for _ in range(3)]
+    env.setenv("TASKAPP_REFRESH_KEYS", ",".join(key.hex() for key in keys))
+    assert Config.from_environment().refresh_keys == keys
 
 
 def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes = b"") -> str:
@@ -252,26 +255,39 @@ def test_the_keys_of_access_tokens_keep_their_order(env: pytest.MonkeyPatch, bet
     assert Config.from_environment().jwt_private_keys == keys
 
 
-def test_production_refuses_a_seal_key_of_make_run(env: pytest.MonkeyPatch) -> None:
-    env.setenv("TASKAPP_SEAL_KEY", new_keys("local-1234abcd")["TASKAPP_SEAL_KEY"])
-    assert "flask database init" in refused("TASKAPP_SEAL_KEY")
+LOCAL_KEYS = _local_keys()
 
 
-def test_a_local_environment_takes_a_seal_key_of_make_run(env: pytest.MonkeyPatch) -> None:
-    env.setenv("TASKAPP_SEAL_KEY", new_keys("local-1234abcd")["TASKAPP_SEAL_KEY"])
+@pytest.mark.parametrize("name", LOCAL_KEYS)
+def test_production_refuses_a_key_of_make_run(env: pytest.MonkeyPatch, name: str) -> None:
+    env.setenv(name, LOCAL_KEYS[name])
+    assert "flask database init" in refused(name)
+
+
+def test_production_refuses_a_key_of_make_run_behind_a_newer_one(env: pytest.MonkeyPatch) -> None:
+    env.setenv("TASKAPP_REFRESH_KEYS", f"{KEYS['TASKAPP_REFRESH_KEYS']},{LOCAL_KEYS['TASKAPP_REFRESH_KEYS']}")
+    assert "flask database init" in refused("TASKAPP_REFRESH_KEYS")
+
+
+def test_a_local_environment_takes_the_keys_of_make_run(env: pytest.MonkeyPatch) -> None:
+    for name, value in LOCAL_KEYS.items():
+        env.setenv(name, value)
     env.setenv("TASKAPP_ENVIRONMENT", "local")
-    assert Config.from_environment().environment == "local"
+    config = Config.from_environment()
+    assert config.seal_key.startswith("local-")
+    assert [bytes.fromhex(LOCAL_KEYS["TASKAPP_REFRESH_KEYS"].removeprefix("local:"))] == config.refresh_keys
+    assert len(config.jwt_private_keys) == 1
 
 
-def test_production_refuses_a_key_of_access_tokens_of_make_run(env: pytest.MonkeyPatch) -> None:
-    env.setenv("TASKAPP_JWT_PRIVATE_KEY", f"{LOCAL_MARK}\n{KEYS['TASKAPP_JWT_PRIVATE_KEY']}")
-    assert "flask database init" in refused("TASKAPP_JWT_PRIVATE_KEY")
-
-
-def test_a_local_environment_takes_a_key_of_access_tokens_of_make_run(env: pytest.MonkeyPatch) -> None:
-    env.setenv("TASKAPP_JWT_PRIVATE_KEY", f"{LOCAL_MARK}\n{KEYS['TASKAPP_JWT_PRIVATE_KEY']}")
-    env.setenv("TASKAPP_ENVIRONMENT", "local")
-    assert Config.from_environment().jwt_private_keys == [KEYS["TASKAPP_JWT_PRIVATE_KEY"].strip()]
+@pytest.mark.parametrize("digits", ["0" * 64, "01" * 32, "abcdef0" * 9 + "a"])
+@pytest.mark.parametrize(("name", "prefix"), [("TASKAPP_SEAL_KEY", "1:"), ("TASKAPP_REFRESH_KEYS", "")])
+def test_production_refuses_a_key_that_nobody_drew_at_random(
+    env: pytest.MonkeyPatch, name: str, prefix: str, digits: str
+) -> None:
+    env.setenv(name, prefix + digits)
+    message = refused(name)
+    assert "not random" in message
+    assert digits not in message
 
 
 @pytest.mark.parametrize("end", ["", "\n"], ids=["no end of line", "a line break"])

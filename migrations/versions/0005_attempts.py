@@ -134,4 +134,6 @@ def downgrade() -> None:
             RAISE EXCEPTION 'the seal of this address does not hold' USING ERRCODE = 'TA002';
         END IF;
     END $$;
+    COMMENT ON FUNCTION app.enter_login IS
+        'Begin a read-only transaction of somebody logging in with this address. Raises TA002 when the seal is wrong.';
     """)

@@ -9,7 +9,7 @@ from flask import Response
 from sqlalchemy import Row
 
 from taskapp.account import queries
-from taskapp.account.schemas import EmailChangeSchema, PasswordChangeSchema, PasswordSchema
+from taskapp.account.schemas import EmailChangeSchema, ExportSchema, PasswordChangeSchema, PasswordSchema
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import Problem
 from taskapp.api.responses import instant, json_response
@@ -67,7 +67,7 @@ def delete_me(body: dict[str, Any]) -> Response:
 
 
 @blp.get("/export")
-@blp.response(200)
+@blp.response(200, ExportSchema)
 def export_me() -> Response:
     """Export everything you have here, as one JSON document."""
     (user,) = roles.api().execute(me())

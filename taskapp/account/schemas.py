@@ -1,7 +1,11 @@
-"""What changing an account's credentials takes: always the current password."""
+"""What changing an account's credentials takes, always the current password; and what an export holds."""
+
+import marshmallow as ma
 
 from taskapp.api.schema import Email, Schema
 from taskapp.auth.passwords import NewPassword, Password
+from taskapp.tasks.schemas import TaskSchema
+from taskapp.users.schemas import UserSchema
 
 
 class PasswordSchema(Schema):
@@ -20,3 +24,13 @@ class PasswordChangeSchema(PasswordSchema):
     """A new password."""
 
     new_password = NewPassword(required=True)
+
+
+class ExportSchema(ma.Schema):
+    """Everything you have here."""
+
+    format = ma.fields.String(required=True, validate=ma.validate.Equal("taskapp.export"))
+    version = ma.fields.Integer(required=True, metadata={"example": 1})
+    exported_at = ma.fields.DateTime(required=True, metadata={"example": "2026-11-22T10:00:00.000Z"})
+    profile = ma.fields.Nested(UserSchema, required=True)
+    tasks = ma.fields.List(ma.fields.Nested(TaskSchema), required=True)

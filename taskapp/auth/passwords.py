@@ -1,15 +1,21 @@
-"""Passwords: what is acceptable, and Argon2id (RFC 9106) with a bounded number of hashes at a time.
+"""Passwords: what is acceptable, and Argon2id (RFC 9106) that leaves the processor to everybody else.
+
+A hash takes a core for 20 ms, so a crowd that logs in would slow down those who are logged in. Three things keep it from
+that: few hashes at a time, in threads of a lower priority, and a short queue before them, so that most threads of the server
+never wait for a password.
 
 An attempt on an address nobody registered costs one verification too, against a hash nobody knows the password of, so
 that the time of the answer does not tell which addresses exist.
 """
 
+import os
+import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from threading import BoundedSemaphore
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,8 +26,10 @@ from taskapp.api.problems import FieldError, Problem, invalid
 from taskapp.api.schema import Text
 from taskapp.config import Config
 
+Result = TypeVar("Result")
+
 LONGEST = 256
-_WAIT_SECONDS = 1.0
+_NICENESS = 10
 _GUESSES = 1e6
 _JUDGED = 24
 
@@ -45,13 +53,17 @@ class NewPassword(Password):
 
 
 class Passwords:
-    """Judges, hashes and verifies passwords; at most ``password_hashers`` at a time."""
+    """Judges, hashes and verifies passwords.
+
+    At most ``password_hashers`` are hashed at a time, and no more than half of the server's threads wait for them.
+    """
 
     def __init__(self, config: Config) -> None:
         self._shortest = config.password_min_length
         # The floor of the OWASP Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane.
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        self._places = BoundedSemaphore(config.password_hashers)
+        self._hashers = ThreadPoolExecutor(config.password_hashers, "hasher", initializer=_yield_to_others)
+        self._places = BoundedSemaphore(max(config.password_hashers, config.threads // 2))
         self._nobodys = self._hasher.hash(token_hex())
 
     def check(self, password: str, member: str, about: Iterable[str]) -> None:
@@ -73,34 +85,36 @@ class Passwords:
 
         :raises Problem: 503 when too many are waiting already.
         """
-        with self._place():
-            return self._hasher.hash(password)
+        return self._in_turn(lambda: self._hasher.hash(password))
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Tell whether ``password`` is the one; never so without a hash, and no sooner either.
 
         :raises Problem: 503 when too many are waiting already.
         """
-        with self._place():
-            try:
-                self._hasher.verify(password_hash or self._nobodys, password)
-            except (VerificationError, InvalidHashError):
-                return False
+        try:
+            self._in_turn(lambda: self._hasher.verify(password_hash or self._nobodys, password))
+        except (VerificationError, InvalidHashError):
+            return False
         return password_hash is not None
 
     def outdated(self, password_hash: str) -> bool:
         """Tell whether a hash was made with weaker parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        # Each hash takes a core and 19 MiB; without a bound, log-ins would starve everything else.
-        if not self._places.acquire(timeout=_WAIT_SECONDS):
+    def _in_turn(self, work: Callable[[], Result]) -> Result:
+        if not self._places.acquire(blocking=False):
             raise Problem("service_unavailable")
         try:
-            yield
+            return self._hashers.submit(work).result()
         finally:
             self._places.release()
+
+
+def _yield_to_others() -> None:
+    # On Linux niceness belongs to a thread; elsewhere this would slow down the whole process.
+    if sys.platform == "linux":
+        os.nice(_NICENESS)
 
 
 def init_app(app: Flask, config: Config) -> None:

@@ -13,21 +13,17 @@ from psycopg2.extensions import connection, cursor
 
 from taskapp.isolation.seal import SealKey
 
+_SERVED = {
+    "statement_timeout": "10s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "10s",
+    "timezone": "UTC",
+}
 LOGINS = {
     # Role: what PostgreSQL itself holds it to, whatever the application forgets.
-    "taskapp_api": {
-        "statement_timeout": "10s",
-        "lock_timeout": "3s",
-        "idle_in_transaction_session_timeout": "10s",
-        "timezone": "UTC",
-    },
-    "taskapp_auth": {
-        "statement_timeout": "10s",
-        "lock_timeout": "3s",
-        "idle_in_transaction_session_timeout": "10s",
-        "timezone": "UTC",
-    },
-    "taskapp_operator": {"statement_timeout": "10s", "lock_timeout": "3s", "timezone": "UTC"},
+    "taskapp_api": _SERVED,
+    "taskapp_auth": _SERVED,
+    "taskapp_operator": _SERVED,
     "taskapp_migrator": {"timezone": "UTC"},
 }
 OWNERS = ("taskapp_owner", "taskapp_definer")

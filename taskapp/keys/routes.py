@@ -5,12 +5,13 @@ from flask import Response
 from taskapp.api.access_token import access_tokens
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.responses import json_response
+from taskapp.keys.schemas import KeySetSchema
 
 blp = Blueprint("keys", __name__, url_prefix="/.well-known", description="Keys that verify access tokens.", public=True)
 
 
 @blp.get("/jwks.json")
-@blp.response(200)
+@blp.response(200, KeySetSchema)
 def get_jwks() -> Response:
     """Get the keys that verify access tokens."""
     return json_response({"keys": access_tokens().jwks()}, headers={"Cache-Control": "public, max-age=300"})

@@ -498,6 +498,8 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "a new address unproven": (403, lambda p: p.post("/v1/me/email", {"email": "b@example.com", "password": "x"})),
     "a new password": (204, lambda p: p.post("/v1/me/password", {"password": PASSWORD, "new_password": NEW_PASSWORD})),
     "a bad password": (422, lambda p: p.post("/v1/me/password", {"password": PASSWORD, "new_password": "x" * 12})),
+    "export": (200, lambda p: (a_task(p), p.get("/v1/me/export"))[1]),
+    "keys": (200, lambda p: p.get("/.well-known/jwks.json")),
     "leave": (204, lambda p: p.post("/v1/me/delete", {"password": PASSWORD})),
     "me": (200, lambda p: p.get("/v1/me")),
     "me again": (304, lambda p: p.get("/v1/me", headers={"If-None-Match": "*"})),

@@ -1,9 +1,10 @@
 """Logging in: the password's owner gets in, and nobody else learns anything."""
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
-from threading import Event
+from threading import Event, Semaphore, get_native_id
 from typing import Any
 
 import expect
@@ -13,7 +14,6 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
 from taskapp.api.problems import Problem
-from taskapp.auth import passwords
 from taskapp.auth.passwords import Passwords
 
 PASSWORDS = [
@@ -31,8 +31,8 @@ PASSWORDS = [
 
 
 def with_places(app: Flask, number: int) -> Passwords:
-    """Passwords of which so many are hashed at a time."""
-    return Passwords(replace(app.config["TASKAPP"], password_hashers=number))
+    """Passwords of which one is hashed at a time, while so many requests, with that one, wait for theirs."""
+    return Passwords(replace(app.config["TASKAPP"], password_hashers=1, threads=2 * number))
 
 
 def log_in(person: Person, email: str = "alice@example.com", password: str = PASSWORD) -> Any:
@@ -155,48 +155,71 @@ def test_a_short_password_may_try(alice: Person, anonymous: Person) -> None:
 def test_when_all_places_are_taken_a_password_is_not_hashed_but_asked_for_later(
     app: Flask, anonymous: Person, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0.05)
     crowded = with_places(app, 1)
     monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
-    with crowded._place():
+    with crowded._places:
         response = anonymous.post(path, {"email": "ada@example.com", "password": PASSWORD})
     expect.problem(response, 503, "service_unavailable")
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_a_place_is_waited_for(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    crowded = with_places(app, 1)
+def test_with_a_place_one_waits_for_the_turn(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowded = with_places(app, 2)
     monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
-    waiting = Event()
+    waiting, over = Event(), Event()
 
     def register() -> int:
         waiting.set()
         return anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": PASSWORD}).status_code
 
-    with ThreadPoolExecutor(1) as threads:
-        with crowded._place():
-            answer = threads.submit(register)
-            assert waiting.wait(5)
+    with ThreadPoolExecutor(2) as threads:
+        before = threads.submit(crowded._in_turn, lambda: over.wait(10))
+        answer = threads.submit(register)
+        assert waiting.wait(5)
+        with pytest.raises(TimeoutError):
+            answer.result(0.3)
+        over.set()
         assert answer.result(5) == 201
+        assert before.result(5)
 
 
 @pytest.mark.parametrize("attempt", ["a wrong password", "right"])
-def test_a_place_is_free_again_after_each_attempt(app: Flask, attempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0)
+def test_a_place_is_free_again_after_each_attempt(app: Flask, attempt: str) -> None:
     hasher = with_places(app, 1)
     password_hash = hasher.hash("right")
     for _ in range(3):
         assert hasher.verify(password_hash, attempt) == (attempt == "right")
 
 
-def test_no_more_passwords_are_hashed_at_a_time_than_there_are_places(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0)
+def test_no_more_passwords_wait_than_there_are_places(app: Flask) -> None:
     hasher = with_places(app, 2)
-    with ExitStack() as held:
-        held.enter_context(hasher._place())
-        held.enter_context(hasher._place())
-        with pytest.raises(Problem, match="service_unavailable"):
-            hasher.hash("one too many")
+    with hasher._places, hasher._places, pytest.raises(Problem, match="service_unavailable"):
+        hasher.hash("one too many")
+
+
+@pytest.mark.parametrize("hashers", [1, 3])
+def test_so_many_are_hashed_at_a_time(app: Flask, hashers: int) -> None:
+    hasher = Passwords(replace(app.config["TASKAPP"], password_hashers=hashers, threads=16))
+    begun, over = Semaphore(0), Event()
+
+    def hash_slowly() -> bool:
+        begun.release()
+        return over.wait(10)
+
+    with ThreadPoolExecutor(5) as threads:
+        waiting = [threads.submit(hasher._in_turn, hash_slowly) for _ in range(5)]
+        assert all(begun.acquire(timeout=5) for _ in range(hashers))
+        assert not begun.acquire(timeout=0.3)
+        over.set()
+        assert all(done.result(5) for done in waiting)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+def test_passwords_are_hashed_at_a_lower_priority(app: Flask) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    theirs = with_places(app, 1)._in_turn(lambda: os.getpriority(os.PRIO_PROCESS, get_native_id()))
+    assert theirs == min(ours + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 
 def test_without_a_hash_no_password_is_right(app: Flask) -> None:

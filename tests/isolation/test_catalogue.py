@@ -398,16 +398,9 @@ ROLES = [
         "the server itself ends what the application forgets",
         "SELECT rolname, setting FROM role,"
         " unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) AS setting"
-        " WHERE rolname IN ('taskapp_api', 'taskapp_auth')"
+        " WHERE rolname IN ('taskapp_api', 'taskapp_auth', 'taskapp_operator')"
         " AND NOT EXISTS (SELECT FROM unnest(rolconfig) AS entry WHERE entry ~ ('^' || setting || '=[1-9]'))",
         "ALTER ROLE taskapp_auth SET statement_timeout = 0",
-    ),
-    Rule(
-        "the server itself ends what an operator's command forgets",
-        "SELECT rolname, setting FROM role, unnest(ARRAY['statement_timeout', 'lock_timeout']) AS setting"
-        " WHERE rolname = 'taskapp_operator'"
-        " AND NOT EXISTS (SELECT FROM unnest(rolconfig) AS entry WHERE entry ~ ('^' || setting || '=[1-9]'))",
-        "ALTER ROLE taskapp_operator RESET lock_timeout",
     ),
 ]
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -265,8 +266,8 @@ def test_a_third_key_is_not_added(app: Flask, deploy: Deploy) -> None:
 def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKAPP_DATABASE_URL", "postgresql://taskapp_api:x@127.0.0.1/x")
     monkeypatch.setenv("TASKAPP_AUTH_DATABASE_URL", "postgresql://taskapp_auth:x@127.0.0.1/x")
-    monkeypatch.setenv("TASKAPP_SEAL_KEY", "1:" + "0" * 64)
-    monkeypatch.setenv("TASKAPP_REFRESH_KEYS", "0" * 64)
+    monkeypatch.setenv("TASKAPP_SEAL_KEY", "1:" + secrets.token_hex(32))
+    monkeypatch.setenv("TASKAPP_REFRESH_KEYS", secrets.token_hex(32))
 
 
 def pem_of(curve: ec.EllipticCurve) -> str:
