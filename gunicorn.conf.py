@@ -22,6 +22,10 @@ keepalive = 5
 
 # The application writes one line per request itself.
 accesslog = None
-errorlog = "-"
-loglevel = "warning"
+logconfig_dict = {
+    "formatters": {"json": {"()": "taskapp.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "WARNING", "handlers": []},
+    "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
+}
 proc_name = "taskapp"

@@ -5,6 +5,7 @@ names the variable; there is no default for a secret.
 """
 
 import re
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -135,6 +136,14 @@ def _secret(env: Env, name: str) -> str:
         raise ConfigError(f"TASKAPP_{name}_FILE cannot be read: {type(error).__name__}") from error
 
 
+# The x coordinates of private keys that everybody has: RFC 7515 appendix A.3, RFC 7517 appendix A.2, jwt.io.
+_PUBLISHED_KEYS = {
+    "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    "EVs_o5-uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf84",
+}
+
+
 def _refuse_unsafe_secrets(secrets: dict[str, str]) -> None:
     for name, value in secrets.items():
         if re.search(rf"\b{LOCAL_MARK}\b", value):
@@ -197,4 +206,7 @@ def _p256_private_keys(text: str) -> list[str]:
             raise ConfigError("TASKAPP_JWT_PRIVATE_KEY is not an unencrypted PEM private key") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
             raise ConfigError("TASKAPP_JWT_PRIVATE_KEY must be an EC key on the curve P-256")
+        x = key.public_key().public_numbers().x.to_bytes(32, "big")
+        if urlsafe_b64encode(x).rstrip(b"=").decode() in _PUBLISHED_KEYS:
+            raise ConfigError("TASKAPP_JWT_PRIVATE_KEY is a published example; run `flask database init`")
     return pems

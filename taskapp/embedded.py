@@ -321,6 +321,8 @@ class EmbeddedServer:
             "max_connections": 100,
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # The statement that failed holds literals: an address, a title, a password's hash.
+            "log_min_error_statement": "panic",
         }
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

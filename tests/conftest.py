@@ -194,4 +194,5 @@ def register(app: Flask, name: str) -> Person:
 @cache
 def password_hash() -> str:
     """Hash PASSWORD once."""
-    return passwords().hash(PASSWORD)
+    with passwords().place() as place:
+        return place.hash(PASSWORD)

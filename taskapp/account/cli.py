@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 import marshmallow as ma
 from flask.cli import AppGroup
+from sqlalchemy import Executable, Row
 from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
@@ -15,7 +16,9 @@ from taskapp.account import operator
 from taskapp.api.problems import Problem
 from taskapp.api.responses import instant
 from taskapp.api.schema import Email
+from taskapp.auth import events
 from taskapp.auth.passwords import Password, passwords
+from taskapp.auth.settings import idle
 from taskapp.config import ConfigError
 from taskapp.isolation import identity, roles
 
@@ -34,8 +37,6 @@ def clear(command: Callable[..., None]) -> Callable[..., None]:
         except Problem as problem:
             fail("; ".join(error.detail for error in problem.errors) or problem.detail)
         except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) == "23505":
-                fail("an account with this address exists already")
             fail(f"the database refuses: {str(error.orig).strip().splitlines()[0]}")
 
     return run
@@ -58,15 +59,30 @@ def address(context: click.Context, parameter: click.Parameter, value: str) -> s
 EMAIL = click.argument("email", callback=address)
 
 
-@users.command()
+class AddressOnly(click.Command):
+    """A command that does not repeat what else it was given: it may be a password."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Refuse surplus arguments."""
+        context.allow_extra_args = True
+        if super().parse_args(context, args):
+            context.fail("give an address only; a password is asked for, and never belongs into a command line")
+        return []
+
+
+@users.command(cls=AddressOnly)
 @EMAIL
 @clear
 def create(email: str) -> None:
     """Make an account; asks for its password."""
     password = ask_password(email)
     identity.become(identity.Proven(uuid7()))
-    (row,) = roles.operator().execute(operator.create(email, passwords().hash(password)))
-    click.echo(f"{row.user_id}  {email}")
+    with passwords().place() as place:
+        made = roles.operator().execute(operator.create(email, place.hash(password)))
+    if not made:
+        fail("an account with this address exists already")
+    events.record("account_created", user_id=made[0].user_id)
+    click.echo(f"{made[0].user_id}  {email}")
 
 
 @users.command("list")
@@ -74,44 +90,50 @@ def create(email: str) -> None:
 def list_users() -> None:
     """List all accounts: metadata, never what is in them."""
     click.echo(f"{'id':36}  {'registered':24}  {'sessions':>8}  {'state':8}  address")
-    for row in roles.operator().execute(operator.everybody()):
+    for row in roles.operator().execute(operator.everybody(idle())):
         state = "disabled" if row.disabled_at else "active"
         click.echo(f"{row.user_id}  {instant(row.created_at)}  {row.sessions:8}  {state:8}  {row.email}")
 
 
-@users.command("reset-password")
+@users.command("reset-password", cls=AddressOnly)
 @EMAIL
 @clear
 def reset_password(email: str) -> None:
     """Set a new password, asked for here; all the account's sessions end."""
     found(operator.find(email))
     password = ask_password(email)
-    found(operator.set_password(email, passwords().hash(password)))
+    with passwords().place() as place:
+        row = found(operator.set_password(email, place.hash(password)))
+    events.record("password_reset", user_id=row.user_id)
     click.echo(f"{email}: password set, all sessions ended")
 
 
-@users.command()
+@users.command(cls=AddressOnly)
 @EMAIL
 @clear
 def disable(email: str) -> None:
     """Close an account to log-in; all its sessions end. Nothing is deleted."""
-    found(operator.disable(email))
+    row = found(operator.disable(email))
+    events.record("account_disabled", user_id=row.user_id)
     click.echo(f"{email}: disabled, all sessions ended")
 
 
-@users.command()
+@users.command(cls=AddressOnly)
 @EMAIL
 @clear
 def enable(email: str) -> None:
     """Open an account again, and lift the ceiling of failed log-ins."""
-    found(operator.enable(email))
+    row = found(operator.enable(email))
+    events.record("account_enabled", user_id=row.user_id)
     click.echo(f"{email}: enabled")
 
 
-def found(statement: Any) -> None:
+def found(statement: Executable) -> Row[Any]:
     """Run ``statement``; it has to return the account."""
-    if not roles.operator().execute(statement):
+    rows = roles.operator().execute(statement)
+    if not rows:
         fail("there is no account with this address")
+    return rows[0]
 
 
 def ask_password(email: str) -> str:

@@ -1,17 +1,23 @@
 """The statements of the operator, for the role taskapp_operator."""
 
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Executable, func, insert, null, select, update
+from sqlalchemy import CTE, ColumnElement, Executable, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from taskapp.auth.models import Attempt, Session
+from taskapp.auth.queries import are_live
 from taskapp.auth.throttle import account_key
 from taskapp.users.models import User
 
 
 def create(email: str, password_hash: str) -> Executable:
-    """Insert an account."""
-    return insert(User).values(email=email, password_hash=password_hash).returning(User.user_id)
+    """Insert an account, and forget the failed log-ins of strangers on its address; nothing when the address is taken."""
+    # An error would put the statement, and so the hash, into PostgreSQL's log.
+    account = insert(User).values(email=email, password_hash=password_hash).on_conflict_do_nothing()
+    made = account.returning(User.user_id).cte("made")
+    return select(made).add_cte(_lift(email))
 
 
 def find(email: str) -> Executable:
@@ -19,13 +25,9 @@ def find(email: str) -> Executable:
     return select(User.user_id).where(_named(email))
 
 
-def everybody() -> Executable:
+def everybody(idle: timedelta) -> Executable:
     """Select every account's metadata, oldest first, with the number of its live sessions."""
-    live = (
-        select(func.count())
-        .where(Session.user_id == User.user_id, Session.revoked_at.is_(None), Session.expires_at > func.now())
-        .scalar_subquery()
-    )
+    live = select(func.count()).where(Session.user_id == User.user_id, *are_live(idle)).scalar_subquery()
     return select(User.user_id, User.email, User.created_at, User.disabled_at, live.label("sessions")).order_by(
         User.created_at, User.user_id
     )
@@ -34,13 +36,13 @@ def everybody() -> Executable:
 def set_password(email: str, password_hash: str) -> Executable:
     """Replace a password, end the account's sessions and lift the ceiling of failed log-ins."""
     changed = _change(email, password_hash=password_hash)
-    return select(changed).add_cte(_end_sessions(changed), _lift(email))
+    return select(changed, _all_sessions_end(changed)).add_cte(_lift(email))
 
 
 def disable(email: str) -> Executable:
     """Close an account and end its sessions."""
     changed = _change(email, disabled_at=func.coalesce(User.disabled_at, func.now()))
-    return select(changed).add_cte(_end_sessions(changed))
+    return select(changed, _all_sessions_end(changed))
 
 
 def enable(email: str) -> Executable:
@@ -57,13 +59,8 @@ def _change(email: str, **values: Any) -> CTE:
     return update(User).where(_named(email)).values(values).returning(User.user_id).cte("changed")
 
 
-def _end_sessions(changed: CTE) -> CTE:
-    return (
-        update(Session)
-        .where(Session.user_id == changed.c.user_id, Session.revoked_at.is_(None))
-        .values(revoked_at=func.now())
-        .cte("ended")
-    )
+def _all_sessions_end(changed: CTE) -> ColumnElement[None]:
+    return func.app.end_sessions(changed.c.user_id, null())
 
 
 def _lift(email: str) -> CTE:

@@ -5,27 +5,32 @@ from uuid import UUID
 
 from sqlalchemy import Executable, delete, func, select, update
 
-from taskapp.auth.queries import revoke_others
 from taskapp.tasks import queries as tasks
 from taskapp.tasks.models import Task
 from taskapp.users.models import User
 from taskapp.users.queries import PUBLIC_COLUMNS
 
 
-def change(session_id: UUID, **values: Any) -> Executable:
-    """Change credentials and end all other sessions, in one statement."""
+def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values: Any) -> Executable:
+    """Change credentials and end all other sessions, in one statement; nothing when ``verified`` is no longer the hash.
+
+    :param keys: of the account as it then is: it was used from here, so strangers' failures will not lock this network out.
+    """
     changed = (
         update(User)
+        .where(User.password_hash == verified)
         .values(**values, version=User.version + 1, updated_at=func.now())
         .returning(*PUBLIC_COLUMNS)
         .cte("changed")
     )
-    return select(changed).add_cte(revoke_others(session_id).cte("ended"))
+    ended = func.app.end_sessions(changed.c.user_id, session_id)
+    return select(changed, ended, func.app.login_succeeded(*keys))
 
 
-def leave() -> Executable:
+def leave(verified: str) -> Executable:
     """Delete the account; foreign keys take along whatever is its user's."""
-    return delete(User).returning(User.user_id)
+    proven = delete(User).where(User.password_hash == verified)
+    return proven.returning(User.user_id)
 
 
 def next_tasks(after: UUID | None, limit: int) -> Executable:

@@ -1,12 +1,12 @@
 """Leaving, moving and taking things along. What changes credentials asks for the password again (API.md F5)."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 from flask import Response
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Executable, Row, null
 
 from taskapp.account import queries
 from taskapp.account.schemas import EmailChangeSchema, ExportSchema, PasswordChangeSchema, PasswordSchema
@@ -17,6 +17,7 @@ from taskapp.auth import events, throttle
 from taskapp.auth import queries as credentials
 from taskapp.auth.passwords import passwords
 from taskapp.auth.sessions import about, session_id
+from taskapp.auth.settings import settings
 from taskapp.isolation import identity, roles
 from taskapp.isolation.database import Database
 from taskapp.isolation.identity import Work
@@ -36,11 +37,12 @@ _BATCH = 500
 @blp.response(200, UserSchema)
 def change_email(body: dict[str, Any]) -> Response:
     """Change the address you log in with. All your other sessions end."""
-    _prove(body["password"])
-    (row,) = roles.auth().execute(queries.change(session_id(), email=body["email"]))
+    # It tells whether an address is taken, so it counts with registrations.
+    user, _ = _prove(body["password"], throttle.count("register", settings().registrations_per_hour, timedelta(hours=1)))
+    keys = throttle.login_keys(body["email"])
+    changed = user_json(_still_proven(queries.change(user.password_hash, session_id(), keys, email=body["email"])))
     events.record("email_changed")
-    user = user_json(row)
-    return json_response(user, headers={"ETag": user["etag"]})
+    return json_response(changed, headers={"ETag": changed["etag"]})
 
 
 @blp.post("/password")
@@ -48,9 +50,9 @@ def change_email(body: dict[str, Any]) -> Response:
 @blp.response(204)
 def change_password(body: dict[str, Any]) -> Response:
     """Change your password. All your other sessions end."""
-    user = _prove(body["password"])
-    passwords().check(body["new_password"], "new_password", about=about(user.email, user.display_name))
-    roles.auth().execute(queries.change(session_id(), password_hash=passwords().hash(body["new_password"])))
+    user, new_hash = _prove(body["password"], new_password=body["new_password"])
+    keys = throttle.login_keys(user.email)
+    _still_proven(queries.change(user.password_hash, session_id(), keys, password_hash=new_hash))
     events.record("password_changed")
     return Response(status=204)
 
@@ -60,8 +62,8 @@ def change_password(body: dict[str, Any]) -> Response:
 @blp.response(204)
 def delete_me(body: dict[str, Any]) -> Response:
     """Delete your account and everything in it, at once and for good."""
-    _prove(body["password"])
-    roles.auth().execute(queries.leave())
+    user, _ = _prove(body["password"])
+    _still_proven(queries.leave(user.password_hash))
     events.record("account_deleted")
     return Response(status=204)
 
@@ -94,17 +96,38 @@ def _export(user: Row[Any], batch: Sequence[Row[Any]], database: Database, work:
     yield b"]}"
 
 
-def _prove(password: str) -> Row[Any]:
+def _prove(
+    password: str, attempt: ColumnElement[Any] | None = None, new_password: str | None = None
+) -> tuple[Row[Any], str | None]:
     """Verify the current password of whoever is signed in; guesses are counted with those at log-in.
 
-    :raises Problem: 403, 429.
+    :param attempt: what is counted besides.
+    :param new_password: is checked and hashed, when the current one is right.
+    :raises Problem: 403, 422, 429, 503.
     """
-    (user,) = roles.auth().execute(credentials.own_credentials())
-    keys = throttle.login_keys(user.email)
-    (counted,) = roles.auth().execute(credentials.attempt(throttle.count_login(*keys)))
-    throttle.refuse(counted.wait)
-    if not passwords().verify(user.password_hash, password):
-        events.record("reauthentication_failed")
-        raise Problem("reauthentication_required")
-    roles.auth().execute(credentials.forgive(*keys))
-    return user
+    with passwords().place() as place:
+        (user,) = roles.auth().execute(credentials.own_credentials())
+        keys = throttle.login_keys(user.email)
+        statement = credentials.reauthentication(throttle.count_login(*keys), null() if attempt is None else attempt)
+        (counted,) = roles.auth().execute(statement)
+        throttle.refuse(counted.wait_here, counted.wait_source)
+        if not place.verify(user.password_hash, password):
+            raise _not_proven()
+        roles.auth().execute(credentials.forgive(*keys))
+        if new_password is None:
+            return user, None
+        passwords().check(new_password, "new_password", about=about(user.email, user.display_name))
+        return user, place.hash(new_password)
+
+
+def _still_proven(statement: Executable) -> Row[Any]:
+    """Run what the password was asked for; it does nothing when another request has changed that password since."""
+    rows = roles.auth().execute(statement)
+    if not rows:
+        raise _not_proven()
+    return rows[0]
+
+
+def _not_proven() -> Problem:
+    events.record("reauthentication_failed")
+    return Problem("reauthentication_required")

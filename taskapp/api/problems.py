@@ -202,6 +202,9 @@ def _http_exception(error: HTTPException) -> Response | HTTPException:
 def _database_error(error: DBAPIError) -> Response:
     state = getattr(error.orig, "pgcode", None) or ""
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if constraint is not None and constraint.endswith("_user_id_fkey"):
+        # The account was deleted while this request was under way.
+        return problem_response(Problem("invalid_token"))
     if constraint in _BY_CONSTRAINT:
         return problem_response(Problem(_BY_CONSTRAINT[constraint]))
     if state == CHECK_VIOLATION and constraint is not None and constraint.endswith("_check"):

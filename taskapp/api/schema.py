@@ -121,6 +121,13 @@ class Email(Text):
         super().__init__(3, 254, line=True, **kwargs)
         self.validators.append(_is_address)
 
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        # Python and PostgreSQL do not agree on the lower case of every letter, and PostgreSQL not with itself from one
+        # locale to the next; of ASCII they do. So what is compared without regard to case has no other capitals.
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        lowered = (character if character.isascii() else character.lower() for character in text)
+        return unicodedata.normalize("NFC", "".join(lowered))
+
 
 def _is_address(value: str) -> None:
     # marshmallow takes quoted local parts too, with blanks and @ in them. Nobody has one, and the database refuses it.

@@ -6,12 +6,14 @@ failure not even the address that was typed: it may be a password typed into the
 
 import logging
 
-from flask import request
+from flask import has_request_context, request
 
 logger = logging.getLogger("taskapp.security")
 
 
 def record(event: str, **known: object) -> None:
-    """Log ``event``, with the address it came from and what is ``known``: ids only."""
+    """Log ``event``, with the address it came from, unless an operator is at work, and what is ``known``: ids only."""
     fields = {name: str(value) for name, value in known.items()}
-    logger.info(event, extra={"event": event, "ip": request.remote_addr, **fields})
+    if has_request_context():
+        fields["ip"] = request.remote_addr or ""
+    logger.info(event, extra={"event": event, **fields})

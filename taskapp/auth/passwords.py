@@ -11,27 +11,29 @@ that the time of the answer does not tell which addresses exist.
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from secrets import token_hex
 from threading import BoundedSemaphore
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, current_app
 from zxcvbn import zxcvbn
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from taskapp.api.problems import FieldError, Problem, invalid
 from taskapp.api.schema import Text
 from taskapp.config import Config
 
-Result = TypeVar("Result")
-
 LONGEST = 256
 _NICENESS = 10
+_COMMON = frozenset(FREQUENCY_LISTS["passwords"])
 _GUESSES = 1e6
-_JUDGED = 24
+_JUDGED = 16
 
 
 class Password(Text):
@@ -53,7 +55,7 @@ class NewPassword(Password):
 
 
 class Passwords:
-    """Judges, hashes and verifies passwords.
+    """Judges passwords, and gives out places to hash them.
 
     At most ``password_hashers`` are hashed at a time, and no more than half of the server's threads wait for them.
     """
@@ -77,23 +79,40 @@ class Passwords:
             detail = f"Must have {self._shortest} or more characters."
             raise invalid([FieldError("too_short", detail, pointer=f"#/{member}")])
         # Its time grows fast with the length, and what is beyond can only help.
-        if zxcvbn(password[:_JUDGED], user_inputs=["taskapp", *(known[:_JUDGED] for known in about)])["guesses"] < _GUESSES:
+        judged = zxcvbn(password[:_JUDGED], user_inputs=["taskapp", *(known[:_JUDGED] for known in about)])
+        if judged["guesses"] < _GUESSES or password.lower() in _COMMON:
             raise invalid([FieldError("too_common", "Is easy to guess. Choose another one.", pointer=f"#/{member}")])
 
-    def hash(self, password: str) -> str:
-        """Return the PHC string of a new password.
+    @contextmanager
+    def place(self) -> Iterator["Place"]:
+        """Take a place, before anything of the attempt is counted: who finds none has not guessed.
 
         :raises Problem: 503 when too many are waiting already.
         """
-        return self._in_turn(lambda: self._hasher.hash(password))
+        if not self._places.acquire(blocking=False):
+            raise Problem("service_unavailable")
+        try:
+            yield Place(self._hasher, self._hashers, self._nobodys)
+        finally:
+            self._places.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where passwords are hashed, one after another."""
+
+    _hasher: PasswordHasher
+    _hashers: ThreadPoolExecutor
+    _nobodys: str
+
+    def hash(self, password: str) -> str:
+        """Return the PHC string of a new password."""
+        return self._hashers.submit(self._hasher.hash, password).result()
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Tell whether ``password`` is the one; never so without a hash, and no sooner either.
-
-        :raises Problem: 503 when too many are waiting already.
-        """
+        """Tell whether ``password`` is the one; never so without a hash, and no sooner either."""
         try:
-            self._in_turn(lambda: self._hasher.verify(password_hash or self._nobodys, password))
+            self._hashers.submit(self._hasher.verify, password_hash or self._nobodys, password).result()
         except (VerificationError, InvalidHashError):
             return False
         return password_hash is not None
@@ -101,14 +120,6 @@ class Passwords:
     def outdated(self, password_hash: str) -> bool:
         """Tell whether a hash was made with weaker parameters than today's."""
         return self._hasher.check_needs_rehash(password_hash)
-
-    def _in_turn(self, work: Callable[[], Result]) -> Result:
-        if not self._places.acquire(blocking=False):
-            raise Problem("service_unavailable")
-        try:
-            return self._hashers.submit(work).result()
-        finally:
-            self._places.release()
 
 
 def _yield_to_others() -> None:

@@ -5,12 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Executable,
+    Select,
     and_,
     case,
+    cast,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -18,6 +22,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from taskapp.auth.models import Session
@@ -42,11 +47,20 @@ def login(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Executable:
 
     Always one row. ``wait_here`` and ``wait_source`` tell how long to wait; without an account its columns are NULL.
     """
+    counted = _counted(guess, attempt).cte("counted")
+    return select(counted, *CREDENTIALS).select_from(counted.outerjoin(User, true()))
+
+
+def reauthentication(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Executable:
+    """Count a guess at the password of whoever is signed in, and an attempt at what it is asked for."""
+    return _counted(guess, attempt)
+
+
+def _counted(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
     source = select(attempt.label("wait_source")).cte("source")
     # What is refused unseen is no failure of the account's.
     here = case((source.c.wait_source.is_(None), guess))
-    counted = select(source.c.wait_source, here.label("wait_here")).cte("counted")
-    return select(counted, *CREDENTIALS).select_from(counted.outerjoin(User, true()))
+    return select(source.c.wait_source, here.label("wait_here"))
 
 
 def own_credentials() -> Executable:
@@ -55,27 +69,41 @@ def own_credentials() -> Executable:
 
 
 def attempt(counted: ColumnElement[Any]) -> Executable:
-    """Count something."""
+    """Count an attempt."""
     return select(counted.label("wait"))
 
 
 def register(account: dict[str, Any], session: dict[str, Any], keys: tuple[bytes, bytes]) -> Executable:
-    """Insert an account and its first session in one statement, and select the account.
+    """Insert an account and its first session in one statement, and select the account; nothing when its address is taken.
 
     It is known to have been used from here, so that strangers' failures elsewhere will not lock this network out.
     """
-    user = insert(User).values(account).returning(*PUBLIC_COLUMNS).cte("new_user")
-    opened = insert(Session).values(session).returning(Session.id).cte("new_session")
+    # An error would put the statement, and so the hash, into PostgreSQL's log.
+    user = pg_insert(User).values(account).on_conflict_do_nothing().returning(*PUBLIC_COLUMNS).cte("new_user")
+    opened = _opened(session, user)
     return select(user, func.app.login_succeeded(*keys)).add_cte(opened)
 
 
-def open_session(session: dict[str, Any], rehashed: str | None, keys: tuple[bytes, bytes]) -> Executable:
-    """Insert the session of a log-in that succeeded: take its failures back, and keep a hash by today's parameters."""
-    opened = insert(Session).values(session).returning(Session.id).cte("opened")
+def open_session(session: dict[str, Any], verified: str, rehashed: str | None, keys: tuple[bytes, bytes]) -> Executable:
+    """Insert the session of a log-in that succeeded: take its failures back, and keep a hash by today's parameters.
+
+    Nothing happens, and nothing is selected, when ``verified`` is not the account's hash any more. The row is locked, so
+    that whoever changes the password now will find this session, and end it.
+    """
+    unchanged = select(User.user_id).where(User.password_hash == verified, User.disabled_at.is_(None))
+    proven = unchanged.with_for_update(key_share=True).cte("proven")
+    opened = _opened(session, proven)
     statement = select(opened.c.id, func.app.login_succeeded(*keys))
     if rehashed is not None:
-        statement = statement.add_cte(update(User).values(password_hash=rehashed).cte("rehashed"))
+        changed = update(User).where(select(proven).exists()).values(password_hash=rehashed)
+        statement = statement.add_cte(changed.cte("rehashed"))
     return statement
+
+
+def _opened(session: dict[str, Any], user: CTE) -> CTE:
+    columns = [Session.__table__.c[name] for name in session]
+    values = [cast(literal(session[column.name], column.type), column.type) for column in columns]
+    return insert(Session).from_select(columns, select(*values).select_from(user)).returning(Session.id).cte("opened")
 
 
 def forgive(pair: bytes, account: bytes) -> Executable:
@@ -98,7 +126,7 @@ def refresh(session_id: UUID, generation: int, grace: timedelta, idle: timedelta
     forgiven = and_(Session.generation == generation + 1, Session.refreshed_at > func.now() - grace)
     refreshed = (
         update(Session)
-        .where(Session.id == session_id, Session.generation >= generation, *_live(idle))
+        .where(Session.id == session_id, Session.generation >= generation, *are_live(idle))
         .where(select(counted.c.wait).scalar_subquery().is_(None))
         .values(
             generation=case((current, Session.generation + 1), else_=Session.generation),
@@ -115,7 +143,7 @@ def refresh(session_id: UUID, generation: int, grace: timedelta, idle: timedelta
 def live_sessions(after: tuple[datetime, UUID] | None, limit: int, idle: timedelta) -> Executable:
     """Select the sessions that have not ended, newest first."""
     statement = (
-        select(*SESSION_COLUMNS).where(*_live(idle)).order_by(Session.created_at.desc(), Session.id.desc()).limit(limit)
+        select(*SESSION_COLUMNS).where(*are_live(idle)).order_by(Session.created_at.desc(), Session.id.desc()).limit(limit)
     )
     if after is not None:
         statement = statement.where(tuple_(Session.created_at, Session.id) < after)
@@ -124,7 +152,7 @@ def live_sessions(after: tuple[datetime, UUID] | None, limit: int, idle: timedel
 
 def revoke(session_id: UUID, idle: timedelta) -> Executable:
     """End one session."""
-    return _revoke(Session.id == session_id, *_live(idle))
+    return _revoke(Session.id == session_id, *are_live(idle))
 
 
 def revoke_others(session_id: UUID) -> ReturningUpdate[*tuple[Any, ...]]:
@@ -136,7 +164,8 @@ def _revoke(*which: ColumnElement[bool]) -> ReturningUpdate[*tuple[Any, ...]]:
     return update(Session).where(*which).values(revoked_at=func.now()).returning(Session.id)
 
 
-def _live(idle: timedelta) -> tuple[ColumnElement[bool], ...]:
+def are_live(idle: timedelta) -> tuple[ColumnElement[bool], ...]:
+    """Restrict a statement to sessions that have not ended."""
     return (
         Session.revoked_at.is_(None),
         Session.expires_at > func.now(),

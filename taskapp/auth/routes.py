@@ -59,8 +59,12 @@ def register_user(body: dict[str, Any]) -> Response:
     passwords().check(password, "password", about=about(body["email"], body.get("display_name")))
     identity.become(Proven(uuid7()))
     session = new_session(body.pop("device_name", None))
-    account = {**body, "password_hash": passwords().hash(password)}
-    (user,) = roles.auth().execute(queries.register(account, session, throttle.login_keys(body["email"])))
+    with passwords().place() as place:
+        account = {**body, "password_hash": place.hash(password)}
+    registered = roles.auth().execute(queries.register(account, session, throttle.login_keys(body["email"])))
+    if not registered:
+        raise Problem("email_taken")
+    (user,) = registered
     events.record("registered", user_id=user.user_id, session_id=session["id"])
     return signed_in(user, session, 201, {"Location": "/v1/me"})
 
@@ -76,16 +80,18 @@ def login(body: dict[str, Any]) -> Response:
     identity.become(LoggingIn(body["email"]))
     keys = throttle.login_keys(body["email"])
     attempt = throttle.count("login", settings().logins_per_minute, timedelta(minutes=1))
-    (user,) = roles.auth().execute(queries.login(throttle.count_login(*keys), attempt))
-    throttle.refuse(user.wait_here, user.wait_source)
     password = body["password"]
-    if not passwords().verify(user.password_hash, password) or user.disabled_at is not None:
-        events.record("login_failed")
-        raise Problem("invalid_credentials")
-    rehashed = passwords().hash(password) if passwords().outdated(user.password_hash) else None
+    with passwords().place() as place:
+        (user,) = roles.auth().execute(queries.login(throttle.count_login(*keys), attempt))
+        throttle.refuse(user.wait_here, user.wait_source)
+        if not place.verify(user.password_hash, password) or user.disabled_at is not None:
+            raise _login_failed()
+        rehashed = place.hash(password) if place.outdated(user.password_hash) else None
     identity.become(Proven(user.user_id))
     session = new_session(body.get("device_name"))
-    roles.auth().execute(queries.open_session(session, rehashed, keys))
+    if not roles.auth().execute(queries.open_session(session, user.password_hash, rehashed, keys)):
+        # The password was changed, or the account closed, while this one was being verified.
+        raise _login_failed()
     events.record("login_succeeded", user_id=user.user_id, session_id=session["id"])
     return signed_in(user, session, 200, {})
 
@@ -156,3 +162,8 @@ def revoke_other_sessions() -> Response:
     roles.api().execute(queries.revoke_others(session_id()))
     events.record("other_sessions_revoked")
     return Response(status=204)
+
+
+def _login_failed() -> Problem:
+    events.record("login_failed")
+    return Problem("invalid_credentials")

@@ -12,13 +12,15 @@ from flask import request
 from sqlalchemy import ColumnElement, Interval, func
 
 from taskapp.api.problems import Problem
+from taskapp.auth import events
 from taskapp.auth.settings import settings
 
 
 def client_address() -> IPv4Address | IPv6Address | None:
     """Return where a request comes from; None when a proxy told us what is no address."""
     try:
-        address = ip_address(request.remote_addr or "")
+        # A link-local address comes with its zone, which PostgreSQL's inet has no place for.
+        address = ip_address((request.remote_addr or "").partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
@@ -58,6 +60,7 @@ def refuse(*waits: timedelta | None) -> None:
     :raises Problem: 429 with the longest wait.
     """
     if known := [wait for wait in waits if wait is not None]:
+        events.record("attempt_refused")
         seconds = max(1, math.ceil(max(known).total_seconds()))
         raise Problem("rate_limited", headers={"Retry-After": str(seconds)})
 

@@ -54,16 +54,20 @@ def test_f6_every_failure_is_told_in_the_same_words(fail: Fail, failure: str) ->
 
 
 def test_f6_every_failure_takes_as_long(fail: Fail) -> None:
-    took: dict[str, list[float]] = {failure: [] for failure in FAILURES}
+    def evenness() -> float:
+        took: dict[str, list[float]] = {failure: [] for failure in FAILURES}
+        for _ in range(ATTEMPTS):
+            for failure, times in took.items():
+                begun = perf_counter()
+                fail(failure)
+                times.append(perf_counter() - begun)
+        medians = [median(times) for times in took.values()]
+        return min(medians) / max(medians)
+
     for failure in FAILURES:
         fail(failure)  # The first of a kind may pay for what is made once.
-    for _ in range(ATTEMPTS):
-        for failure, times in took.items():
-            begun = perf_counter()
-            fail(failure)
-            times.append(perf_counter() - begun)
-    medians = {failure: median(times) for failure, times in took.items()}
-    assert min(medians.values()) / max(medians.values()) > 0.625, {name: f"{m * 1e3:.1f} ms" for name, m in medians.items()}
+    # Other tests run on these cores too. A failure without a hash would take less than half of the time in every round.
+    assert any(evenness() > 0.7 for _ in range(5))
 
 
 def test_f6_a_disabled_account_s_failure_begins_no_session(fail: Fail, admin: Admin) -> None:

@@ -157,7 +157,7 @@ def test_when_all_places_are_taken_a_password_is_not_hashed_but_asked_for_later(
 ) -> None:
     crowded = with_places(app, 1)
     monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
-    with crowded._places:
+    with crowded.place():
         response = anonymous.post(path, {"email": "ada@example.com", "password": PASSWORD})
     expect.problem(response, 503, "service_unavailable")
     assert int(response.headers["Retry-After"]) > 0
@@ -172,8 +172,8 @@ def test_with_a_place_one_waits_for_the_turn(app: Flask, anonymous: Person, monk
         waiting.set()
         return anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": PASSWORD}).status_code
 
-    with ThreadPoolExecutor(2) as threads:
-        before = threads.submit(crowded._in_turn, lambda: over.wait(10))
+    with ThreadPoolExecutor(1) as threads:
+        before = crowded._hashers.submit(over.wait, 10)
         answer = threads.submit(register)
         assert waiting.wait(5)
         with pytest.raises(TimeoutError):
@@ -186,15 +186,17 @@ def test_with_a_place_one_waits_for_the_turn(app: Flask, anonymous: Person, monk
 @pytest.mark.parametrize("attempt", ["a wrong password", "right"])
 def test_a_place_is_free_again_after_each_attempt(app: Flask, attempt: str) -> None:
     hasher = with_places(app, 1)
-    password_hash = hasher.hash("right")
+    with hasher.place() as place:
+        password_hash = place.hash("right")
     for _ in range(3):
-        assert hasher.verify(password_hash, attempt) == (attempt == "right")
+        with hasher.place() as place:
+            assert place.verify(password_hash, attempt) == (attempt == "right")
 
 
 def test_no_more_passwords_wait_than_there_are_places(app: Flask) -> None:
     hasher = with_places(app, 2)
-    with hasher._places, hasher._places, pytest.raises(Problem, match="service_unavailable"):
-        hasher.hash("one too many")
+    with hasher.place(), hasher.place(), pytest.raises(Problem, match="service_unavailable"), hasher.place():
+        pass
 
 
 @pytest.mark.parametrize("hashers", [1, 3])
@@ -206,21 +208,21 @@ def test_so_many_are_hashed_at_a_time(app: Flask, hashers: int) -> None:
         begun.release()
         return over.wait(10)
 
-    with ThreadPoolExecutor(5) as threads:
-        waiting = [threads.submit(hasher._in_turn, hash_slowly) for _ in range(5)]
-        assert all(begun.acquire(timeout=5) for _ in range(hashers))
-        assert not begun.acquire(timeout=0.3)
-        over.set()
-        assert all(done.result(5) for done in waiting)
+    waiting = [hasher._hashers.submit(hash_slowly) for _ in range(5)]
+    assert all(begun.acquire(timeout=5) for _ in range(hashers))
+    assert not begun.acquire(timeout=0.3)
+    over.set()
+    assert all(done.result(5) for done in waiting)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
 def test_passwords_are_hashed_at_a_lower_priority(app: Flask) -> None:
     ours = os.getpriority(os.PRIO_PROCESS, 0)
-    theirs = with_places(app, 1)._in_turn(lambda: os.getpriority(os.PRIO_PROCESS, get_native_id()))
+    theirs = with_places(app, 1)._hashers.submit(lambda: os.getpriority(os.PRIO_PROCESS, get_native_id())).result(5)
     assert theirs == min(ours + 10, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 
 def test_without_a_hash_no_password_is_right(app: Flask) -> None:
-    assert with_places(app, 1).verify(None, PASSWORD) is False
+    with with_places(app, 1).place() as place:
+        assert place.verify(None, PASSWORD) is False

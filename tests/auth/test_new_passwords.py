@@ -147,7 +147,7 @@ def test_f3_a_password_counts_to_its_last_character(anonymous: Person, length: i
     assert log_in(anonymous, password).status_code == 200
 
 
-@pytest.mark.parametrize("password", [word for word in COMMON if len(word) >= 12][:20])
+@pytest.mark.parametrize("password", [word for word in COMMON if len(word) >= 12])
 def test_f4_a_common_password_is_refused(anonymous: Person, admin: Admin, password: str) -> None:
     assert expect.errors(register(anonymous, password)) == [("#/password", "too_common")]
     assert admin.execute("SELECT count(*) FROM app.users") == [(0,)]
@@ -270,7 +270,7 @@ def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Passwords:
 def test_f2_what_has_no_place_to_hash_is_to_be_tried_again(
     alice: Person, crowded: Passwords, ask: Callable[[Person], TestResponse]
 ) -> None:
-    with crowded._places:
+    with crowded.place():
         response = ask(alice)
     expect.problem(response, 503, "service_unavailable")
     assert int(response.headers["Retry-After"]) > 0

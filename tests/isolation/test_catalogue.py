@@ -515,6 +515,7 @@ CALLERS: dict[str, set[str]] = {
     "app.count_attempt(bytea,integer,interval)": {"taskapp_auth"},
     "app.count_login(bytea,bytea)": {"taskapp_auth"},
     "app.login_succeeded(bytea,bytea)": {"taskapp_auth"},
+    "app.end_sessions(uuid,uuid)": {"taskapp_auth", "taskapp_operator"},
     "app_private.seal_holds(text,text)": set(),
 }
 

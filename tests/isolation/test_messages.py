@@ -175,7 +175,8 @@ def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
 
 @pytest.fixture(scope="module")
 def password_hash(proxied: Flask) -> str:
-    return Passwords(proxied.config["TASKAPP"]).hash(PASSWORD)
+    with Passwords(proxied.config["TASKAPP"]).place() as place:
+        return place.hash(PASSWORD)
 
 
 @pytest.fixture

@@ -120,10 +120,10 @@ def onlooker_at_sign_in(cluster: Cluster, earlier: list[int]) -> Iterator[Onlook
 def watched(request: pytest.FixtureRequest, cluster: Cluster, earlier: list[int]) -> Iterator[Flask]:
     """An application that is connected already: on the socket of the server, and behind PgBouncer."""
     if request.param == "direct":
-        with application_on(cluster.url, threads=2) as app:
+        with application_on(cluster.url, threads=4) as app:
             yield connected(app)
     else:
-        with PgBouncer(cluster) as pooler, application_on(pooler.url, threads=2) as app:
+        with PgBouncer(cluster) as pooler, application_on(pooler.url, threads=4) as app:
             yield connected(app)
 
 
