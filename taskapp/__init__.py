@@ -13,6 +13,7 @@ from taskapp.api import access_token, openapi, problems, work
 from taskapp.auth import passwords
 from taskapp.auth.routes import blp as sessions
 from taskapp.auth.routes import public as auth
+from taskapp.completions.routes import blp as completions
 from taskapp.config import Config
 from taskapp.docs.routes import blp as docs
 from taskapp.health.routes import blp as health
@@ -20,11 +21,15 @@ from taskapp.isolation import roles
 from taskapp.isolation.models import Base
 from taskapp.keys.cli import jwt_key
 from taskapp.keys.routes import blp as keys
+from taskapp.lists.routes import blp as lists
+from taskapp.tags.routes import blp as tags
 from taskapp.tasks.routes import blp as tasks
+from taskapp.trash.cli import tasks as tasks_cli
+from taskapp.trash.routes import blp as trash
 from taskapp.users.routes import blp as users
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-FEATURES = (auth, sessions, users, account, tasks, keys, health)
+FEATURES = (auth, sessions, users, account, lists, tags, tasks, completions, trash, keys, health)
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -52,5 +57,6 @@ def create_app(config: Config | None = None) -> Flask:
 
     Migrate(app, Base, directory=str(MIGRATIONS))
     app.cli.add_command(users_cli)
+    app.cli.add_command(tasks_cli)
     app.cli.add_command(jwt_key)
     return app

@@ -60,6 +60,8 @@ class Config:
     connect_seconds: int
     password_hashers: int
     password_min_length: int
+    tasks_per_user: int
+    lists_per_user: int
     max_body_bytes: int
 
     @classmethod
@@ -116,6 +118,9 @@ class Config:
                 password_hashers=env.int("PASSWORD_HASHERS", default=1, validate=Range(1, 64)),
                 # NIST SP 800-63B asks for 8 at least, so no lower setting is accepted.
                 password_min_length=env.int("PASSWORD_MIN_LENGTH", default=12, validate=Range(8, 64)),
+                # What one account may have, the trash included.
+                tasks_per_user=env.int("TASKS_PER_USER", default=20_000, validate=Range(1, 1_000_000)),
+                lists_per_user=env.int("LISTS_PER_USER", default=500, validate=Range(1, 10_000)),
                 max_body_bytes=env.int("MAX_BODY_BYTES", default=256 * 1024, validate=Range(1024, 2**30)),
             )
         except EnvError as error:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import psycopg2
 import psycopg2.extensions
 import pytest
+from document import published_by
 from flask import Flask
 from flask.testing import FlaskClient
 from uuid_utils.compat import uuid7
@@ -75,7 +76,11 @@ class Person:
 
     def __call__(self, method: str, path: str, **kwargs: Any) -> TestResponse:
         headers = {**self.headers, **kwargs.pop("headers", {})}
-        return self.client.open(path, method=method, headers=headers, **kwargs)
+        response = self.client.open(path, method=method, headers=headers, **kwargs)
+        document = published_by(self.client.application)
+        if document.covers(response):
+            document.check(response)
+        return response
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:
         return self("GET", path, **kwargs)

@@ -1,5 +1,6 @@
 """Settings are read once, typed, and refused in one line that names the variable."""
 
+import base64
 import os
 import secrets
 from pathlib import Path
@@ -253,6 +254,29 @@ def test_the_keys_of_access_tokens_keep_their_order(env: pytest.MonkeyPatch, bet
     keys = [pem(ec.generate_private_key(ec.SECP256R1())).strip() for _ in range(3)]
     env.setenv("TASKAPP_JWT_PRIVATE_KEY", between.join(f"{key}\n" for key in keys))
     assert Config.from_environment().jwt_private_keys == keys
+
+
+# Their private halves, as they were published.
+PUBLISHED = {
+    "RFC 7515 A.3": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+    "RFC 7517 A.2": "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE",
+    "jwt.io": "evZzL1gdAFr88hb2OF_2NxApJCzGCEDdfSp6VQO30hw",
+}
+
+
+@pytest.mark.parametrize("environment", ["production", "local"])
+@pytest.mark.parametrize("before", ["", KEYS["TASKAPP_JWT_PRIVATE_KEY"]], ids=["alone", "behind another"])
+@pytest.mark.parametrize("number", PUBLISHED.values(), ids=PUBLISHED)
+def test_a_private_key_that_everybody_has_is_refused(
+    env: pytest.MonkeyPatch, environment: str, before: str, number: str
+) -> None:
+    value = int.from_bytes(base64.urlsafe_b64decode(number + "="), "big")
+    published = pem(ec.derive_private_key(value, ec.SECP256R1()))
+    env.setenv("TASKAPP_ENVIRONMENT", environment)
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", before + published)
+    line = refused("TASKAPP_JWT_PRIVATE_KEY")
+    assert "published" in line
+    assert not any(part in line for part in published.splitlines())
 
 
 LOCAL_KEYS = _local_keys()

@@ -18,11 +18,17 @@ BESIDES = {
     "taskapp/auth/passwords.py",
     "taskapp/auth/refresh_token.py",
     "taskapp/auth/sessions.py",
-    "taskapp/auth/settings.py",
+    "taskapp/auth/idle.py",
     "taskapp/auth/throttle.py",
     # `flask users`: the operator's commands and their statements.
     "taskapp/account/cli.py",
     "taskapp/account/operator.py",
+    "taskapp/account/export.py",
+    # What a task is due by, and what a list of tasks is filtered and sorted by.
+    "taskapp/tasks/due.py",
+    "taskapp/tasks/listing.py",
+    # `flask tasks`.
+    "taskapp/trash/cli.py",
     # `flask keys`: its command and what a new key looks like.
     "taskapp/keys/cli.py",
     "taskapp/keys/pem.py",
@@ -178,7 +184,11 @@ def test_every_feature_has_the_same_files() -> None:
         "taskapp/auth",
         "taskapp/account",
         "taskapp/users",
+        "taskapp/lists",
+        "taskapp/tags",
         "taskapp/tasks",
+        "taskapp/completions",
+        "taskapp/trash",
         "taskapp/keys",
         "taskapp/health",
         "taskapp/docs",

@@ -348,3 +348,13 @@ def test_reason_of_a_failed_start_is_one_line(folder: Path, tmp_path: Path) -> N
         EmbeddedServer(occupied).start()
     with pytest.raises(EmbeddedServerError, match="no PostgreSQL 17"):
         EmbeddedServer(tmp_path / "other", version=17).start()
+
+
+def test_the_log_tells_of_a_failed_statement_without_its_text(folder: Path) -> None:
+    with EmbeddedServer(folder, durable=False) as server:
+        with pytest.raises(psycopg2.errors.UndefinedTable):
+            query(server.admin_url, "select 'ada@example.com', '$argon2id$secret' from nowhere")
+        log = (folder / "postgres.log").read_text()
+    assert 'relation "nowhere" does not exist' in log
+    assert "ada@example.com" not in log
+    assert "argon2" not in log

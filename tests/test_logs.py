@@ -2,14 +2,19 @@
 
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from http.client import HTTPResponse, IncompleteRead
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import Admin, Cluster, Person, free_port
 from flask import Flask
 from journal import Journal, journal
+from live import serving
 from sqlalchemy import bindparam, insert
 
 from taskapp import create_app
@@ -231,3 +236,55 @@ def test_making_the_application_twice_writes_no_line_twice(cluster: Cluster) -> 
     create_app()
     create_app()
     assert len(logging.getLogger("taskapp").handlers) == 1
+
+
+@pytest.mark.parametrize("act", [mistake, break_a_check, take_the_table_away], ids=lambda act: act.__name__)
+def test_nothing_that_anybody_wrote_is_in_the_log_of_postgresql(
+    cluster: Cluster, anonymous: Person, admin: Admin, act: Callable[[Person, Admin], None]
+) -> None:
+    log = cluster.server.folder / "postgres.log"
+    before = log.stat().st_size
+    anonymous.headers["Authorization"] = f"Bearer {register(anonymous)}"
+    act(anonymous, admin)
+    again = {"email": EMAIL, "password": SECRETS["password"]}
+    assert anonymous.post("/v1/auth/register", again).status_code == 409
+    assert anonymous.post("/v1/auth/register", {**again, "email": "other@example.com"}).status_code == 201
+    assert anonymous.post("/v1/me/email", {**again, "email": "other@example.com"}).status_code == 409
+    text = log.read_bytes()[before:].decode()
+    # A change of address to a taken one does fail in the database.
+    assert "users_email_key" in text
+    assert [name for name, value in {**SECRETS, "email": EMAIL}.items() if value in text] == []
+    assert "@example.com" not in text
+    assert "argon2" not in text
+
+
+def test_an_export_that_breaks_off_is_told_in_json(
+    cluster: Cluster, alice: Person, admin: Admin, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Each batch is larger than what a socket takes in before anybody reads.
+    admin.execute(
+        "INSERT INTO app.tasks (user_id, id, title, notes)"
+        " SELECT %s, gen_random_uuid(), %s, repeat('x', 16384) FROM generate_series(1, 1200)",
+        alice.id,
+        SECRETS["title"],
+    )
+    with serving(cluster.environment) as url, closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.connect(("127.0.0.1", urlsplit(url).port))
+        head = f"GET /v1/me/export HTTP/1.1\r\nHost: localhost\r\nAuthorization: {alice.headers['Authorization']}\r\n\r\n"
+        client.sendall(head.encode())
+        response = HTTPResponse(client)
+        response.begin()
+        assert response.status == 200
+        admin.execute("UPDATE app.sessions SET revoked_at = now()")
+        with pytest.raises(IncompleteRead):
+            response.read()
+        response.close()
+    entries = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    ours, gunicorns = [entry for entry in entries if entry["level"] != "info"]
+    (request,) = [entry for entry in entries if entry["message"] == "request" and entry["operation"] == "exportMe"]
+    assert (ours["logger"], ours["request_id"]) == ("taskapp.export", request["request_id"])
+    assert (gunicorns["level"], gunicorns["logger"]) == ("error", "gunicorn.error")
+    assert "the session has ended" in gunicorns["exception"]
+    assert SECRETS["title"] not in json.dumps(entries)
+    assert alice.headers["Authorization"] not in json.dumps(entries)

@@ -54,3 +54,13 @@ def test_f27_no_other_origin_is_let_in(alice: Person, method: str, path: str) ->
     asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
     names = [name.lower() for name, _ in alice(method, path, headers=asked).headers]
     assert [name for name in names if name.startswith("access-control-")] == []
+
+
+@pytest.mark.parametrize(
+    ("levels", "code"), [(10, "validation_error"), (11, "malformed_request"), (5_000, "malformed_request")]
+)
+@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ("[", "]")], ids=["objects", "arrays"])
+def test_f30_json_is_at_most_ten_levels_deep(alice: Person, levels: int, code: str, opening: str, closing: str) -> None:
+    body = '{"title":' + opening * (levels - 1) + "1" + closing * (levels - 1) + "}"
+    response = alice.post("/v1/tasks", data=body, content_type="application/json")
+    assert response.get_json()["code"] == code

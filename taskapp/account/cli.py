@@ -17,8 +17,8 @@ from taskapp.api.problems import Problem
 from taskapp.api.responses import instant
 from taskapp.api.schema import Email
 from taskapp.auth import events
+from taskapp.auth.idle import idle
 from taskapp.auth.passwords import Password, passwords
-from taskapp.auth.settings import idle
 from taskapp.config import ConfigError
 from taskapp.isolation import identity, roles
 
@@ -64,7 +64,7 @@ class AddressOnly(click.Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Refuse surplus arguments."""
-        context.allow_extra_args = True
+        context.allow_extra_args = context.ignore_unknown_options = True
         if super().parse_args(context, args):
             context.fail("give an address only; a password is asked for, and never belongs into a command line")
         return []

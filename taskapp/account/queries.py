@@ -1,12 +1,11 @@
-"""The statements on whole accounts, for the role taskapp_auth, and the batches of an export, for taskapp_api."""
+"""The statements on whole accounts, for the role taskapp_auth."""
 
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Executable, delete, func, select, update
 
-from taskapp.tasks import queries as tasks
-from taskapp.tasks.models import Task
+from taskapp.auth.queries import is_hash
 from taskapp.users.models import User
 from taskapp.users.queries import PUBLIC_COLUMNS
 
@@ -18,7 +17,7 @@ def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values:
     """
     changed = (
         update(User)
-        .where(User.password_hash == verified)
+        .where(is_hash(verified))
         .values(**values, version=User.version + 1, updated_at=func.now())
         .returning(*PUBLIC_COLUMNS)
         .cte("changed")
@@ -29,11 +28,5 @@ def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values:
 
 def leave(verified: str) -> Executable:
     """Delete the account; foreign keys take along whatever is its user's."""
-    proven = delete(User).where(User.password_hash == verified)
+    proven = delete(User).where(is_hash(verified))
     return proven.returning(User.user_id)
-
-
-def next_tasks(after: UUID | None, limit: int) -> Executable:
-    """Select up to ``limit`` tasks in the order of their keys."""
-    statement = select(*tasks.COLUMNS).order_by(Task.id).limit(limit)
-    return statement if after is None else statement.where(Task.id > after)

@@ -1,27 +1,22 @@
 """Leaving, moving and taking things along. What changes credentials asks for the password again (API.md F5)."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import orjson
 from flask import Response
 from sqlalchemy import ColumnElement, Executable, Row, null
 
-from taskapp.account import queries
+from taskapp.account import export, queries
 from taskapp.account.schemas import EmailChangeSchema, ExportSchema, PasswordChangeSchema, PasswordSchema
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import Problem
-from taskapp.api.responses import instant, json_response
+from taskapp.api.responses import json_response
+from taskapp.api.settings import settings
 from taskapp.auth import events, throttle
 from taskapp.auth import queries as credentials
 from taskapp.auth.passwords import passwords
 from taskapp.auth.sessions import about, session_id
-from taskapp.auth.settings import settings
-from taskapp.isolation import identity, roles
-from taskapp.isolation.database import Database
-from taskapp.isolation.identity import Work
-from taskapp.tasks.schemas import task_json
+from taskapp.isolation import roles
 from taskapp.users.queries import me
 from taskapp.users.schemas import UserSchema, user_json
 
@@ -73,27 +68,8 @@ def delete_me(body: dict[str, Any]) -> Response:
 def export_me() -> Response:
     """Export everything you have here, as one JSON document."""
     (user,) = roles.api().execute(me())
-    # The first batch is read before the answer begins, so that a failure can still be one.
-    first = roles.api().execute(queries.next_tasks(None, _BATCH))
     headers = {"Content-Disposition": 'attachment; filename="taskapp-export.json"'}
-    document = _export(user, first, roles.api(), identity.current())
-    return Response(document, headers=headers, content_type="application/json")
-
-
-def _export(user: Row[Any], batch: Sequence[Row[Any]], database: Database, work: Work) -> Iterator[bytes]:
-    """Write the document in pieces of a batch, so that memory does not grow with what there is.
-
-    By then the request has been answered, so the work it belongs to has to be brought along.
-    """
-    head = {"format": "taskapp.export", "version": 1, "exported_at": instant(datetime.now(UTC)), "profile": user_json(user)}
-    yield orjson.dumps(head)[:-1] + b',"tasks":['
-    comma = b""
-    while batch:
-        yield comma + b",".join(orjson.dumps(task_json(row)) for row in batch)
-        comma = b","
-        with identity.going_on(work):
-            batch = database.execute(queries.next_tasks(batch[-1].id, _BATCH)) if len(batch) == _BATCH else ()
-    yield b"]}"
+    return Response(export.document(user), headers=headers, content_type="application/json")
 
 
 def _prove(

@@ -4,6 +4,8 @@ import marshmallow as ma
 
 from taskapp.api.schema import Email, Schema
 from taskapp.auth.passwords import NewPassword, Password
+from taskapp.completions.schemas import CompletionSchema
+from taskapp.lists.schemas import ListSchema
 from taskapp.tasks.schemas import TaskSchema
 from taskapp.users.schemas import UserSchema
 
@@ -33,4 +35,7 @@ class ExportSchema(ma.Schema):
     version = ma.fields.Integer(required=True, metadata={"example": 1})
     exported_at = ma.fields.DateTime(required=True, metadata={"example": "2026-11-22T10:00:00.000Z"})
     profile = ma.fields.Nested(UserSchema, required=True)
-    tasks = ma.fields.List(ma.fields.Nested(TaskSchema), required=True)
+    lists = ma.fields.List(ma.fields.Nested(ListSchema), required=True)
+    tags = ma.fields.List(ma.fields.String(), required=True, metadata={"example": ["home"]})
+    tasks = ma.fields.List(ma.fields.Nested(TaskSchema), required=True, metadata={"description": "Those in the trash too."})
+    completions = ma.fields.List(ma.fields.Nested(CompletionSchema), required=True)

@@ -1,4 +1,4 @@
-"""JSON Merge Patch (RFC 7396) on a flat row: absent leaves alone, null clears, read-only members may only be echoed."""
+"""JSON Merge Patch (RFC 7396): absent leaves alone, null clears, objects merge, read-only members may only be echoed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +20,6 @@ class Patch:
     changes: dict[str, Any]
     echoes: dict[str, Any]
 
-    def is_made(self, current: Mapping[str, Any]) -> bool:
-        """Tell whether the row is as this patch would leave it."""
-        return all(current[name] == value for name, value in self.changes.items())
-
     def check_echoes(self, current: Mapping[str, Any]) -> None:
         """Compare the read-only members that were sent back with the row as it is.
 
@@ -39,8 +35,19 @@ class PatchSchema(Schema):
 
     @ma.post_load
     def _split(self, data: dict[str, Any], **kwargs: Any) -> Patch:
-        read_only = {name for name, field in self.fields.items() if field.metadata.get("readOnly")}
-        return Patch(
-            changes={name: value for name, value in data.items() if name not in read_only},
-            echoes={name: value for name, value in data.items() if name in read_only},
-        )
+        echoes: dict[str, Any] = {}
+        return Patch(changes=_without_echoes(self, data, "", echoes), echoes=echoes)
+
+
+def _without_echoes(schema: ma.Schema, data: dict[str, Any], path: str, echoes: dict[str, Any]) -> dict[str, Any]:
+    """Move the read-only members of ``data``, at any depth, into ``echoes``, by their place such as ``due/at``."""
+    changes = {}
+    for name, value in data.items():
+        field = schema.fields[name]
+        if field.metadata.get("readOnly"):
+            echoes[path + name] = value
+        elif isinstance(field, ma.fields.Nested) and value is not None:
+            changes[name] = _without_echoes(field.schema, value, f"{path}{name}/", echoes)
+        else:
+            changes[name] = value
+    return changes

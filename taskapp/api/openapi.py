@@ -88,4 +88,15 @@ def make_api(app: Flask) -> Api:
             },
         },
     )
-    return Api(app)
+    api = Api(app)
+    api.ma_plugin.converter.add_attribute_function(_null_by_type)
+    return api
+
+
+def _null_by_type(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """Let a component say itself that it may be null: generators make nothing good of ``anyOf``."""
+    if not (isinstance(field, ma.fields.Nested) and "anyOf" in ret):
+        return {}
+    reference = ret.pop("anyOf")[0]["$ref"]
+    converter.spec.components.schemas[reference.rpartition("/")[2]]["type"] = ["object", "null"]
+    return {"$ref": reference}

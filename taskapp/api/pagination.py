@@ -5,6 +5,7 @@ list is refused by another. It carries no authority; whose rows exist is still P
 """
 
 import base64
+import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ class PageQuerySchema(Schema):
         load_default=DEFAULT_LIMIT,
         metadata={"description": f"How many items a page has at most; above {LARGEST_LIMIT} counts as {LARGEST_LIMIT}."},
     )
-    cursor = Text(1, 1000, load_default=None, metadata={"description": "The `next_cursor` of the page before."})
+    cursor = Text(1, 4000, load_default=None, metadata={"description": "The `next_cursor` of the page before."})
 
 
 def page_size(limit: int) -> int:
@@ -55,7 +56,7 @@ def read_cursor(cursor: str, order: str, keys: int) -> list[Any]:
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if hmac.compare_digest(mac, _mac(payload)):
             version, made_for, key = orjson.loads(payload)
-            if version == _VERSION and made_for == order and len(key) == keys:
+            if version == _VERSION and made_for == _name(order) and len(key) == keys:
                 return list(key)
     except ValueError:
         pass
@@ -73,11 +74,16 @@ def page(
     items = [to_json(row) for row in rows[:limit]]
     if len(rows) <= limit:
         return json_response({"items": items, "next_cursor": None})
-    payload = orjson.dumps([_VERSION, order, key(rows[limit - 1])])
+    payload = orjson.dumps([_VERSION, _name(order), key(rows[limit - 1])])
     cursor = _base64(_mac(payload) + payload)
-    query = urlencode({**request.args, "cursor": cursor})
+    query = urlencode({**request.args.to_dict(flat=False), "cursor": cursor}, doseq=True)
     # RFC 8288; relative, so that it is right behind any proxy.
     return json_response({"items": items, "next_cursor": cursor}, headers={"Link": f'<{request.path}?{query}>; rel="next"'})
+
+
+def _name(order: str) -> str:
+    # Filters may be long, and a cursor is part of a URL.
+    return hashlib.sha256(order.encode()).hexdigest()[:16]
 
 
 def _base64(raw: bytes) -> str:

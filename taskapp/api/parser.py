@@ -15,6 +15,8 @@ from webargs.flaskparser import FlaskParser
 
 from taskapp.api.problems import FieldError, Problem, invalid
 
+DEEPEST = 10
+
 
 class Parser(FlaskParser):
     """webargs' parser with the house's rules."""
@@ -24,24 +26,30 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """Read the body.
 
-        :raises Problem: 415 for another content type, 400 for what is not JSON.
+        :raises Problem: 415 for another content type, 400 for what is not JSON, or more than 10 levels deep.
         """
+        if getattr(schema, "body_optional", False) and not req.mimetype and not _body(req):
+            return {}
         allowed = {"application/json"} | ({"application/merge-patch+json"} if req.method == "PATCH" else set())
         if req.mimetype not in allowed:
             raise Problem("unsupported_media_type")
         try:
             # RFC 8259 leaves duplicate names and NaN to the reader; RFC 7493 section 2 (I-JSON) refuses both. It asks for
             # UTF-8; given bytes, `json` would guess among more encodings, and let lone surrogates in.
-            return json.loads(_body(req).decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+            value = json.loads(_body(req).decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Problem("malformed_request", "The body is not valid JSON.") from error
+        if _is_deeper(value, DEEPEST):
+            raise Problem("malformed_request", f"The body is nested more than {DEEPEST} levels deep.")
+        return value
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
         """Read the parameters of the URL.
 
-        :raises Problem: 422 for one that is given twice.
+        :raises Problem: 422 for one that is given twice, unless it is a list.
         """
-        twice = [name for name, values in req.args.lists() if len(values) > 1]
+        lists = {name for name, field in schema.fields.items() if isinstance(field, ma.fields.List)}
+        twice = [name for name, values in req.args.lists() if len(values) > 1 and name not in lists]
         if twice:
             raise invalid(FieldError("duplicate", "Is given more than once.", parameter=name) for name in twice)
         return super().load_querystring(req, schema)
@@ -53,7 +61,7 @@ class Parser(FlaskParser):
         raise invalid(
             FieldError(message.code, str(message), pointer="#" + "".join(map(_step, path)))
             if location == "json"
-            else FieldError(message.code, str(message), parameter=".".join(path))
+            else FieldError(message.code, str(message), parameter=path[0])
             for location, nested in messages.items()
             for path, message in _flatten(nested, [])
         ) from error
@@ -83,6 +91,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    return levels == 0 or any(
+        _is_deeper(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value)
+    )
 
 
 def _step(name: str) -> str:

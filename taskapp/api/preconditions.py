@@ -1,6 +1,7 @@
 """ETags (RFC 9110 section 8.8.3): a row's version, and what clients ask to hold of it."""
 
 import re
+from collections.abc import Sequence
 
 from flask import Response, request
 
@@ -11,45 +12,54 @@ _TAG = r'(W/)?"([^"]*)"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t,]*{_TAG}[ \t]*)*(?:,[ \t,]*)?")
 
 
-def etag(version: int) -> str:
-    """Write a version as the strong tag that stands in the header and, quotes included, in the body."""
-    return f'"{version}"'
+def etag(version: int, counts: Sequence[int] = ()) -> str:
+    """Write a version as the strong tag that stands in the header and, quotes included, in the body.
+
+    :param counts: what the representation counts of other rows. They change without a new version of this one, and RFC 9110
+        section 8.8.1 wants another tag for other content, so the tag has them too.
+    """
+    return '"' + ".".join(map(str, (version, *counts))) + '"'
 
 
-def version_wanted() -> list[int] | None:
+def version_wanted(counts: int = 0) -> list[int] | None:
     """Read ``If-Match``: the versions a change may start from, or None when any will do.
 
-    ``If-Match`` uses the strong comparison (RFC 9110 section 13.1.1), so weak tags and foreign ones match nothing.
+    ``If-Match`` uses the strong comparison (RFC 9110 section 13.1.1), so weak tags and foreign ones match nothing. Of a tag
+    with counts only the version is compared. It keeps one change from undoing another, and no change is made to a count: it
+    would make a change of the name fail whenever something that is counted came or went.
 
+    :param counts: how many counts the tags have behind the version.
     :raises Problem: 400 when the header is not a list of tags.
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    return [int(tag) for weak, tag in _tags(header) if not weak and re.fullmatch("[1-9][0-9]{0,17}", tag)]
+    ours = re.compile(r"([1-9][0-9]{0,17})" + r"\.[0-9]{1,18}" * counts, re.ASCII)
+    return [int(found[1]) for weak, tag in _tags(header) if not weak and (found := ours.fullmatch(tag))]
 
 
-def stale(version: int) -> Problem:
+def stale(version: int, counts: Sequence[int] = ()) -> Problem:
     """Make the 412 that tells the client which version there is."""
-    return Problem("precondition_failed", current_etag=etag(version))
+    return Problem("precondition_failed", current_etag=etag(version, counts))
 
 
-def check_version(version: int, wanted: list[int] | None) -> None:
+def check_version(version: int, wanted: list[int] | None, counts: Sequence[int] = ()) -> None:
     """Compare a row that was not changed with what ``If-Match`` asked for.
 
     :raises Problem: 412 that tells the client which version there is.
     """
     if wanted is not None and version not in wanted:
-        raise stale(version)
+        raise stale(version, counts)
 
 
-def not_modified(version: int) -> Response | None:
-    """Answer 304 when ``If-None-Match`` names ``version``, by the weak comparison of RFC 9110 section 13.1.2."""
+def not_modified(version: int, counts: Sequence[int] = ()) -> Response | None:
+    """Answer 304 when ``If-None-Match`` names what there is, by the weak comparison of RFC 9110 section 13.1.2."""
     header = request.headers.get("If-None-Match")
     if header is None:
         return None
-    if header.strip() == "*" or str(version) in [tag for _, tag in _tags(header)]:
-        return Response(status=304, headers={"ETag": etag(version)})
+    current = etag(version, counts)
+    if header.strip() == "*" or current in [f'"{tag}"' for _, tag in _tags(header)]:
+        return Response(status=304, headers={"ETag": current})
     return None
 
 

@@ -53,6 +53,13 @@ PROBLEMS = {
         "The resource exists and does not offer this method; the header Allow names those it does.",
     ),
     "email_taken": ProblemType(409, "E-mail address taken", "An account with this e-mail address exists already."),
+    "id_conflict": ProblemType(
+        409, "Id taken", "You have something with this id already, and it was created from something else."
+    ),
+    "occurrence_mismatch": ProblemType(
+        409, "Another occurrence", "The occurrence named is not the one that is due now, and was not completed before."
+    ),
+    "quota_exceeded": ProblemType(422, "Quota exceeded", "You have as many of these as one account may have."),
     "precondition_failed": ProblemType(
         412, "Precondition failed", "The resource has changed since: If-Match does not name its current ETag."
     ),
@@ -107,7 +114,7 @@ _BY_SQLSTATE = {
     "40": "service_unavailable",  # deadlock, serialisation: rolled back, so trying again is safe
 }
 CHECK_VIOLATION = "23514"
-_BY_CONSTRAINT = {"users_email_key": "email_taken"}
+UNKNOWN_TIMEZONE = "22023"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,31 @@ class FieldError:
         """Shape the entry of ``errors``."""
         place = {"pointer": self.pointer} if self.pointer is not None else {"parameter": self.parameter or ""}
         return {**place, "code": self.code, "detail": self.detail}
+
+
+# What the database refuses, by the name of the constraint; some of these are raised by our functions there.
+_BY_CONSTRAINT: dict[str, str | FieldError] = {
+    "users_email_key": "email_taken",
+    "users_timezone_known": FieldError("unknown_timezone", "Is not known to this server.", pointer="#/timezone"),
+    "lists_id_check": FieldError("invalid_value", "Must not be the nil UUID.", pointer="#/id"),
+    "lists_after": FieldError("unknown_list", "Must be another one of your lists.", pointer="#/after"),
+    "tags_task_count": FieldError("read_only", "Cannot be changed.", pointer="#/task_count"),
+    "tasks_id_not_nil": FieldError("invalid_value", "Must not be the nil UUID.", pointer="#/id"),
+    "tasks_list_id_fkey": FieldError("unknown_list", "Must be one of your lists.", pointer="#/list_id"),
+    "tasks_parent_id_fkey": FieldError("unknown_task", "Must be one of your tasks.", pointer="#/parent_id"),
+    "tasks_parent_is_another": FieldError("too_deep", "Must be another task.", pointer="#/parent_id"),
+    "tasks_one_level": FieldError("too_deep", "A subtask has no subtasks.", pointer="#/parent_id"),
+    "tasks_list_of_parent": FieldError("list_of_parent", "A subtask is in the list of its parent.", pointer="#/list_id"),
+    "tasks_after": FieldError("unknown_task", "Must be another task of the same list and parent.", pointer="#/after"),
+    "tasks_due_date_required": FieldError("required", "A time needs a date.", pointer="#/due/date"),
+    "tasks_due_time_required": FieldError("required", "A time zone needs a time.", pointer="#/due/time"),
+    "tasks_due_in_range": FieldError("out_of_range", "Must lie within the years 1 to 9999, also in UTC.", pointer="#/due"),
+    "tasks_metadata_check": FieldError("too_many", "Must have 50 or fewer keys.", pointer="#/metadata"),
+}
+
+
+# The database has a list of its own of time zones, which may be older than ours.
+_NO_SUCH_ZONE = FieldError("unknown_timezone", "Is not known to this server.", pointer="#/due/timezone")
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
@@ -201,12 +233,15 @@ def _http_exception(error: HTTPException) -> Response | HTTPException:
 
 def _database_error(error: DBAPIError) -> Response:
     state = getattr(error.orig, "pgcode", None) or ""
+    if state == UNKNOWN_TIMEZONE:
+        return problem_response(invalid([_NO_SUCH_ZONE]))
     constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     if constraint is not None and constraint.endswith("_user_id_fkey"):
         # The account was deleted while this request was under way.
         return problem_response(Problem("invalid_token"))
     if constraint in _BY_CONSTRAINT:
-        return problem_response(Problem(_BY_CONSTRAINT[constraint]))
+        known = _BY_CONSTRAINT[constraint]
+        return problem_response(Problem(known) if isinstance(known, str) else invalid([known]))
     if state == CHECK_VIOLATION and constraint is not None and constraint.endswith("_check"):
         # The CHECKs repeat the schemas' rules. Where the two disagree, as on characters that only one of them knows yet, the
         # client is told the place. PostgreSQL names such a constraint <table>_<column>_check.

@@ -5,14 +5,19 @@ Strings are checked to be storable before they go anywhere: PostgreSQL text has 
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any
+from uuid import UUID
 
 import marshmallow as ma
 from marshmallow.validate import Length, OneOf, Range
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# PostgreSQL's bigint.
+_LARGEST = 2**63 - 1
+WALL_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -99,6 +104,14 @@ class Integer(_CodedErrors, ma.fields.Integer):
 class Uuid(_CodedErrors, ma.fields.UUID):
     """A UUID of any version of RFC 9562."""
 
+    default_error_messages = {"invalid_uuid": "Must be a UUID.", "null": "Must not be null."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        # Python takes braces, underscores and the prefix `urn:uuid:` too, and hyphens wherever they are.
+        if not isinstance(value, str) or not re.fullmatch(_UUID, value):
+            raise self.make_error("invalid_uuid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
 
 class Instant(_CodedErrors, ma.fields.AwareDateTime):
     """An instant of RFC 3339, with its offset."""
@@ -111,6 +124,143 @@ class Instant(_CodedErrors, ma.fields.AwareDateTime):
             return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+
+
+class UuidOr(_CodedErrors, ma.fields.String):
+    """A UUID, or a word in the place of one, which is loaded as None."""
+
+    def __init__(self, word: str, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"pattern": f"^({word}|{_UUID})$", **kwargs.get("metadata", {})}
+        super().__init__(**kwargs)
+        self.word = word
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if text == self.word:
+            return None
+        if not re.fullmatch(_UUID, text):
+            raise ma.ValidationError(Coded("invalid_type", f"Must be a UUID, or {self.word}."))
+        return UUID(text)
+
+
+class Flag(_CodedErrors, ma.fields.Boolean):
+    """``true`` or ``false``, in a URL."""
+
+    default_error_messages = {"invalid": "Must be true or false."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(truthy={"true"}, falsy={"false"}, **kwargs)
+
+
+class TrueOrFalse(_CodedErrors, ma.fields.Boolean):
+    """``true`` or ``false``, in a body."""
+
+    default_error_messages = {"invalid": "Must be true or false.", "null": "Must not be null."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        # marshmallow takes 1, "yes" and the like too.
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Count(Integer):
+    """How many of something, in a body."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(0, strict=True, **kwargs)
+        self.validators.append(Range(max=_LARGEST, error=Coded("out_of_range", "Must be {max} or less.")))
+
+
+class Several(_CodedErrors, ma.fields.List[Any]):
+    """A parameter of a URL that may be given more than once."""
+
+    def __init__(self, item: ma.fields.Field[Any], **kwargs: Any) -> None:
+        super().__init__(item, validate=Length(max=20, error=Coded("too_many", "May be given {max} times.")), **kwargs)
+
+
+class Date(_CodedErrors, ma.fields.Date):
+    """A day of RFC 3339: ``YYYY-MM-DD``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        # Python's parser takes week dates too, and digits without hyphens.
+        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class WallTime(_CodedErrors, ma.fields.Time):
+    """What a clock on the wall shows: ``HH:MM``, 00:00 to 23:59."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"pattern": WALL_TIME, **kwargs.get("metadata", {})}
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not isinstance(value, str) or not re.fullmatch(WALL_TIME[1:-1], value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Distinct(_CodedErrors, ma.fields.List[Any]):
+    """An array without repetitions.
+
+    :param key: what makes two items the same.
+    """
+
+    default_error_messages = {"invalid": "Must be an array.", "null": "Must not be null."}
+
+    def __init__(self, item: ma.fields.Field[Any], most: int, *, key: Callable[[Any], Any], **kwargs: Any) -> None:
+        kwargs["metadata"] = {"uniqueItems": True, **kwargs.get("metadata", {})}
+        too_many = Length(max=most, error=Coded("too_many", "Must have {max} or fewer items."))
+        super().__init__(item, validate=too_many, **kwargs)
+        self.key, self.most = key, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        items = super()._deserialize(value, attr, data, **kwargs)
+        keys = [self.key(item) for item in items]
+        first = {key: n for n, key in reversed(list(enumerate(keys)))}
+        # Not a validator: among those, marshmallow mixes up what says a place with what does not.
+        again = {n: [Coded("duplicate", "Is there already.")] for n, key in enumerate(keys) if first[key] < n}
+        if again and len(items) <= self.most:
+            raise ma.ValidationError(again)
+        return items
+
+
+class TextMap(_CodedErrors, ma.fields.Field[Any]):
+    """An object of strings.
+
+    :param removable: ``null`` may stand for a string.
+    """
+
+    default_error_messages = {"invalid": "Must be an object.", "null": "Must not be null."}
+
+    def __init__(self, most: int, longest_key: int, longest: int, *, removable: bool = False, **kwargs: Any) -> None:
+        text = {"type": ["string", "null"] if removable else "string", "maxLength": longest}
+        # A patch may remove any number of keys besides.
+        limit = {} if removable else {"maxProperties": most}
+        published = {"type": "object", "additionalProperties": text, **limit}
+        kwargs["metadata"] = {**published, **kwargs.get("metadata", {})}
+        super().__init__(**kwargs)
+        self.most = most
+        self.key = Text(1, longest_key)
+        self.value = Text(0, longest, allow_none=removable)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid")
+        if sum(text is not None for text in value.values()) > self.most:
+            raise ma.ValidationError(Coded("too_many", f"Must have {self.most} or fewer keys."))
+        wrong: dict[str, Any] = {}
+        for key, text in value.items():
+            try:
+                self.key.deserialize(key)
+                self.value.deserialize(text)
+            except ma.ValidationError as error:
+                wrong[key] = error.messages
+        if wrong:
+            raise ma.ValidationError(wrong)
+        return value
 
 
 class Email(Text):
@@ -139,6 +289,9 @@ def _is_address(value: str) -> None:
 
 class Schema(ma.Schema):
     """A JSON object, or the parameters of a URL. Members it does not list are refused."""
+
+    body_optional = False
+    """Whether a request without a body, and without a content type, is one with an empty object."""
 
     error_messages = {
         "unknown": Coded("unknown_member", "Is not known here."),

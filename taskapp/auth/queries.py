@@ -1,5 +1,6 @@
 """The statements on credentials and sessions."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -84,13 +85,21 @@ def register(account: dict[str, Any], session: dict[str, Any], keys: tuple[bytes
     return select(user, func.app.login_succeeded(*keys)).add_cte(opened)
 
 
-def open_session(session: dict[str, Any], verified: str, rehashed: str | None, keys: tuple[bytes, bytes]) -> Executable:
+def is_hash(verified: str) -> ColumnElement[bool]:
+    """Tell whether this still is the account's hash, without writing it into a statement that a log might show."""
+    digest = hashlib.sha256(verified.encode()).digest()
+    return func.sha256(func.convert_to(User.password_hash, "UTF8")) == digest
+
+
+def open_session(
+    session: dict[str, Any], email: str, verified: str, rehashed: str | None, keys: tuple[bytes, bytes]
+) -> Executable:
     """Insert the session of a log-in that succeeded: take its failures back, and keep a hash by today's parameters.
 
-    Nothing happens, and nothing is selected, when ``verified`` is not the account's hash any more. The row is locked, so
-    that whoever changes the password now will find this session, and end it.
+    Nothing happens, and nothing is selected, when address and hash are not the account's any more. The row is locked, so
+    that whoever changes them now will find this session, and end it.
     """
-    unchanged = select(User.user_id).where(User.password_hash == verified, User.disabled_at.is_(None))
+    unchanged = select(User.user_id).where(User.email == email, is_hash(verified), User.disabled_at.is_(None))
     proven = unchanged.with_for_update(key_share=True).cte("proven")
     opened = _opened(session, proven)
     statement = select(opened.c.id, func.app.login_succeeded(*keys))

@@ -12,8 +12,8 @@ from flask import request
 from sqlalchemy import ColumnElement, Interval, func
 
 from taskapp.api.problems import Problem
+from taskapp.api.settings import settings
 from taskapp.auth import events
-from taskapp.auth.settings import settings
 
 
 def client_address() -> IPv4Address | IPv6Address | None:

@@ -4,51 +4,70 @@ No view asks whose task it is: for PostgreSQL, and so for these statements, othe
 those that never were are the same 404.
 """
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
 from sqlalchemy import Row
 from uuid_utils.compat import uuid7
 
 from taskapp.api import preconditions
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.conditional import apply_patch
+from taskapp.api.creation import chosen, create_once, replayed
 from taskapp.api.merge_patch import Patch
-from taskapp.api.pagination import PageQuerySchema, page, page_size, read_cursor
-from taskapp.api.problems import Problem
-from taskapp.api.responses import json_response
+from taskapp.api.pagination import page, page_size, read_cursor
+from taskapp.api.responses import found, json_response
+from taskapp.api.settings import settings
 from taskapp.isolation import roles
 from taskapp.tasks import queries
-from taskapp.tasks.schemas import TaskCreateSchema, TaskPageSchema, TaskPatchSchema, TaskSchema, task_json
+from taskapp.tasks.listing import TaskQuerySchema, listed
+from taskapp.tasks.schemas import (
+    TaskCreateSchema,
+    TaskMoveSchema,
+    TaskPageSchema,
+    TaskPatchSchema,
+    TaskSchema,
+    task_json,
+)
 
 blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description="What there is to do.")
 
-NEWEST_FIRST = "tasks -created_at"
-
 
 @blp.post("")
-@blp.arguments(TaskCreateSchema)
+@blp.arguments(TaskCreateSchema, example={"title": "Pay rent", "tags": ["home", "money"], "due": {"date": "2026-12-01"}})
 @blp.response(201, TaskSchema)
+@blp.alt_response(200, schema=TaskSchema, description="It was created by an earlier request with this id.", success=True)
+@blp.alt_response(409, "CONFLICT")
 def create_task(body: dict[str, Any]) -> Response:
-    """Create a task."""
-    (row,) = roles.api().execute(queries.create(uuid7(), body))
-    return _task(row, 201, {"Location": f"/v1/tasks/{row.id}"})
+    """Create a task.
+
+    With an `id` of your own, sending the request again is safe: the answer is then 200 and the task as it is now. If that id
+    was created from something else, it is 409 `id_conflict`.
+    """
+    task_id, from_ = chosen(body, uuid7())
+    statement = queries.create(task_id, body, from_, settings().tasks_per_user)
+    row = create_once(lambda: roles.api().execute(statement))
+    return task_response(row, replayed(row), {"Location": f"/v1/tasks/{row.id}"})
 
 
 @blp.get("")
-@blp.arguments(PageQuerySchema, location="query")
+@blp.arguments(TaskQuerySchema, location="query")
 @blp.response(200, TaskPageSchema)
 def list_tasks(query: dict[str, Any]) -> Response:
-    """List your tasks, newest first."""
+    """List your tasks, newest first.
+
+    Nothing is left out but what is in the trash: without `status`, completed and cancelled tasks are listed too.
+    """
+    filters = sorted((name, value) for name, value in request.args.items(multi=True) if name not in {"limit", "cursor"})
+    order = f"tasks {query['sort']} {filters}"
     after = None
     if query["cursor"]:
-        created_at, task_id = read_cursor(query["cursor"], NEWEST_FIRST, keys=2)
-        after = (datetime.fromisoformat(created_at), UUID(task_id))
+        key, task_id = read_cursor(query["cursor"], order, keys=2)
+        after = (key, UUID(task_id))
     limit = page_size(query["limit"])
-    rows = roles.api().execute(queries.newest(after, limit + 1))
-    return page(rows, limit, NEWEST_FIRST, task_json, key=lambda row: [row.created_at, row.id])
+    rows = roles.api().execute(listed(query, after, limit + 1))
+    return page(rows, limit, order, task_json, key=lambda row: [row.sort_key, row.id])
 
 
 @blp.get("/<uuid:task_id>")
@@ -56,47 +75,47 @@ def list_tasks(query: dict[str, Any]) -> Response:
 @blp.response(200, TaskSchema)
 def get_task(task_id: UUID) -> Response:
     """Get a task."""
-    row = _found(roles.api().execute(queries.one(task_id)))
-    return preconditions.not_modified(row.version) or _task(row)
+    row = found(roles.api().execute(queries.one(task_id)))
+    return preconditions.not_modified(row.version) or task_response(row)
 
 
 @blp.patch("/<uuid:task_id>")
 @blp.honours_if_match
-@blp.arguments(TaskPatchSchema, content_type="application/merge-patch+json")
+@blp.arguments(
+    TaskPatchSchema,
+    content_type="application/merge-patch+json",
+    example={"priority": "high", "notes": None, "due": {"date": "2026-12-03"}},
+)
 @blp.response(200, TaskSchema)
 def update_task(patch: Patch, task_id: UUID) -> Response:
     """Change a task by a JSON merge patch.
 
-    Members left out stay as they are, and `null` clears the one that can be cleared, `notes`. A patch that changes nothing
-    leaves the ETag as it is. With `If-Match`, it is applied to that version or not at all.
+    Members left out stay as they are, `null` clears those that can be cleared, `due` and `metadata` are merged member by
+    member, `tags` is replaced. A patch that changes nothing leaves the ETag as it is. With `If-Match`, it is applied to that
+    version or not at all. `status` is changed by `completeTask` and `reopenTask`, `position` and `parent_id` by `moveTask`.
     """
     versions = preconditions.version_wanted()
-    return _task(apply_patch(lambda: roles.api().execute(queries.patch(task_id, patch, versions)), patch, versions))
+    statement = queries.patch(task_id, patch, versions)
+    return task_response(apply_patch(lambda: roles.api().execute(statement), patch, versions, **{"due/at": "at"}))
 
 
-@blp.delete("/<uuid:task_id>")
+@blp.post("/<uuid:task_id>/move")
 @blp.honours_if_match
-@blp.response(204)
-def delete_task(task_id: UUID) -> Response:
-    """Delete a task.
+@blp.arguments(TaskMoveSchema, example={"after": None})
+@blp.response(200, TaskSchema)
+def move_task(target: dict[str, Any], task_id: UUID) -> Response:
+    """Move a task: behind another one, into another list, under another task.
 
-    With `If-Match`, that version of it or none.
+    Its subtasks go with it. In another list it is no subtask any more, unless `parent_id` says so.
     """
     versions = preconditions.version_wanted()
-    row = _found(roles.api().execute(queries.remove(task_id, versions)))
+    row = found(roles.api().execute(queries.move(task_id, target, versions)))
     if not row.applied:
-        # Also when another writer has just made the version that was asked for: nothing was deleted.
-        raise preconditions.stale(row.version)
-    return Response(status=204)
+        preconditions.check_version(row.version, versions)
+    return task_response(row)
 
 
-def _found(rows: Any) -> Row[Any]:
-    if not rows:
-        raise Problem("not_found")
-    row: Row[Any] = rows[0]
-    return row
-
-
-def _task(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def task_response(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer with a task."""
     task = task_json(row)
     return json_response(task, status, {"ETag": task["etag"], **(headers or {})})

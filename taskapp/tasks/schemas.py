@@ -8,46 +8,112 @@ from sqlalchemy import Row
 from taskapp.api.merge_patch import READ_ONLY, PatchSchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
-from taskapp.api.schema import Choice, Instant, Schema, Text, Uuid
+from taskapp.api.schema import Choice, Date, Distinct, Instant, Schema, Text, TextMap, Uuid
+from taskapp.tags.schemas import TagName, tag_key
+from taskapp.tasks.due import DueCreateSchema, DuePatchSchema, DueSchema, due_json
 
 STATUSES = ("open", "completed", "cancelled")
 PRIORITIES = ("none", "low", "medium", "high")
 LONGEST_TITLE = 500
 LONGEST_NOTES = 16_384
+MOST_TAGS = 20
+
+_ID = {"example": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"}
+_ETAG = {"example": '"1"', "description": "The exact `If-Match` value."}
+_TITLE = {"example": "Pay rent", "description": "One line, trimmed, without control characters; kept in NFC."}
+_STATUS = {"example": "open", "description": "Changed by `completeTask` and `reopenTask`."}
+_PRIORITY = {"example": "high"}
+_MOMENT = {"example": "2026-11-22T10:00:00.000Z"}
+_DELETED = {**_MOMENT, "description": "Since when it is in the trash."}
+_NOTES = {"example": "The landlord changed banks", "description": "Free text. It is never rendered or changed."}
+_LIST = {**_ID, "description": "The list it is in; `null` for the Inbox."}
+_PARENT = {
+    **_ID,
+    "description": "The task it is a part of, or `null`. A part has no parts, and is in the same list.",
+}
+_POSITION = {
+    "example": "aRkzQ2yW1Z",
+    "description": "Orders tasks of one list and parent, byte by byte. See `moveTask`.",
+}
+_TAGS = {"example": ["home", "money"], "description": "Without regard to case; each as you first wrote it."}
+_START = {"example": "2026-11-28", "description": "When work on it can begin. Hides nothing by itself."}
+_METADATA = {
+    "example": {"source": "mail"},
+    "description": "For clients: up to 50 keys of 40 characters, with strings of 500.",
+}
 
 
 class TaskSchema(ma.Schema):
     """A task. Every member is always there; absence of a value is ``null``."""
 
-    id = ma.fields.UUID(required=True, metadata={"example": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"})
-    etag = ma.fields.String(required=True, metadata={"example": '"1"', "description": "The exact `If-Match` value."})
-    title = ma.fields.String(required=True, metadata={"example": "Pay rent"})
-    notes = ma.fields.String(required=True, allow_none=True, metadata={"example": "The landlord changed banks"})
-    status = ma.fields.String(required=True, validate=ma.validate.OneOf(STATUSES))
-    priority = ma.fields.String(required=True, validate=ma.validate.OneOf(PRIORITIES))
-    created_at = ma.fields.DateTime(required=True, metadata={"example": "2026-11-22T10:00:00.000Z"})
-    updated_at = ma.fields.DateTime(required=True, metadata={"example": "2026-11-22T10:00:00.000Z"})
+    id = ma.fields.UUID(required=True, metadata=_ID)
+    etag = ma.fields.String(required=True, metadata=_ETAG)
+    title = ma.fields.String(required=True, metadata=_TITLE)
+    notes = ma.fields.String(required=True, allow_none=True, metadata=_NOTES)
+    status = ma.fields.String(required=True, validate=ma.validate.OneOf(STATUSES), metadata=_STATUS)
+    priority = ma.fields.String(required=True, validate=ma.validate.OneOf(PRIORITIES), metadata=_PRIORITY)
+    list_id = ma.fields.UUID(required=True, allow_none=True, metadata=_LIST)
+    parent_id = ma.fields.UUID(required=True, allow_none=True, metadata=_PARENT)
+    position = ma.fields.String(required=True, metadata=_POSITION)
+    tags = ma.fields.List(ma.fields.String(), required=True, metadata=_TAGS)
+    start_date = ma.fields.Date(required=True, allow_none=True, metadata=_START)
+    due = ma.fields.Nested(DueSchema, required=True, allow_none=True)
+    metadata = ma.fields.Dict(ma.fields.String(), ma.fields.String(), required=True, metadata=_METADATA)
+    completed_at = ma.fields.DateTime(required=True, allow_none=True, metadata=_MOMENT)
+    created_at = ma.fields.DateTime(required=True, metadata=_MOMENT)
+    updated_at = ma.fields.DateTime(required=True, metadata=_MOMENT)
+    deleted_at = ma.fields.DateTime(required=True, allow_none=True, metadata=_DELETED)
 
 
 class TaskCreateSchema(Schema):
     """A new task."""
 
-    title = Text(1, LONGEST_TITLE, line=True, required=True, metadata={"example": "Pay rent"})
-    notes = Text(0, LONGEST_NOTES, allow_none=True, load_default=None, metadata={"example": "The landlord changed banks"})
-    priority = Choice(PRIORITIES, load_default="none")
+    id = Uuid(metadata={**_ID, "description": "Choose it, and you may send the request again without creating two."})
+    title = Text(1, LONGEST_TITLE, line=True, required=True, metadata=_TITLE)
+    notes = Text(0, LONGEST_NOTES, allow_none=True, metadata=_NOTES)
+    priority = Choice(PRIORITIES, load_default="none", metadata=_PRIORITY)
+    list_id = Uuid(allow_none=True, metadata=_LIST)
+    parent_id = Uuid(allow_none=True, metadata=_PARENT)
+    after = Uuid(
+        allow_none=True,
+        metadata={**_ID, "description": "The task to put it behind; `null` to put it first. Without it, it is the last."},
+    )
+    tags = Distinct(TagName(metadata={"pattern": "^[^,]+$"}), MOST_TAGS, key=tag_key, metadata=_TAGS)
+    start_date = Date(allow_none=True, metadata=_START)
+    due = ma.fields.Nested(DueCreateSchema, allow_none=True)
+    metadata = TextMap(50, 40, 500, metadata=_METADATA)
 
 
 class TaskPatchSchema(PatchSchema):
     """A merge patch of a task. Read-only members may be sent back as they were read."""
 
-    title = Text(1, LONGEST_TITLE, line=True, metadata={"example": "Pay rent"})
-    notes = Text(0, LONGEST_NOTES, allow_none=True)
-    priority = Choice(PRIORITIES)
-    id = Uuid(metadata=READ_ONLY)
-    etag = Text(0, 40, metadata=READ_ONLY)
-    status = Choice(STATUSES, metadata=READ_ONLY)
-    created_at = Instant(metadata=READ_ONLY)
-    updated_at = Instant(metadata=READ_ONLY)
+    title = Text(1, LONGEST_TITLE, line=True, metadata=_TITLE)
+    notes = Text(0, LONGEST_NOTES, allow_none=True, metadata=_NOTES)
+    priority = Choice(PRIORITIES, metadata=_PRIORITY)
+    list_id = Uuid(allow_none=True, metadata=_LIST)
+    tags = Distinct(TagName(metadata={"pattern": "^[^,]+$"}), MOST_TAGS, key=tag_key, metadata=_TAGS)
+    start_date = Date(allow_none=True, metadata=_START)
+    due = ma.fields.Nested(DuePatchSchema, allow_none=True)
+    metadata = TextMap(
+        50, 40, 500, removable=True, metadata={**_METADATA, "description": "Merged key by key; `null` removes one."}
+    )
+    id = Uuid(metadata={**_ID, **READ_ONLY})
+    etag = Text(0, 40, metadata={**_ETAG, **READ_ONLY})
+    status = Choice(STATUSES, metadata={**_STATUS, **READ_ONLY})
+    parent_id = Uuid(allow_none=True, metadata={**_PARENT, **READ_ONLY})
+    position = Text(0, 64, metadata={**_POSITION, **READ_ONLY})
+    completed_at = Instant(allow_none=True, metadata={**_MOMENT, **READ_ONLY})
+    created_at = Instant(metadata={**_MOMENT, **READ_ONLY})
+    updated_at = Instant(metadata={**_MOMENT, **READ_ONLY})
+    deleted_at = Instant(allow_none=True, metadata={**_DELETED, **READ_ONLY})
+
+
+class TaskMoveSchema(Schema):
+    """Where a task is to go. What is left out stays as it is, but for the place: without `after` it is the last."""
+
+    list_id = Uuid(allow_none=True, metadata=_LIST)
+    parent_id = Uuid(allow_none=True, metadata=_PARENT)
+    after = Uuid(allow_none=True, metadata={**_ID, "description": "The task to put it behind; `null` to put it first."})
 
 
 class TaskPageSchema(ma.Schema):
@@ -66,6 +132,15 @@ def task_json(row: Row[Any]) -> dict[str, Any]:
         "notes": row.notes,
         "status": row.status,
         "priority": row.priority,
+        "list_id": row.list_id,
+        "parent_id": row.parent_id,
+        "position": row.position,
+        "tags": row.tags,
+        "start_date": row.start_date,
+        "due": due_json(row),
+        "metadata": row.metadata,
+        "completed_at": row.completed_at and instant(row.completed_at),
         "created_at": instant(row.created_at),
         "updated_at": instant(row.updated_at),
+        "deleted_at": row.deleted_at and instant(row.deleted_at),
     }

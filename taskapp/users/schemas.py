@@ -15,7 +15,8 @@ WEEK_STARTS = ("monday", "saturday", "sunday")
 
 
 # The names of the package tzdata: what a machine has besides, such as `localtime`, means something else elsewhere.
-ZONES = frozenset((files("tzdata") / "zones").read_text().split()) - {"Factory"}
+# To PostgreSQL four of them are abbreviations, of an hour that is the same in summer.
+ZONES = frozenset((files("tzdata") / "zones").read_text().split()) - {"Factory", "CET", "EET", "MET", "WET"}
 
 
 class Timezone(Text):

@@ -4,8 +4,10 @@ from typing import Any
 
 import expect
 import pytest
-from conftest import PASSWORD, Admin, Person
+from argon2 import PasswordHasher
+from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
+from meanwhile import account_held
 from werkzeug.test import TestResponse
 
 NEW_PASSWORD = "staple the horse to the moon"
@@ -33,6 +35,14 @@ def another_session(app: Flask) -> tuple[Person, str]:
     tokens = log_in(person).get_json()["tokens"]
     person.headers["Authorization"] = f"Bearer {tokens['access_token']}"
     return person, tokens["refresh_token"]
+
+
+def refresh(person: Person, token: str) -> TestResponse:
+    return person.post("/v1/auth/refresh", {"refresh_token": token})
+
+
+def sessions(admin: Admin, person: Person) -> Any:
+    return admin.execute("SELECT count(*) FROM app.sessions WHERE user_id = %s AND revoked_at IS NULL", person.id)[0][0]
 
 
 def account(admin: Admin, person: Person) -> Any:
@@ -216,6 +226,34 @@ def test_a_refresh_token_that_was_just_used_is_void_too(
 
 
 @each_new_credential
+def test_f23_a_refresh_token_that_was_just_used_here_is_void_too(
+    app: Flask, anonymous: Person, alice: Person, path: str, body: dict[str, str]
+) -> None:
+    # Whoever copied it could otherwise have the successor, and with it the session that is spared.
+    here, first = another_session(app)
+    latest = refresh(anonymous, first).get_json()["tokens"]["refresh_token"]
+    here.post(path, {**body, "password": PASSWORD})
+    expect.problem(refresh(anonymous, first), 401, "invalid_token")
+    # It was a genuine one that turned up late (F21).
+    expect.problem(refresh(anonymous, latest), 401, "invalid_token")
+
+
+@each_new_credential
+def test_f23_the_latest_refresh_token_here_stays_good(
+    app: Flask, anonymous: Person, alice: Person, path: str, body: dict[str, str]
+) -> None:
+    here, first = another_session(app)
+    latest = refresh(anonymous, first).get_json()["tokens"]["refresh_token"]
+    here.post(path, {**body, "password": PASSWORD})
+    successor = refresh(anonymous, latest)
+    assert successor.status_code == 200
+    # From here on two that refresh at the same moment are forgiven as before (F22).
+    assert (
+        refresh(anonymous, latest).get_json()["tokens"]["refresh_token"] == (successor.get_json()["tokens"]["refresh_token"])
+    )
+
+
+@each_new_credential
 def test_the_sessions_of_somebody_else_go_on(alice: Person, bob: Person, path: str, body: dict[str, str]) -> None:
     alice.post(path, {**body, "password": PASSWORD})
     assert bob.get("/v1/me").status_code == 200
@@ -229,3 +267,57 @@ def test_the_answer_is_not_to_be_stored(alice: Person, path: str, body: dict[str
 @each_change
 def test_nobody_changes_nothing(anonymous: Person, path: str, body: dict[str, str]) -> None:
     expect.problem(anonymous.post(path, {**body, "password": PASSWORD}), 401, "missing_token")
+
+
+@each_new_credential
+def test_f5_a_log_in_that_is_through_just_before_the_change_keeps_no_session(
+    cluster: Cluster, admin: Admin, alice: Person, anonymous: Person, path: str, body: dict[str, str]
+) -> None:
+    with account_held(cluster, alice) as queue:
+        logged_in = queue(lambda: log_in(anonymous))
+        changed = queue(lambda: alice.post(path, {**body, "password": PASSWORD}))
+    assert changed.result().status_code in {200, 204}
+    tokens = logged_in.result().get_json()["tokens"]
+    token = {"Authorization": f"Bearer {tokens['access_token']}"}
+    expect.problem(anonymous.get("/v1/me", headers=token), 401, "invalid_token")
+    expect.problem(refresh(anonymous, tokens["refresh_token"]), 401, "invalid_token")
+    assert sessions(admin, alice) == 1
+
+
+def test_f5_a_log_in_with_the_old_password_that_is_through_just_after_the_change_is_refused(
+    cluster: Cluster, admin: Admin, alice: Person, anonymous: Person
+) -> None:
+    with account_held(cluster, alice) as queue:
+        changed = queue(lambda: alice.post("/v1/me/password", {"password": PASSWORD, "new_password": NEW_PASSWORD}))
+        logged_in = queue(lambda: log_in(anonymous))
+    assert changed.result().status_code == 204
+    expect.problem(logged_in.result(), 401, "invalid_credentials")
+    assert admin.execute("SELECT count(*) FROM app.sessions") == [(1,)]
+
+
+def test_f1_a_log_in_that_replaces_a_weaker_hash_does_not_bring_the_old_password_back(
+    cluster: Cluster, admin: Admin, alice: Person, anonymous: Person
+) -> None:
+    weaker = PasswordHasher(time_cost=1, memory_cost=19_456, parallelism=1)
+    admin.execute("UPDATE app.users SET password_hash = %s", weaker.hash(PASSWORD))
+    with account_held(cluster, alice) as queue:
+        changed = queue(lambda: alice.post("/v1/me/password", {"password": PASSWORD, "new_password": NEW_PASSWORD}))
+        logged_in = queue(lambda: log_in(anonymous))
+    assert changed.result().status_code == 204
+    expect.problem(logged_in.result(), 401, "invalid_credentials")
+    assert [log_in(anonymous, password=word).status_code for word in (PASSWORD, NEW_PASSWORD)] == [401, 200]
+
+
+@each_change
+def test_f5_the_old_password_proves_nothing_any_more_to_what_is_under_way(
+    cluster: Cluster, admin: Admin, app: Flask, alice: Person, path: str, body: dict[str, str]
+) -> None:
+    # From the very session that changes it, so that it is not ended.
+    again = Person(app.test_client(), dict(alice.headers))
+    newest = "staple the moon to the horse"
+    with account_held(cluster, alice) as queue:
+        changed = queue(lambda: alice.post("/v1/me/password", {"password": PASSWORD, "new_password": newest}))
+        late = queue(lambda: again.post(path, {**body, "password": PASSWORD}))
+    assert changed.result().status_code == 204
+    expect.problem(late.result(), 403, "reauthentication_required")
+    assert log_in(Person(app.test_client()), password=newest).status_code == 200

@@ -4,7 +4,8 @@ from typing import Any
 
 import expect
 import pytest
-from conftest import PASSWORD, Admin, Person
+from conftest import PASSWORD, Admin, Cluster, Person
+from meanwhile import holding
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,12 @@ def _nothing_counted(admin: Admin) -> None:
 def busy(alice: Person, bob: Person) -> Person:
     """Alice, who has used whatever there is to use; and so has Bob."""
     for person in (alice, bob):
+        house = person.post("/v1/lists", {"name": "House"}).get_json()["id"]
+        done = person.post("/v1/tasks", {"title": "Done", "list_id": house, "tags": ["home"]})
+        part = {"title": "Part", "parent_id": done.get_json()["id"]}
+        assert person.post("/v1/tasks", part).status_code == 201
+        assert person.post(f"{done.headers['Location']}/complete", {}).status_code == 200
+        assert person.delete(done.headers["Location"]).status_code == 204
         for number in range(3):
             assert person.post("/v1/tasks", {"title": f"Task {number}"}).status_code == 201
     return alice
@@ -49,7 +56,7 @@ def test_leaving_answers_without_content(busy: Person) -> None:
 
 def test_nothing_is_left_in_any_table(busy: Person, admin: Admin) -> None:
     before = rows(admin, busy)
-    assert {"users", "sessions", "tasks"} <= set(before)
+    assert {"users", "sessions", "tasks", "lists", "tags", "completions"} <= set(before)
     assert all(before.values()), "a table without a row of the user's would prove nothing"
     leave(busy)
     assert rows(admin, busy) == {table: [] for table in before}
@@ -121,3 +128,35 @@ def test_with_a_wrong_password_nothing_is_gone(busy: Person, admin: Admin) -> No
 def test_with_a_wrong_password_one_stays_signed_in(busy: Person) -> None:
     leave(busy, "not the password")
     assert busy.get("/v1/me").status_code == 200
+
+
+GONE = "DELETE FROM app.users WHERE user_id = %s"
+
+
+def test_what_is_under_way_when_the_account_goes_is_told_that_its_session_has_ended(
+    cluster: Cluster, admin: Admin, alice: Person
+) -> None:
+    with holding(cluster, GONE, alice.id) as queue:
+        answer = queue(lambda: alice.post("/v1/tasks", {"title": "From beyond"}))
+    expect.problem(answer.result(), 401, "invalid_token")
+    assert admin.execute("SELECT count(*) FROM app.tasks") == [(0,)]
+
+
+def test_a_log_in_that_is_under_way_when_the_account_goes_is_refused(
+    cluster: Cluster, admin: Admin, alice: Person, anonymous: Person
+) -> None:
+    body = {"email": "alice@example.com", "password": PASSWORD}
+    with holding(cluster, GONE, alice.id) as queue:
+        answer = queue(lambda: anonymous.post("/v1/auth/login", body))
+    expect.problem(answer.result(), 401, "invalid_credentials")
+    assert admin.execute("SELECT count(*) FROM app.sessions") == [(0,)]
+
+
+def test_a_refresh_that_is_under_way_when_the_account_goes_is_refused(
+    cluster: Cluster, alice: Person, anonymous: Person
+) -> None:
+    body = {"email": "alice@example.com", "password": PASSWORD}
+    token = anonymous.post("/v1/auth/login", body).get_json()["tokens"]["refresh_token"]
+    with holding(cluster, GONE, alice.id) as queue:
+        answer = queue(lambda: anonymous.post("/v1/auth/refresh", {"refresh_token": token}))
+    expect.problem(answer.result(), 401, "invalid_token")

@@ -1,5 +1,6 @@
 """`flask users`: what the person who runs the service can do from a shell."""
 
+from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import replace
 from uuid import UUID
@@ -7,8 +8,11 @@ from uuid import UUID
 import expect
 import pytest
 from click.testing import Result
-from conftest import PASSWORD, Admin, Person
+from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
+from journal import journal
+from meanwhile import Queue, account_held
+from werkzeug.test import TestResponse
 
 from taskapp import create_app
 from taskapp.config import Config
@@ -104,6 +108,23 @@ def test_what_is_no_address_is_refused(app: Flask, command: str) -> None:
     assert line == "Error: Invalid value for 'EMAIL': Must be an e-mail address."
 
 
+@pytest.mark.parametrize("command", ["create", "reset-password", "disable", "enable"])
+@pytest.mark.parametrize("surplus", [(NEW_PASSWORD,), ("surplus", NEW_PASSWORD)], ids=["one word", "two words"])
+def test_a_password_in_the_command_line_is_refused_and_not_repeated(
+    app: Flask, alice: Person, anonymous: Person, command: str, surplus: tuple[str, ...]
+) -> None:
+    line = fail(app, command, "alice@example.com", *surplus, typed=NEW_PASSWORD)
+    assert line == "Error: give an address only; a password is asked for, and never belongs into a command line"
+    assert alice.get("/v1/me").status_code == 200
+    assert log_in(anonymous) == 200
+
+
+@pytest.mark.parametrize("command", ["create", "reset-password", "disable", "enable"])
+def test_a_password_in_the_place_of_the_address_is_not_repeated_either(app: Flask, command: str) -> None:
+    # What `run` looks for in all that is printed is the typed line.
+    fail(app, command, NEW_PASSWORD, "ada@example.com", typed=NEW_PASSWORD)
+
+
 @pytest.mark.parametrize("command", ["reset-password", "disable", "enable"])
 def test_an_unknown_address_is_one_line(app: Flask, alice: Person, command: str) -> None:
     assert fail(app, command, "nobody@example.com", typed=NEW_PASSWORD) == "Error: there is no account with this address"
@@ -147,6 +168,25 @@ def test_list_counts_the_sessions_that_have_not_ended(app: Flask, alice: Person,
         log_in(anonymous)
     alice.post("/v1/auth/logout")
     assert succeed(app, "list").splitlines()[1].split()[2] == "2"
+
+
+def test_list_does_not_count_sessions_that_were_idle_too_long(
+    app: Flask, alice: Person, anonymous: Person, admin: Admin
+) -> None:
+    log_in(anonymous)
+    admin.execute(
+        "UPDATE app.sessions SET last_used_at = now() - interval '30 days 1 s'"
+        " WHERE id = (SELECT id FROM app.sessions ORDER BY created_at LIMIT 1)"
+    )
+    assert succeed(app, "list").splitlines()[1].split()[2] == "1"
+
+
+def test_how_long_a_session_may_be_idle_is_a_setting_of_the_list_too(cluster: object, alice: Person, admin: Admin) -> None:
+    admin.execute("UPDATE app.sessions SET last_used_at = now() - interval '2 days'")
+    for days, live in ((1, "0"), (3, "1")):
+        app = create_app(replace(Config.from_environment(), session_idle_days=days))
+        assert succeed(app, "list").splitlines()[1].split()[2] == live
+        app.extensions["taskapp_operator"].dispose()
 
 
 def test_list_shows_nothing_of_what_is_in_an_account(app: Flask, alice: Person) -> None:
@@ -245,3 +285,88 @@ def test_reset_password_refuses_a_bad_password_and_changes_nothing(app: Flask, a
     assert fail(app, "reset-password", "alice@example.com", typed="short") == "Error: Must have 12 or more characters."
     assert admin.execute("SELECT * FROM app.users") == before
     assert alice.get("/v1/me").status_code == 200
+
+
+def test_f9_strangers_failures_do_not_lock_out_who_is_given_an_account(app: Flask, anonymous: Person, admin: Admin) -> None:
+    log_in(anonymous, "Ada@example.com", "wrong")
+    admin.execute("UPDATE app.attempts SET count = 500, blocked_until = '-infinity'")
+    assert log_in(anonymous, "ada@example.com", NEW_PASSWORD) == 429
+    succeed(app, "create", "ada@example.com", typed=NEW_PASSWORD)
+    assert log_in(anonymous, "ada@example.com", NEW_PASSWORD) == 200
+
+
+@pytest.mark.parametrize(
+    ("command", "event"),
+    [
+        ("create", "account_created"),
+        ("reset-password", "password_reset"),
+        ("disable", "account_disabled"),
+        ("enable", "account_enabled"),
+    ],
+)
+def test_f29_each_command_is_one_event_that_names_the_account_by_its_id_alone(
+    app: Flask, alice: Person, admin: Admin, command: str, event: str
+) -> None:
+    email = "ada@example.com" if command == "create" else "alice@example.com"
+    with journal() as log:
+        succeed(app, command, email, typed=NEW_PASSWORD)
+    (entry,) = log.entries
+    ((user_id,),) = admin.execute("SELECT user_id::text FROM app.users WHERE email = %s", email)
+    assert (entry["logger"], entry["event"], entry["user_id"]) == ("taskapp.security", event, user_id)
+    assert set(entry) == {"time", "level", "logger", "message", "request_id", "operation", "event", "user_id"}
+    assert "@" not in log.lines[0]
+    assert NEW_PASSWORD not in log.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "email"),
+    [
+        ("create", "alice@example.com"),
+        ("reset-password", "nobody@example.com"),
+        ("disable", "nobody@example.com"),
+        ("enable", "nobody@example.com"),
+    ],
+)
+def test_f29_a_command_that_did_nothing_is_no_event(app: Flask, alice: Person, command: str, email: str) -> None:
+    with journal() as log:
+        fail(app, command, email, typed=NEW_PASSWORD)
+    assert log.lines == []
+
+
+def in_turn(app: Flask, queue: Queue, command: str) -> Future[str]:
+    return queue(lambda: succeed(app, command, "alice@example.com", typed=NEW_PASSWORD))
+
+
+def under_way(person: Person, queue: Queue) -> Future[TestResponse]:
+    return queue(lambda: person.post("/v1/auth/login", {"email": "alice@example.com", "password": PASSWORD}))
+
+
+each_ending = pytest.mark.parametrize("command", ["disable", "reset-password"])
+
+
+@each_ending
+def test_a_log_in_that_is_through_just_before_the_command_keeps_no_session(
+    cluster: Cluster, app: Flask, alice: Person, anonymous: Person, admin: Admin, command: str
+) -> None:
+    with account_held(cluster, alice) as queue:
+        logged_in = under_way(anonymous, queue)
+        done = in_turn(app, queue, command)
+    assert "all sessions ended" in done.result()
+    tokens = logged_in.result().get_json()["tokens"]
+    token = {"Authorization": f"Bearer {tokens['access_token']}"}
+    expect.problem(anonymous.get("/v1/me", headers=token), 401, "invalid_token")
+    body = {"refresh_token": tokens["refresh_token"]}
+    expect.problem(anonymous.post("/v1/auth/refresh", body), 401, "invalid_token")
+    assert admin.execute("SELECT count(*) FROM app.sessions WHERE revoked_at IS NULL") == [(0,)]
+
+
+@each_ending
+def test_a_log_in_that_is_through_just_after_the_command_is_refused(
+    cluster: Cluster, app: Flask, alice: Person, anonymous: Person, admin: Admin, command: str
+) -> None:
+    with account_held(cluster, alice) as queue:
+        done = in_turn(app, queue, command)
+        logged_in = under_way(anonymous, queue)
+    assert "all sessions ended" in done.result()
+    expect.problem(logged_in.result(), 401, "invalid_credentials")
+    assert admin.execute("SELECT count(*) FROM app.sessions WHERE user_id = %s", alice.id) == [(1,)]

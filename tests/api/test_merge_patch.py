@@ -10,8 +10,12 @@ READ_ONLY_ECHOES = {
     "id": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11",
     "etag": '"7"',
     "status": "completed",
+    "parent_id": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11",
+    "position": "a0",
+    "completed_at": "2001-01-01T00:00:00.000Z",
     "created_at": "2001-01-01T00:00:00.000Z",
     "updated_at": "2001-01-01T00:00:00.000Z",
+    "deleted_at": "2001-01-01T00:00:00.000Z",
 }
 
 

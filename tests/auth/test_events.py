@@ -68,6 +68,11 @@ def end_the_other_session(scene: Scene) -> None:
     assert scene.alice.delete(f"/v1/auth/sessions/{other}").status_code == 204
 
 
+def guess_until_refused(scene: Scene) -> None:
+    statuses = [scene.post("/v1/auth/login", {"email": EMAIL, "password": WRONG_PASSWORD}).status_code for _ in range(6)]
+    assert statuses == [401] * 5 + [429]
+
+
 IN_THIS_SESSION: dict[str, Callable[[Scene], object]] = {
     "refreshed": lambda scene: refresh(scene, scene.refresh_token),
     "refresh_token_reused": reuse,
@@ -83,6 +88,7 @@ WITHOUT_ONE: dict[str, Callable[[Scene], object]] = {
     "registered": lambda scene: scene.post("/v1/auth/register", {"email": "ada@example.com", "password": PASSWORD}),
     "login_succeeded": lambda scene: scene.post("/v1/auth/login", {"email": EMAIL, "password": PASSWORD}),
     "login_failed": lambda scene: scene.post("/v1/auth/login", {"email": EMAIL, "password": WRONG_PASSWORD}),
+    "attempt_refused": guess_until_refused,
 }
 EVENTS = {**IN_THIS_SESSION, **WITHOUT_ONE}
 FAILURES = ("login_failed", "reauthentication_failed", "refresh_token_reused")
@@ -144,6 +150,19 @@ def test_f29_a_failed_log_in_names_nobody(scene: Scene, log: Journal) -> None:
     EVENTS["login_failed"](scene)
     (entry,) = security(log, "login_failed")
     assert set(entry) == {"time", "level", "logger", "message", "request_id", "operation", "event", "ip"}
+
+
+def test_f29_a_refused_attempt_names_nobody_but_where_it_came_from(scene: Scene, log: Journal) -> None:
+    guess_until_refused(scene)
+    (entry,) = security(log, "attempt_refused")
+    assert set(entry) == {"time", "level", "logger", "message", "request_id", "operation", "event", "ip"}
+
+
+def test_f29_a_guess_refused_in_a_session_names_the_session(scene: Scene, log: Journal) -> None:
+    statuses = [scene.post("/v1/me/delete", {"password": WRONG_PASSWORD}).status_code for _ in range(6)]
+    assert statuses == [403] * 5 + [429]
+    (entry,) = security(log, "attempt_refused")
+    assert (entry["session_id"], entry["user_id"], entry["ip"]) == (scene.session_id, scene.alice.id, "127.0.0.1")
 
 
 def test_f29_a_revoked_session_is_named_too(scene: Scene, log: Journal) -> None:

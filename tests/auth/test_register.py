@@ -251,7 +251,10 @@ def test_the_database_repeats_each_limit(admin: Admin, column: str, value: Any) 
 
 
 def test_the_database_takes_a_row_within_the_limits(admin: Admin) -> None:
-    insert(admin, {**VALID_ROW, "display_name": "x" * 100, "timezone": "x" * 64, "week_start": "sunday"})
+    insert(
+        admin,
+        {**VALID_ROW, "display_name": "x" * 100, "timezone": "America/Argentina/ComodRivadavia", "week_start": "sunday"},
+    )
 
 
 def insert(admin: Admin, row: dict[str, Any]) -> None:

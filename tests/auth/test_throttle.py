@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from taskapp import create_app
 from taskapp.auth import throttle
+from taskapp.auth.passwords import Passwords
 
 ELSEWHERE = "198.51.100.7"
 
@@ -27,6 +28,15 @@ def _no_attempts(admin: Admin) -> Iterator[None]:
     admin.execute("TRUNCATE app.attempts")
     yield
     admin.execute("TRUNCATE app.attempts")
+
+
+@pytest.fixture
+def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the one place to hash be taken."""
+    one = Passwords(replace(app.config["TASKAPP"], password_hashers=1, threads=2))
+    monkeypatch.setitem(app.extensions, "taskapp_passwords", one)
+    with one.place():
+        yield
 
 
 @pytest.fixture
@@ -74,6 +84,12 @@ def wait_of(response: TestResponse) -> int:
     seconds = int(response.headers["Retry-After"])
     assert seconds >= 1
     return seconds
+
+
+def move(app: Flask, alice: Person, email: str, password: str = PASSWORD) -> TestResponse:
+    """Let Alice change her address, there."""
+    body = {"email": email, "password": password}
+    return app.test_client().post("/v1/me/email", json=body, headers=alice.headers)
 
 
 def pair_key(app: Flask, address: str = "127.0.0.1", email: str = "alice@example.com") -> bytes:
@@ -163,6 +179,153 @@ def test_f7_a_network_of_ipv6_that_one_person_can_have_counts_as_one_address(mak
     app = make_app(registrations_per_hour=1)
     assert sign_up(app, "ada0", "2001:db8::1").status_code == 201
     wait_of(sign_up(app, "ada1", "2001:db8::2"))
+
+
+def test_f7_asking_by_a_change_of_address_is_counted_with_registrations(
+    make_app: MakeApp, alice: Person, bob: Person
+) -> None:
+    app = make_app(registrations_per_hour=3)
+    assert sign_up(app, "ada").status_code == 201
+    for _ in range(2):
+        expect.problem(move(app, alice, "bob@example.com"), 409, "email_taken")
+    assert 3500 < wait_of(move(app, alice, "bob@example.com")) <= 3600
+    wait_of(sign_up(app, "eve"))
+
+
+def test_f7_a_change_of_address_that_waits_does_not_tell_whether_the_address_is_taken(
+    make_app: MakeApp, alice: Person, bob: Person
+) -> None:
+    app = make_app(registrations_per_hour=1)
+    assert move(app, alice, "alice@example.com").status_code == 200
+    assert told(move(app, alice, "bob@example.com")) == told(move(app, alice, "free@example.com"))
+    assert alice.get("/v1/me").get_json()["email"] == "alice@example.com"
+
+
+def test_f7_a_change_of_address_is_counted_whatever_the_password(make_app: MakeApp, alice: Person) -> None:
+    app = make_app(registrations_per_hour=1)
+    expect.problem(move(app, alice, "new@example.com", "wrong"), 403, "reauthentication_required")
+    wait_of(move(app, alice, "new@example.com"))
+
+
+def test_f9_a_change_of_address_that_was_refused_unseen_is_no_failure(
+    make_app: MakeApp, alice: Person, admin: Admin
+) -> None:
+    app = make_app(registrations_per_hour=1)
+    assert move(app, alice, "alice@example.com").status_code == 200
+    for _ in range(6):
+        wait_of(move(app, alice, "new@example.com", "wrong"))
+    assert failures(app, admin) == 0
+    assert log_in(app).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/auth/login", {"email": "alice@example.com"}),
+        ("/v1/auth/login", {"email": "nobody@example.com"}),
+        ("/v1/me/email", {"email": "new@example.com"}),
+        ("/v1/me/password", {"new_password": "staple the horse to the moon"}),
+        ("/v1/me/delete", {}),
+    ],
+    ids=["log-in", "unknown address", "email", "password", "delete"],
+)
+def test_f9_what_finds_no_place_to_hash_is_no_failure(
+    alice: Person, admin: Admin, crowded: None, path: str, body: dict[str, Any]
+) -> None:
+    before = admin.execute("SELECT * FROM app.attempts ORDER BY key")
+    for _ in range(6):
+        expect.problem(alice.post(path, {**body, "password": "wrong horse battery"}), 503, "service_unavailable")
+    assert admin.execute("SELECT * FROM app.attempts ORDER BY key") == before
+
+
+def test_f2_who_registers_without_a_place_to_hash_has_no_account(app: Flask, admin: Admin, crowded: None) -> None:
+    expect.problem(sign_up(app, "ada"), 503, "service_unavailable")
+    assert admin.execute("SELECT count(*) FROM app.users") == [(0,)]
+
+
+def test_f9_strangers_failures_on_an_address_do_not_lock_out_who_moves_to_it(
+    app: Flask, alice: Person, admin: Admin
+) -> None:
+    hundred_failures(app, admin, "new@example.com")
+    wait_of(log_in(app, ELSEWHERE, "new@example.com"))
+    assert move(app, alice, "new@example.com").status_code == 200
+    assert log_in(app, email="new@example.com").status_code == 200
+    assert log_in(app, ELSEWHERE, "new@example.com").status_code == 200
+
+
+def test_f9_after_a_hundred_failures_the_network_an_address_was_changed_from_may_try(
+    app: Flask, alice: Person, admin: Admin
+) -> None:
+    assert move(app, alice, "new@example.com").status_code == 200
+    hundred_failures(app, admin, "new@example.com")
+    wait_of(log_in(app, ELSEWHERE, "new@example.com"))
+    assert log_in(app, email="new@example.com").status_code == 200
+
+
+def test_f9_a_change_that_was_refused_forgives_no_failures_on_the_address(
+    app: Flask, alice: Person, bob: Person, admin: Admin
+) -> None:
+    hundred_failures(app, admin, "bob@example.com")
+    expect.problem(move(app, alice, "bob@example.com"), 409, "email_taken")
+    wait_of(log_in(app, ELSEWHERE, "bob@example.com"))
+
+
+# As typed, as kept, and another way to type the same.
+SPELLINGS = [
+    ("ivan@\u0130stanbul.example", "ivan@i\u0307stanbul.example", "IVAN@I\u0307STANBUL.example"),
+    ("ΟΔΟΣ@example.com", "οδοσ@example.com", "οδοΣ@example.com"),
+    ("Ärger@Example.com", "ärger@Example.com", "ÄRGER@example.com"),
+    ("Ada@ÖsterReich.example", "Ada@österReich.example", "ADA@O\u0308STERREICH.EXAMPLE"),
+]
+each_spelling = pytest.mark.parametrize(("typed", "kept", "other"), SPELLINGS, ids=["dotted I", "sigma", "umlaut", "domain"])
+
+
+@each_spelling
+def test_f8_of_an_address_only_ascii_keeps_its_capitals(app: Flask, admin: Admin, typed: str, kept: str, other: str) -> None:
+    body = {"email": typed, "password": PASSWORD}
+    assert send(app, "/v1/auth/register", body).get_json()["user"]["email"] == kept
+    assert admin.execute("SELECT email FROM app.users") == [(kept,)]
+
+
+@pytest.mark.parametrize("email", ["\u0130van@example.com", "I\u0307van@example.com", "i\u0307van@example.com"])
+def test_f8_a_letter_that_no_address_is_spelt_with_is_refused_in_either_case(app: Flask, admin: Admin, email: str) -> None:
+    # Its lower case is two characters, and marshmallow takes no combining one before the @.
+    for path in ("/v1/auth/register", "/v1/auth/login"):
+        assert expect.errors(send(app, path, {"email": email, "password": PASSWORD})) == [("#/email", "invalid_format")]
+    assert admin.execute("SELECT count(*) FROM app.users") == [(0,)]
+
+
+@each_spelling
+def test_f8_however_it_is_spelt_an_address_is_one_account(app: Flask, typed: str, kept: str, other: str) -> None:
+    user = send(app, "/v1/auth/register", {"email": typed, "password": PASSWORD}).get_json()["user"]
+    for spelling in (typed, kept, other):
+        assert log_in(app, email=spelling).get_json()["user"] == user
+        taken = send(app, "/v1/auth/register", {"email": spelling, "password": PASSWORD})
+        expect.problem(taken, 409, "email_taken")
+
+
+@each_spelling
+def test_f9_however_it_is_spelt_an_address_s_failures_are_counted_together(
+    app: Flask, admin: Admin, typed: str, kept: str, other: str
+) -> None:
+    send(app, "/v1/auth/register", {"email": kept, "password": PASSWORD})
+    for spelling in (typed, kept, other, typed, other):
+        expect.problem(guess(app, email=spelling), 401, "invalid_credentials")
+    assert failures(app, admin, email=kept) == 5
+    assert admin.execute("SELECT count FROM app.attempts WHERE key = %s", account_key(app, kept)) == [(5,)]
+    for spelling in (typed, kept, other):
+        wait_of(log_in(app, email=spelling))
+
+
+@each_spelling
+def test_f9_an_operator_lifts_the_ceiling_however_the_address_is_spelt(
+    app: Flask, admin: Admin, typed: str, kept: str, other: str
+) -> None:
+    send(app, "/v1/auth/register", {"email": typed, "password": PASSWORD})
+    hundred_failures(app, admin, kept)
+    result = app.test_cli_runner().invoke(args=["users", "enable", other])
+    assert result.exit_code == 0, result.output
+    assert log_in(app, ELSEWHERE, typed).status_code == 200
 
 
 def test_f9_five_failures_are_answered_and_then_one_waits(app: Flask, alice: Person, admin: Admin) -> None:
@@ -483,6 +646,14 @@ def test_f11_an_address_of_a_proxy_that_is_none_is_no_internal_error(
     app = make_app(trusted_proxies=1)
     assert log_in(app, forwarded=forwarded).status_code == 200
     assert sign_up(app, "ada", forwarded=forwarded).status_code == 201
+
+
+def test_f11_the_zone_of_a_link_local_address_is_left_out(app: Flask, alice: Person, admin: Admin) -> None:
+    assert log_in(app, "fe80::1%eth0").status_code == 200
+    assert sign_up(app, "ada", "fe80::1%eth0").status_code == 201
+    assert admin.execute("SELECT DISTINCT ip::text FROM app.sessions WHERE ip <> '127.0.0.1'") == [("fe80::1/128",)]
+    assert guess(app, "fe80::2%eth0").status_code == 401
+    assert failures(app, admin, "fe80::1") == 1
 
 
 def test_counters_outlive_a_restart(make_app: MakeApp, alice: Person) -> None:

@@ -37,12 +37,14 @@ def _uuid() -> str:
 
 @dataclass(frozen=True)
 class User:
-    """An account with one session and one task."""
+    """An account with one session, and one task: in a list, with a tag, completed once before."""
 
     name: str
     id: str = field(default_factory=_uuid)
     session_id: str = field(default_factory=_uuid)
     task_id: str = field(default_factory=_uuid)
+    list_id: str = field(default_factory=_uuid)
+    completion_id: str = field(default_factory=_uuid)
 
     @property
     def email(self) -> str:
@@ -50,8 +52,12 @@ class User:
 
     @property
     def secret(self) -> str:
-        """The title of the task."""
+        """The title of the task, the name of its list, and its tag."""
         return f"{self.name.upper()} SECRET"
+
+    @property
+    def tag_key(self) -> str:
+        return self.secret.lower()
 
     @property
     def signed_in(self) -> SignedIn:
@@ -128,6 +134,15 @@ def other(admin: Admin) -> User:
     return _stored(admin, User("bob"))
 
 
+@pytest.fixture
+def twin(admin: Admin, owner: User) -> User:
+    """Carol, somebody else too, whose task, list and completion have the ids of Alice's: each in its own user's keys."""
+    return _stored(
+        admin,
+        User("carol", task_id=owner.task_id, list_id=owner.list_id, completion_id=owner.completion_id),
+    )
+
+
 def _stored(admin: Admin, user: User) -> User:
     """Put a row of `user` into every table, past all policies."""
     admin.execute("INSERT INTO app.users (user_id, email, password_hash) VALUES (%s, %s, %s)", user.id, user.email, A_HASH)
@@ -136,8 +151,30 @@ def _stored(admin: Admin, user: User) -> User:
         user.id,
         user.session_id,
     )
-    admin.execute("INSERT INTO app.tasks (user_id, id, title) VALUES (%s, %s, %s)", user.id, user.task_id, user.secret)
+    admin.execute("INSERT INTO app.lists (user_id, id, name) VALUES (%s, %s, %s)", user.id, user.list_id, user.secret)
+    admin.execute("INSERT INTO app.tags (user_id, key, name) VALUES (%s, %s, %s)", user.id, user.tag_key, user.secret)
+    admin.execute(
+        "INSERT INTO app.tasks (user_id, id, title, list_id, tags) VALUES (%s, %s, %s, %s, %s)",
+        user.id,
+        user.task_id,
+        user.secret,
+        user.list_id,
+        [user.secret],
+    )
+    admin.execute(
+        "INSERT INTO app.completions (user_id, id, task_id, title, outcome) VALUES (%s, %s, %s, %s, 'completed')",
+        user.id,
+        user.completion_id,
+        user.task_id,
+        user.secret,
+    )
     return user
+
+
+def in_the_trash(admin: Admin, user: User, days: float) -> None:
+    """Let the task of `user` have been in the trash for so long."""
+    trash = "UPDATE app.tasks SET deleted_at = now() - make_interval(secs => %s * 86400) WHERE (user_id, id) = (%s, %s)"
+    admin.execute(trash, days, user.id, user.task_id)
 
 
 @pytest.fixture

@@ -32,6 +32,12 @@ OPEN = """(
     ('sessions', 'sessions_operator_update', '{taskapp_operator}')
 )"""
 
+# What has been in the trash for 30 days is the operator's to delete.
+EXPIRED = """(
+    ('tasks', 'tasks_operator_select', '{taskapp_operator}'),
+    ('tasks', 'tasks_operator_delete', '{taskapp_operator}')
+)"""
+
 PRELUDE = """
 WITH tenant AS (
     SELECT * FROM pg_class
@@ -94,7 +100,7 @@ TABLES = [
     Rule(
         "every table has a primary key",
         "SELECT relname FROM tenant WHERE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = tenant.oid AND indisprimary)",
-        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_pkey",
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_pkey CASCADE",
     ),
     Rule(
         "every index is led by the owner, but for the one that keeps an address to one account",
@@ -112,6 +118,15 @@ TABLES = [
         " JOIN pg_attribute AS t ON t.attrelid = confrelid AND t.attnum = there"
         " WHERE h.attname = 'user_id' AND t.attname = 'user_id')",
         "ALTER TABLE app.tasks ADD FOREIGN KEY (id) REFERENCES app.users (user_id)",
+    ),
+    Rule(
+        "a foreign key that clears columns leaves the owner's as it is",
+        "SELECT conname FROM pg_constraint JOIN tenant ON tenant.oid = conrelid WHERE contype = 'f'"
+        " AND (confdeltype IN ('n', 'd') OR confupdtype IN ('n', 'd')) AND EXISTS ("
+        " SELECT FROM pg_attribute WHERE attrelid = conrelid AND attname = 'user_id'"
+        " AND attnum = ANY (coalesce(confdelsetcols, conkey)))",
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_list_id_fkey, ADD CONSTRAINT tasks_list_id_fkey"
+        " FOREIGN KEY (user_id, list_id) REFERENCES app.lists (user_id, id) ON DELETE SET NULL",
     ),
     Rule(
         "the owner's column is a uuid that is never missing",
@@ -192,6 +207,7 @@ POLICIES = [
         "a policy shows rows of the wrapped identity, and to a log-in the row of its address",
         "SELECT polname, shown FROM policy WHERE polcmd <> 'a' AND shown IS DISTINCT FROM CASE"
         f" WHEN (relname, polname, roles) IN {OPEN} THEN 'true'"
+        f" WHEN (relname, polname, roles) IN {EXPIRED} THEN '(deleted_at < (now() - ''30 days''::interval))'"
         f" WHEN (relname, polname) = ('sessions', 'sessions_auth_update') THEN '{OWN_LIVE_ROW}'"
         f" WHEN polname IN ('users_auth_floor', 'users_auth_select') THEN '({OWN_ROW} OR {ROW_OF_THE_ADDRESS})'"
         f" ELSE '{OWN_ROW}' END",
@@ -216,8 +232,9 @@ POLICIES = [
         "no policy is about the content of accounts for an operator",
         "SELECT relname, polname FROM policy WHERE roles ~ 'taskapp_operator' AND polname NOT IN ("
         " 'users_operator_select', 'users_operator_insert', 'users_operator_update',"
-        " 'sessions_operator_select', 'sessions_operator_update', 'attempts_operator_select', 'attempts_operator_update')",
-        "CREATE POLICY tasks_operator_select ON app.tasks FOR SELECT TO taskapp_operator"
+        " 'sessions_operator_select', 'sessions_operator_update', 'attempts_operator_select', 'attempts_operator_update')"
+        f" AND (relname, polname, roles) NOT IN {EXPIRED}",
+        "CREATE POLICY lists_operator_select ON app.lists FOR SELECT TO taskapp_operator"
         " USING (user_id = (SELECT app.current_user_id()))",
     ),
 ]
@@ -502,7 +519,32 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_operator", "attempts", "SELECT"): {"*"},
     ("taskapp_operator", "attempts", "UPDATE"): {"count"},
 }
-CONTENT = {"tasks"}  # taskapp_api's alone; which columns, the tests of the features say
+# taskapp_api's; which columns it reads, the tests of the features say.
+CONTENT = {"tasks", "lists", "tags", "completions"}
+OF_A_TASK = {
+    *{"title", "notes", "priority", "list_id", "parent_id", "position", "tags", "metadata"},
+    *{"start_date", "due_date", "due_time", "due_timezone"},
+}
+WRITTEN: dict[tuple[str, str, str], set[str]] = {
+    ("taskapp_api", "tasks", "INSERT"): OF_A_TASK | {"id", "created_from"},
+    ("taskapp_api", "tasks", "UPDATE"): OF_A_TASK | {"status", "completed_at", "deleted_at", "version", "updated_at"},
+    ("taskapp_api", "tasks", "DELETE"): {"*"},
+    ("taskapp_api", "lists", "INSERT"): {"id", "name", "color", "created_from"},
+    ("taskapp_api", "lists", "UPDATE"): {"name", "color", "position", "archived", "version", "updated_at"},
+    ("taskapp_api", "lists", "DELETE"): {"*"},
+    ("taskapp_api", "tags", "INSERT"): {"key", "name"},
+    ("taskapp_api", "tags", "UPDATE"): {"key", "name"},
+    ("taskapp_api", "tags", "DELETE"): {"*"},
+    ("taskapp_api", "completions", "INSERT"): {
+        *{"id", "task_id", "title", "due_date", "due_time", "due_timezone", "outcome", "completed_at"},
+    },
+    ("taskapp_api", "completions", "DELETE"): {"*"},
+}
+# The operator's part in that: whose task is how long in the trash, and that it goes.
+PURGING: dict[tuple[str, str, str], set[str]] = {
+    ("taskapp_operator", "tasks", "SELECT"): {"user_id", "id", "deleted_at"},
+    ("taskapp_operator", "tasks", "DELETE"): {"*"},
+}
 
 # Who may call what: nobody else, and PUBLIC least of all.
 CALLERS: dict[str, set[str]] = {
@@ -517,6 +559,34 @@ CALLERS: dict[str, set[str]] = {
     "app.login_succeeded(bytea,bytea)": {"taskapp_auth"},
     "app.end_sessions(uuid,uuid)": {"taskapp_auth", "taskapp_operator"},
     "app_private.seal_holds(text,text)": set(),
+    **{
+        signature: {"taskapp_api"}
+        for signature in (
+            "app.rank_digits(bigint)",
+            "app.rank_first()",
+            "app.rank_last()",
+            "app.rank_between(text,text)",
+            "app.rank_for(text,text)",
+            "app.take_turn()",
+            "app.place_list(uuid,uuid,boolean)",
+            "app.remove_list(uuid,bigint[],boolean)",
+            "app.tag_names(text[],text[])",
+            "app.rename_tag(text,text,text,bigint)",
+            "app.remove_tag(text)",
+            "app.are_tags(text[])",
+            "app.is_metadata(jsonb)",
+            "app.words(text,text,text[])",
+            "app.instant_at(timestamp without time zone,text)",
+            "app.carry_subtasks()",
+            "app.check_subtask()",
+            "app.siblings(uuid,uuid)",
+            "app.place_task(uuid,uuid,uuid,uuid,boolean)",
+            "app.in_turn(uuid)",
+            "app.shift_floating_tasks()",
+        )
+    },
+    "app.is_timezone(text)": {"taskapp_api", "taskapp_auth", "taskapp_operator"},
+    "app.purge_trash(integer)": {"taskapp_operator"},
 }
 
 
@@ -543,7 +613,12 @@ def test_a_role_has_the_columns_it_is_to_have_and_no_more(admin: Admin) -> None:
     )
     granted = {(role, table, privilege): set(columns) for role, table, privilege, columns in found}
     assert {key: columns for key, columns in granted.items() if key[1] not in CONTENT} == GRANTED
-    assert {role for role, table, _ in granted if table in CONTENT} == {"taskapp_api"}
+    of_content = {
+        (role, table, privilege): columns for (role, table, privilege), columns in granted.items() if table in CONTENT
+    }
+    reading = {("taskapp_api", table, "SELECT") for table in CONTENT}
+    assert {key: columns for key, columns in of_content.items() if key not in reading} == WRITTEN | PURGING
+    assert not any("*" in of_content[key] for key in reading)
 
 
 def test_a_function_can_be_called_by_whom_it_is_for_and_nobody_else(admin: Admin) -> None:

@@ -172,12 +172,6 @@ def write_by_core(database: Database) -> None:
         conn.execute(insert(Task).values(new()))
 
 
-def write_by_orm(database: Database) -> None:
-    with Session(database._engine) as session:
-        session.add(Task(**new()))
-        session.commit()
-
-
 def write_by_orm_in_bulk(database: Database) -> None:
     with Session(database._engine) as session:
         session.execute(insert(Task), [new(), new()])
@@ -211,7 +205,6 @@ WRITERS = [
     write_many_by_text,
     write_in_a_transaction,
     write_by_core,
-    write_by_orm,
     write_by_orm_in_bulk,
     write_by_raw_cursor,
     write_by_raw_executemany,

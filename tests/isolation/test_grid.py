@@ -20,12 +20,15 @@ from isolation.conftest import (
     Stray,
     User,
     all_tables,
+    in_the_trash,
     rows_of,
     tenant_tables,
 )
 from taskapp.isolation.identity import Nobody
 
 UNIQUE_VIOLATION = "23505"
+# What names the list or task of somebody else names none: the answer to an id that never was, too (test_twins.py).
+UNKNOWN_ID = "23503"
 
 # All aim at the owner's rows. `insert` leaves the owner to PostgreSQL, `insert theirs` names one.
 STATEMENTS = {
@@ -60,10 +63,58 @@ STATEMENTS = {
         "select": "SELECT FROM app.tasks WHERE user_id = %(owner)s",
         "insert": "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'new')",
         "insert theirs": "INSERT INTO app.tasks (user_id, id, title) VALUES (%(owner)s, gen_random_uuid(), 'new')",
+        "insert into the list": "INSERT INTO app.tasks (id, title, list_id) VALUES (gen_random_uuid(), 'new', %(list)s)",
+        "insert a part": "INSERT INTO app.tasks (id, title, list_id, parent_id)"
+        " VALUES (gen_random_uuid(), 'new', %(list)s, %(task)s)",
+        "insert as if old": "INSERT INTO app.tasks (id, title, created_at) VALUES (gen_random_uuid(), 'new', now())",
         "update": "UPDATE app.tasks SET title = 'changed' WHERE user_id = %(owner)s",
+        "update more": "UPDATE app.tasks SET notes = 'x', status = 'completed', priority = 'high', tags = '{x}',"
+        " start_date = now(), due_date = now(), due_time = '09:00', due_timezone = 'UTC', metadata = '{}', position = 'a1',"
+        " list_id = NULL, parent_id = NULL, completed_at = now(), deleted_at = now(), version = 2, updated_at = now()"
+        " WHERE user_id = %(owner)s",
+        "move one's own there": "UPDATE app.tasks SET list_id = %(list)s WHERE user_id = %(other)s",
+        "move one's own under it": "UPDATE app.tasks SET list_id = NULL, parent_id = %(task)s WHERE user_id = %(other)s",
+        "rename": "UPDATE app.tasks SET id = gen_random_uuid() WHERE user_id = %(owner)s",
+        "make older": "UPDATE app.tasks SET created_at = '2000-01-01' WHERE user_id = %(owner)s",
+        "forget the request": "UPDATE app.tasks SET created_from = NULL WHERE user_id = %(owner)s",
         "give away": "UPDATE app.tasks SET user_id = %(other)s WHERE user_id = %(owner)s",
         "delete": "DELETE FROM app.tasks WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.tasks CASCADE",
+    },
+    "lists": {
+        "select": "SELECT FROM app.lists WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.lists (id, name) VALUES (gen_random_uuid(), 'new')",
+        "insert theirs": "INSERT INTO app.lists (user_id, id, name) VALUES (%(owner)s, gen_random_uuid(), 'new')",
+        "update": "UPDATE app.lists SET name = 'changed' WHERE user_id = %(owner)s",
+        "update more": "UPDATE app.lists SET color = '#000000', position = 'a1', archived = true, version = 2,"
+        " updated_at = now() WHERE user_id = %(owner)s",
+        "rename": "UPDATE app.lists SET id = gen_random_uuid() WHERE user_id = %(owner)s",
+        "make older": "UPDATE app.lists SET created_at = '2000-01-01' WHERE user_id = %(owner)s",
+        "forget the request": "UPDATE app.lists SET created_from = NULL WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.lists SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.lists WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.lists CASCADE",
+    },
+    "tags": {
+        "select": "SELECT FROM app.tags WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.tags (key, name) VALUES ('new', 'New')",
+        "insert theirs": "INSERT INTO app.tags (user_id, key, name) VALUES (%(owner)s, 'new', 'New')",
+        "update": "UPDATE app.tags SET key = 'changed', name = 'changed' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.tags SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.tags WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.tags CASCADE",
+    },
+    "completions": {
+        "select": "SELECT FROM app.completions WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.completions (id, task_id, title, outcome)"
+        " VALUES (gen_random_uuid(), %(task)s, 'new', 'completed')",
+        "insert theirs": "INSERT INTO app.completions (user_id, id, task_id, title, outcome)"
+        " VALUES (%(owner)s, gen_random_uuid(), %(task)s, 'new', 'completed')",
+        "update": "UPDATE app.completions SET title = 'changed' WHERE user_id = %(owner)s",
+        "make older": "UPDATE app.completions SET completed_at = '2000-01-01' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.completions SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.completions WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.completions CASCADE",
     },
     # Nobody's: all aim at the one row there is.
     "attempts": {
@@ -91,9 +142,24 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         "tasks": {
             "select": (1, 0, 0),
             "insert": (1, 1, POLICY),
+            "insert into the list": (1, UNKNOWN_ID, POLICY),
+            "insert a part": (1, UNKNOWN_ID, POLICY),
             "update": (1, 0, 0),
+            "update more": (1, 0, 0),
+            "move one's own there": (0, UNKNOWN_ID, 0),
+            "move one's own under it": (0, UNKNOWN_ID, 0),
             "delete": (1, 0, 0),
         },
+        "lists": {
+            "select": (1, 0, 0),
+            "insert": (1, 1, POLICY),
+            "update": (1, 0, 0),
+            "update more": (1, 0, 0),
+            "delete": (1, 0, 0),
+        },
+        "tags": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "update": (1, 0, 0), "delete": (1, 0, 0)},
+        # What happened stays as it was: nothing updates a completion.
+        "completions": {"select": (1, 0, 0), "insert": (1, UNKNOWN_ID, POLICY), "delete": (1, 0, 0)},
         "attempts": {},
     },
     "taskapp_auth": {
@@ -113,6 +179,9 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
             "refresh": (1, 0, 0),
         },
         "tasks": {},
+        "lists": {},
+        "tags": {},
+        "completions": {},
         "attempts": {
             "select": WHOEVER,
             "insert": WHOEVER,
@@ -133,7 +202,11 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
         "close": WHOEVER,
     },
     "sessions": {"select": WHOEVER, "update": WHOEVER, "bring back": (POLICY, POLICY, POLICY)},
-    "tasks": {},
+    # Until a task has been in the trash for 30 days, it does not exist for them: see the tests below.
+    "tasks": {"select": (0, 0, 0), "delete": (0, 0, 0)},
+    "lists": {},
+    "tags": {},
+    "completions": {},
     "attempts": {"select": WHOEVER, "update": WHOEVER},
 }
 
@@ -169,14 +242,21 @@ def granting(*commands: str) -> list[object]:
 
 
 # Every command that changes a row.
-UPDATES = ("update", "update email", "update password", "close", "refresh", "prolong", "disguise")
+UPDATES = ("update", "update more", "update email", "update password", "close", "refresh", "prolong", "disguise")
 
 
 class People:
     """Who the grid is about, ready to run SQL."""
 
     def __init__(self, owner: User, other: User, counter: str, roles: dict[str, ActAs]) -> None:
-        self.values = {"owner": owner.id, "other": other.id, "hash": A_HASH, "counter": counter}
+        self.values = {
+            "owner": owner.id,
+            "other": other.id,
+            "task": owner.task_id,
+            "list": owner.list_id,
+            "hash": A_HASH,
+            "counter": counter,
+        }
         self._who = {"owner": owner, "other": other}
         self._as = roles
 
@@ -236,6 +316,17 @@ def test_an_operator_can_do_what_is_granted_and_no_more(
     assert unchanged == before or expected == 1
 
 
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize(("days", "expected"), [(0, 0), (29.99, 0), (30.01, 1), (300, 1)])
+@pytest.mark.parametrize("command", ["select", "delete"])
+def test_an_operator_finds_a_task_once_it_has_been_in_the_trash_for_30_days(
+    admin: Admin, owner: User, people: People, command: str, days: float, expected: Outcome, who: str
+) -> None:
+    in_the_trash(admin, owner, days)
+    statement = STATEMENTS["tasks"][command]
+    assert people.client("taskapp_operator", who).outcome(statement, people.values) == expected
+
+
 @pytest.mark.parametrize(("role", "table"), granting("select"))
 def test_a_select_without_a_condition_shows_only_ones_own_rows(people: People, role: str, table: str) -> None:
     rows = people.client(role, "other").rows(f"SELECT DISTINCT user_id FROM app.{table}")
@@ -257,7 +348,14 @@ def test_a_script_that_knows_only_the_password_sees_nothing(owner: User, stray: 
     ("role", "statement"),
     [
         ("taskapp_api", "UPDATE app.tasks SET title = 'mine'"),
+        ("taskapp_api", "UPDATE app.tasks SET list_id = NULL"),
+        ("taskapp_api", "UPDATE app.tasks SET deleted_at = now()"),
         ("taskapp_api", "DELETE FROM app.tasks"),
+        ("taskapp_api", "UPDATE app.lists SET name = 'Mine', position = 'a1'"),
+        ("taskapp_api", "DELETE FROM app.lists"),
+        ("taskapp_api", "UPDATE app.tags SET key = 'mine', name = 'Mine'"),
+        ("taskapp_api", "DELETE FROM app.tags"),
+        ("taskapp_api", "DELETE FROM app.completions"),
         ("taskapp_api", "UPDATE app.users SET display_name = 'Mine'"),
         ("taskapp_api", "UPDATE app.sessions SET revoked_at = now()"),
         ("taskapp_auth", "UPDATE app.users SET email = 'mine@example.com'"),
@@ -291,9 +389,19 @@ def test_a_session_that_has_ended_is_not_brought_back(
     assert rows_of(admin, people.values["owner"]) == before
 
 
-def test_a_new_row_belongs_to_whoever_inserts_it(owner: User, other: User, as_api: ActAs) -> None:
-    statement = "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'new') RETURNING user_id"
-    assert as_api(other.signed_in).value(statement) == other.id
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'new')",
+        "INSERT INTO app.lists (id, name) VALUES (gen_random_uuid(), 'new')",
+        "INSERT INTO app.tags (key, name) VALUES ('new', 'New')",
+        "INSERT INTO app.completions (task_id, title, outcome) VALUES (%(task)s, 'new', 'completed')",
+    ],
+    ids=["task", "list", "tag", "completion"],
+)
+def test_a_new_row_belongs_to_whoever_inserts_it(owner: User, other: User, as_api: ActAs, statement: str) -> None:
+    (row,) = as_api(other.signed_in).rows(f"{statement} RETURNING user_id".replace("%(task)s", f"'{other.task_id}'"))
+    assert row == (other.id,)
 
 
 def test_who_registers_gets_only_the_account_of_their_new_identity(as_auth: ActAs) -> None:
@@ -377,6 +485,26 @@ def test_the_id_of_another_users_task_is_free_to_use(
     assert sorted(owners) == sorted([(owner.id,), (other.id,)])
 
 
+@pytest.mark.parametrize("how", ["", " ON CONFLICT DO NOTHING"], ids=["insert", "do nothing"])
+@pytest.mark.parametrize(
+    ("table", "columns", "values"),
+    [
+        ("lists", "id, name", "%(list)s, 'x'"),
+        ("tags", "key, name", "%(key)s, 'x'"),
+        ("completions", "id, task_id, title, outcome", "%(completion)s, %(own task)s, 'x', 'completed'"),
+    ],
+    ids=["list", "tag", "completion"],
+)
+def test_the_key_of_another_users_row_is_free_to_use(
+    admin: Admin, owner: User, other: User, as_api: ActAs, table: str, columns: str, values: str, how: str
+) -> None:
+    before = rows_of(admin, owner.id)
+    keys = {"list": owner.list_id, "key": owner.tag_key, "completion": owner.completion_id, "own task": other.task_id}
+    statement = f"INSERT INTO app.{table} ({columns}) VALUES ({values}){how}"
+    assert as_api(other.signed_in).outcome(statement, keys) == 1
+    assert rows_of(admin, owner.id) == before
+
+
 @pytest.mark.parametrize("change", ["UPDATE SET title = 'x'", "DELETE"])
 def test_a_merge_does_not_match_another_users_row(
     admin: Admin, owner: User, other: User, as_api: ActAs, change: str
@@ -400,54 +528,129 @@ def test_one_prepared_statement_shows_each_user_their_own_row(owner: User, other
 # The same over HTTP.
 
 HTTP = [
-    ("GET", None, (200, 404, 401)),
-    ("PATCH", {"title": "changed"}, (200, 404, 401)),
-    ("DELETE", None, (204, 404, 401)),
+    ("GET", "", None, (200, 404, 401)),
+    ("PATCH", "", {"title": "changed"}, (200, 404, 401)),
+    ("DELETE", "", None, (204, 404, 401)),
+    ("DELETE", "?permanent=true", None, (204, 404, 401)),
+    ("POST", "/move", {}, (200, 404, 401)),
+    ("POST", "/complete", {}, (200, 404, 401)),
+    ("POST", "/reopen", None, (200, 404, 401)),
+    ("POST", "/restore", None, (200, 404, 401)),
 ]
+over_http = pytest.mark.parametrize(
+    ("method", "way", "body", "expected"), HTTP, ids=[f"{method} {way}".strip() for method, way, *_ in HTTP]
+)
 
 
 @pytest.fixture
 def task(alice: Person) -> str:
     """The path of a task of Alice's."""
-    return alice.post("/v1/tasks", {"title": "ALICE SECRET"}).headers["Location"]
+    return alice.post("/v1/tasks", {"title": "ALICE SECRET", "tags": ["ALICE SECRET"]}).headers["Location"]
 
 
-@pytest.mark.parametrize(("method", "body", "expected"), HTTP, ids=[method for method, *_ in HTTP])
-def test_the_owner_of_a_task_can(alice: Person, task: str, method: str, body: object, expected: tuple[int, ...]) -> None:
-    assert alice(method, task, json=body).status_code == expected[0]
+@over_http
+def test_the_owner_of_a_task_can(
+    alice: Person, task: str, method: str, way: str, body: object, expected: tuple[int, ...]
+) -> None:
+    assert alice(method, task + way, json=body).status_code == expected[0]
 
 
-@pytest.mark.parametrize(("method", "body", "expected"), HTTP, ids=[method for method, *_ in HTTP])
+@over_http
 def test_another_user_of_the_api_cannot(
-    admin: Admin, alice: Person, bob: Person, task: str, method: str, body: object, expected: tuple[int, ...]
+    admin: Admin, alice: Person, bob: Person, task: str, method: str, way: str, body: object, expected: tuple[int, ...]
 ) -> None:
-    before = rows_of(admin, alice.id, "tasks")
-    assert bob(method, task, json=body).status_code == expected[1]
-    assert rows_of(admin, alice.id, "tasks") == before
+    before = rows_of(admin, alice.id, "tasks", "tags")
+    assert bob(method, task + way, json=body).status_code == expected[1]
+    assert rows_of(admin, alice.id, "tasks", "tags") == before
 
 
-@pytest.mark.parametrize(("method", "body", "expected"), HTTP, ids=[method for method, *_ in HTTP])
+@over_http
 def test_nobody_can(
-    admin: Admin, alice: Person, anonymous: Person, task: str, method: str, body: object, expected: tuple[int, ...]
+    admin: Admin, alice: Person, anonymous: Person, task: str, method: str, way: str, body: object, expected: tuple[int, ...]
 ) -> None:
+    before = rows_of(admin, alice.id, "tasks", "tags")
+    assert anonymous(method, task + way, json=body).status_code == expected[2]
+    assert rows_of(admin, alice.id, "tasks", "tags") == before
+
+
+def everything_of(person: Person, secret: str) -> None:
+    """Let `person` have one thing of every kind, named `secret`."""
+    assert person.post("/v1/lists", {"name": secret}).status_code == 201
+    for then in ("/complete", None, ""):
+        task = person.post("/v1/tasks", {"title": secret, "tags": [secret]}).headers["Location"]
+        if then is not None:
+            answer = person.post(task + then, {}) if then else person.delete(task)
+            assert answer.status_code in (200, 204)
+
+
+# Each list, and what of an item tells whose it is.
+LISTS = [
+    ("/v1/tasks?status=open", "title"),
+    ("/v1/tasks?status=completed", "title"),
+    ("/v1/tasks?deleted=only", "title"),
+    ("/v1/tasks?q=secret&status=open", "title"),
+    ("/v1/tasks?list_id=inbox&sort=position&status=open", "title"),
+    ("/v1/lists", "name"),
+    ("/v1/tags", "name"),
+    ("/v1/completions", "title"),
+]
+
+
+@pytest.mark.parametrize(("path", "told"), LISTS, ids=[path for path, _ in LISTS])
+def test_a_list_shows_only_what_is_ones_own(alice: Person, bob: Person, path: str, told: str) -> None:
+    for person, secret in ((alice, "ALICE SECRET"), (bob, "BOB SECRET")):
+        everything_of(person, secret)
+    assert [item[told] for item in bob.get(path).get_json()["items"]] == ["BOB SECRET"]
+    assert [item[told] for item in alice.get(path).get_json()["items"]] == ["ALICE SECRET"]
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks?tag=alice secret", "/v1/tasks?tag=ALICE SECRET&deleted=only"])
+def test_another_users_tag_finds_nothing(alice: Person, bob: Person, path: str) -> None:
+    everything_of(alice, "ALICE SECRET")
+    everything_of(bob, "BOB SECRET")
+    assert bob.get(path).get_json()["items"] == []
+
+
+def test_emptying_the_trash_empties_only_ones_own(admin: Admin, alice: Person, bob: Person) -> None:
+    for person in (alice, bob):
+        everything_of(person, "SECRET")
     before = rows_of(admin, alice.id, "tasks")
-    assert anonymous(method, task, json=body).status_code == expected[2]
+    assert bob.delete("/v1/trash").status_code == 204
     assert rows_of(admin, alice.id, "tasks") == before
+    in_trash = "SELECT count(*) FILTER (WHERE user_id = %s), count(*) FROM app.tasks WHERE deleted_at IS NOT NULL"
+    assert admin.execute(in_trash, alice.id) == [(1, 1)]
 
 
-def test_a_list_shows_only_ones_own_tasks(alice: Person, bob: Person, task: str) -> None:
-    bob.post("/v1/tasks", {"title": "BOB SECRET"})
-    assert [item["title"] for item in bob.get("/v1/tasks").get_json()["items"]] == ["BOB SECRET"]
-    assert [item["title"] for item in alice.get("/v1/tasks").get_json()["items"]] == ["ALICE SECRET"]
+def test_two_users_may_have_a_tag_of_the_same_name(admin: Admin, alice: Person, bob: Person) -> None:
+    for person in (alice, bob):
+        everything_of(person, "Shared")
+    before = rows_of(admin, alice.id, "tags", "tasks")
+    assert bob.patch("/v1/tags/shared", {"name": "Renamed"}).status_code == 200
+    assert bob.delete("/v1/tags/renamed").status_code == 204
+    assert bob.delete("/v1/tags/shared").status_code == 404
+    assert rows_of(admin, alice.id, "tags", "tasks") == before
 
 
-def test_a_cursor_from_another_users_list_shows_only_ones_own_tasks(alice: Person, bob: Person, task: str) -> None:
-    bob.post("/v1/tasks", {"title": "BOB SECRET"})
-    alice.post("/v1/tasks", {"title": "ALICE SECRET TOO"})
-    cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/tasks?status=open", "title"),
+        ("/v1/lists", "name"),
+        ("/v1/tags", "name"),
+        ("/v1/completions", "title"),
+    ],
+)
+def test_a_cursor_from_another_users_list_shows_only_what_is_ones_own(
+    alice: Person, bob: Person, path: str, told: str
+) -> None:
+    # Bob's comes behind Alice's first, whichever end the list begins at.
+    for person, secret in ((alice, "ALICE SECRET"), (bob, "BOB SECRET"), (alice, "CAROL IS A SECRET")):
+        everything_of(person, secret)
+    path += "&" if "?" in path else "?"
+    cursor = alice.get(f"{path}limit=1").get_json()["next_cursor"]
     assert cursor
-    items = bob.get("/v1/tasks", query_string={"cursor": cursor}).get_json()["items"]
-    assert [item["title"] for item in items] == ["BOB SECRET"]
+    items = bob.get(f"{path}cursor={cursor}").get_json()["items"]
+    assert [item[told] for item in items] == ["BOB SECRET"]
 
 
 def test_everybody_gets_their_own_account(alice: Person, bob: Person) -> None:

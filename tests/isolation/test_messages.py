@@ -33,6 +33,7 @@ class Scene:
     cursor: str
     refresh_token: str
     session: str
+    list: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ NEW = {"email": "new@example.com", "password": PASSWORD}
 ALICE = {"email": "alice@example.com", "password": PASSWORD}
 PROOF, GUESS = {"password": PASSWORD}, {"password": "no"}
 UNUSED = "quite another horse battery"
+ANOTHER_DAY = {"occurrence": "2026-12-01"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 # Every operation there is: a new one has to say here what it costs.
@@ -99,7 +101,7 @@ CALLS: dict[str, list[Call]] = {
         Call("invalid", lambda s: s.alice.patch("/v1/me", {"timezone": "Mars"}, headers=MERGE), 422, 0),
         Call("stale", lambda s: s.alice.patch("/v1/me", {}, headers={**MERGE, "If-Match": '"7"'}), 412, 1),
     ],
-    "exportMe GET /v1/me/export": [Call("all", lambda s: s.alice.get("/v1/me/export"), 200, 2)],
+    "exportMe GET /v1/me/export": [Call("all", lambda s: s.alice.get("/v1/me/export"), 200, 5)],
     # Read the hash, count the guess, take that back, and do it.
     "changeEmail POST /v1/me/email": [
         Call("right", lambda s: s.alice.post("/v1/me/email", {**PROOF, "email": NEW["email"]}), 200, 4),
@@ -116,12 +118,18 @@ CALLS: dict[str, list[Call]] = {
     ],
     "createTask POST /v1/tasks": [
         Call("new", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent"}), 201, 1),
+        Call("tagged", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent", "tags": ["home", "new"]}), 201, 1),
+        Call("first", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent", "after": None}), 201, 1),
+        Call("subtask", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent", "parent_id": s.task}), 201, 1),
+        Call("taken id", lambda s: s.alice.post("/v1/tasks", {"title": "Pay rent", "id": s.task}), 409, 1),
+        Call("unknown list", lambda s: s.alice.post("/v1/tasks", {"title": "x", "list_id": str(uuid4())}), 422, 1),
         Call("invalid", lambda s: s.alice.post("/v1/tasks", {"title": ""}), 422, 0),
     ],
     "listTasks GET /v1/tasks": [
         Call("first page", lambda s: s.alice.get("/v1/tasks?limit=1"), 200, 1),
         Call("next page", lambda s: s.alice.get(f"/v1/tasks?cursor={s.cursor}"), 200, 1),
         Call("bad cursor", lambda s: s.alice.get("/v1/tasks?cursor=x"), 400, 0),
+        Call("due today", lambda s: s.alice.get("/v1/tasks?due=today&available=true&tag=home&q=a&sort=due"), 200, 1),
     ],
     "getTask GET /v1/tasks/<uuid:task_id>": [
         Call("hit", lambda s: s.alice.get(f"/v1/tasks/{s.task}"), 200, 1),
@@ -131,14 +139,63 @@ CALLS: dict[str, list[Call]] = {
         Call("changing", patch({"title": "Changed"}), 200, 1),
         Call("changing nothing", patch({"title": "ALICE SECRET"}), 200, 1),
         Call("empty", patch({}), 200, 1),
+        Call("nested", patch({"due": {"date": "2026-12-01"}, "metadata": {"a": "b"}, "tags": ["new"]}), 200, 1),
+        Call("not merging to a whole", patch({"due": {"time": "10:00"}}), 422, 1),
         Call("stale", patch({"title": "Changed"}, **{"If-Match": '"7"'}), 412, 1),
         Call("read-only member", patch({"status": "completed"}), 422, 1),
         Call("missing", lambda s: s.alice.patch(f"/v1/tasks/{uuid4()}", {"title": "x"}), 404, 1),
     ],
     "deleteTask DELETE /v1/tasks/<uuid:task_id>": [
         Call("hit", lambda s: s.alice.delete(f"/v1/tasks/{s.task}"), 204, 1),
+        Call("for good", lambda s: s.alice.delete(f"/v1/tasks/{s.task}?permanent=true"), 204, 1),
         Call("missing", lambda s: s.alice.delete(f"/v1/tasks/{uuid4()}"), 404, 1),
         Call("stale", lambda s: s.alice.delete(f"/v1/tasks/{s.task}", headers={"If-Match": '"7"'}), 412, 1),
+    ],
+    "moveTask POST /v1/tasks/<uuid:task_id>/move": [
+        Call("first", lambda s: s.alice.post(f"/v1/tasks/{s.task}/move", {"after": None}), 200, 1),
+        Call("elsewhere", lambda s: s.alice.post(f"/v1/tasks/{s.task}/move", {"list_id": s.list}), 200, 1),
+        Call("missing", lambda s: s.alice.post(f"/v1/tasks/{uuid4()}/move", {}), 404, 1),
+    ],
+    "completeTask POST /v1/tasks/<uuid:task_id>/complete": [
+        Call("open", lambda s: s.alice.post(f"/v1/tasks/{s.task}/complete", {}), 200, 1),
+        Call("other occurrence", lambda s: s.alice.post(f"/v1/tasks/{s.task}/complete", ANOTHER_DAY), 409, 1),
+        Call("missing", lambda s: s.alice.post(f"/v1/tasks/{uuid4()}/complete", {}), 404, 1),
+    ],
+    "reopenTask POST /v1/tasks/<uuid:task_id>/reopen": [
+        Call("open", lambda s: s.alice.post(f"/v1/tasks/{s.task}/reopen"), 200, 1),
+        Call("missing", lambda s: s.alice.post(f"/v1/tasks/{uuid4()}/reopen"), 404, 1),
+    ],
+    "restoreTask POST /v1/tasks/<uuid:task_id>/restore": [
+        Call("not in the trash", lambda s: s.alice.post(f"/v1/tasks/{s.task}/restore"), 200, 1),
+        Call("missing", lambda s: s.alice.post(f"/v1/tasks/{uuid4()}/restore"), 404, 1),
+    ],
+    "emptyTrash DELETE /v1/trash": [Call("empty", lambda s: s.alice.delete("/v1/trash"), 204, 1)],
+    "listCompletions GET /v1/completions": [Call("first page", lambda s: s.alice.get("/v1/completions"), 200, 1)],
+    "listLists GET /v1/lists": [Call("first page", lambda s: s.alice.get("/v1/lists"), 200, 1)],
+    "createList POST /v1/lists": [Call("new", lambda s: s.alice.post("/v1/lists", {"name": "Home"}), 201, 1)],
+    "getList GET /v1/lists/<uuid:list_id>": [
+        Call("hit", lambda s: s.alice.get(f"/v1/lists/{s.list}"), 200, 1),
+        Call("missing", lambda s: s.alice.get(f"/v1/lists/{uuid4()}"), 404, 1),
+    ],
+    "updateList PATCH /v1/lists/<uuid:list_id>": [
+        Call("changing", lambda s: s.alice.patch(f"/v1/lists/{s.list}", {"name": "Work"}), 200, 1),
+        Call("empty", lambda s: s.alice.patch(f"/v1/lists/{s.list}", {}), 200, 1),
+    ],
+    "deleteList DELETE /v1/lists/<uuid:list_id>": [
+        Call("tasks stay", lambda s: s.alice.delete(f"/v1/lists/{s.list}"), 204, 1),
+        Call("tasks go", lambda s: s.alice.delete(f"/v1/lists/{s.list}?tasks=trash"), 204, 1),
+    ],
+    "moveList POST /v1/lists/<uuid:list_id>/move": [
+        Call("first", lambda s: s.alice.post(f"/v1/lists/{s.list}/move", {"after": None}), 200, 1),
+    ],
+    "listTags GET /v1/tags": [Call("first page", lambda s: s.alice.get("/v1/tags"), 200, 1)],
+    "renameTag PATCH /v1/tags/<tag:name>": [
+        Call("hit", lambda s: s.alice.patch("/v1/tags/scene", {"name": "new"}), 200, 1),
+        Call("missing", lambda s: s.alice.patch("/v1/tags/none", {"name": "new"}), 404, 1),
+    ],
+    "deleteTag DELETE /v1/tags/<tag:name>": [
+        Call("hit", lambda s: s.alice.delete("/v1/tags/scene"), 204, 1),
+        Call("missing", lambda s: s.alice.delete("/v1/tags/none"), 404, 1),
     ],
     "getReadiness GET /readyz": [Call("ready", lambda s: s.anonymous.get("/readyz"), 200, 1)],
     "getHealth GET /healthz": [Call("healthy", lambda s: s.anonymous.get("/healthz"), 200, 0)],
@@ -185,11 +242,12 @@ def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scen
     alice = client_of(proxied, owner)
     anonymous = Person(proxied.test_client(), {"X-Request-Id": REQUEST_ID})
     alice.headers["X-Request-Id"] = REQUEST_ID
-    alice.post("/v1/tasks", {"title": "second"})
+    alice.post("/v1/tasks", {"title": "second", "tags": ["scene"]})
+    list_id = alice.post("/v1/lists", {"name": "scene"}).get_json()["id"]
     cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
     tokens = anonymous.post("/v1/auth/login", ALICE).get_json()["tokens"]
     newest, *_ = alice.get("/v1/auth/sessions").get_json()["items"]
-    return Scene(alice, anonymous, owner.task_id, cursor, tokens["refresh_token"], newest["id"])
+    return Scene(alice, anonymous, owner.task_id, cursor, tokens["refresh_token"], newest["id"], list_id)
 
 
 @pytest.fixture
@@ -201,6 +259,7 @@ def shown_bytes(admin: Admin) -> int:
 
 
 def status_of(response: TestResponse) -> int:
+    response.get_data()  # what is streamed is read meanwhile
     response.close()  # a file that is served stays open until then
     return response.status_code
 
@@ -242,7 +301,7 @@ def test_no_operation_but_those_that_look_at_a_password_and_export_takes_more_th
     assert {operation: messages for operation, messages in most.items() if messages > 1} == {
         "registerUser POST /v1/auth/register": 2,
         "login POST /v1/auth/login": 2,
-        "exportMe GET /v1/me/export": 2,
+        "exportMe GET /v1/me/export": 5,
         "changeEmail POST /v1/me/email": 4,
         "changePassword POST /v1/me/password": 4,
         "deleteMe POST /v1/me/delete": 4,

@@ -93,8 +93,9 @@ def test_a_schema_that_is_not_the_models_is_noticed(
 # There and back, in a database of its own.
 
 SCHEMA = """
-SELECT 'column', attrelid::regclass::text, attname, format_type(atttypid, atttypmod) || attnotnull, attacl::text,
-       pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
+SELECT 'column', attrelid::regclass::text, attname,
+       concat(format_type(atttypid, atttypmod), attnotnull, attgenerated, attcollation::regcollation, attstattarget),
+       attacl::text, pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE relnamespace::regnamespace::text LIKE 'app%' AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
 UNION ALL
@@ -106,6 +107,10 @@ SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid
 FROM pg_constraint WHERE connamespace::regnamespace::text LIKE 'app%'
 UNION ALL
 SELECT 'index', schemaname || tablename, indexname, indexdef, '', '', '' FROM pg_indexes WHERE schemaname LIKE 'app%'
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(pg_trigger.oid), tgenabled::text, '', ''
+FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+WHERE relnamespace::regnamespace::text LIKE 'app%' AND NOT tgisinternal
 UNION ALL
 SELECT 'policy', schemaname || tablename, policyname, permissive, concat(roles, cmd), qual, with_check FROM pg_policies
 UNION ALL
@@ -179,6 +184,34 @@ def test_a_login_can_do_nothing_once_the_migrations_are_gone(fresh: Fresh) -> No
         " (has_schema_privilege(rolname, 'app', 'USAGE') OR has_table_privilege(rolname, 'app.alembic_version', 'SELECT'))"
     )
     assert fresh[1].rows(may) == []
+
+
+TASKS_OF_BEFORE = """
+INSERT INTO app.users (user_id, email, password_hash)
+SELECT gen_random_uuid(), n || '@x.org', '$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g'
+FROM generate_series(1, 2) AS n;
+INSERT INTO app.tasks (user_id, id, title, status)
+SELECT user_id, gen_random_uuid(), status, status FROM app.users, unnest(ARRAY['open', 'completed', 'cancelled']) AS status
+"""
+
+
+def test_tasks_of_all_users_survive_the_way_there_and_back(fresh: Fresh) -> None:
+    flask_migrate.upgrade(revision="0008")
+    fresh[1].rows(TASKS_OF_BEFORE)
+    kept = "SELECT user_id, id, title, status FROM app.tasks ORDER BY id"
+    before = fresh[1].rows(kept)
+    assert len(before) == 6
+    flask_migrate.upgrade()
+    assert fresh[1].rows(kept) == before
+    # Whatever the migration has to switch off to see them, it did for all users, and it is on again.
+    assert fresh[1].rows("SELECT DISTINCT status, completed_at IS NULL FROM app.tasks ORDER BY status") == [
+        ("cancelled", False),
+        ("completed", False),
+        ("open", True),
+    ]
+    assert fresh[1].rows("SELECT relforcerowsecurity FROM pg_class WHERE oid = 'app.tasks'::regclass") == [(True,)]
+    flask_migrate.downgrade(revision="0007")
+    assert fresh[1].rows(kept) == before
 
 
 # Who runs them.

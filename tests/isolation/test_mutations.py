@@ -48,11 +48,29 @@ def entering(test: str) -> str:
     return f"tests/isolation/test_entering.py::test_{test}"
 
 
+def twins(test: str) -> str:
+    return f"tests/isolation/test_twins.py::test_{test}"
+
+
+def lasting(test: str) -> str:
+    return f"tests/isolation/test_lasting.py::test_{test}"
+
+
+def operator(cell: str) -> str:
+    return grid(f"an_operator_can_do_what_is_granted_and_no_more[{cell}]")
+
+
 def rule(statement: str) -> str:
     return f"tests/isolation/test_catalogue.py::test_nothing_breaks_the_rule_that[{statement}]"
 
 
 OTHERS_IDS = sweep("another_users_id_is_not_found")
+NAMED_IDS = sweep("to_name_another_users_thing_is_answered_as_to_name_one_that_never_was")
+ALIKE = "what_a_user_does_reaches_nothing_of_another_with_the_same_ids"
+CARRIED = "what_a_trigger_or_a_key_carries_on_is_the_same_users_even_where_no_policy_holds"
+TOLD = "of_another_users_id_as_much_is_told_as_of_one_that_never_was"
+COLUMNS = "tests/isolation/test_catalogue.py::test_a_role_has_the_columns_it_is_to_have_and_no_more"
+CALLABLE = "tests/isolation/test_catalogue.py::test_a_function_can_be_called_by_whom_it_is_for_and_nobody_else"
 SHOWN = rule("a policy shows rows of the wrapped identity, and to a log-in the row of its address")
 WRITTEN = rule("a policy lets rows of the wrapped identity be written")
 FLOORED = rule("whoever has a grant has a floor")
@@ -192,7 +210,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a primary key without the owner",
-        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_pkey, ADD CONSTRAINT tasks_pkey PRIMARY KEY (id)",
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_pkey CASCADE, ADD CONSTRAINT tasks_pkey PRIMARY KEY (id)",
         (
             grid("the_id_of_another_users_task_is_free_to_use[insert]"),
             grid("the_id_of_another_users_task_is_free_to_use[do nothing]"),
@@ -212,6 +230,128 @@ MUTATIONS = [
             rule("whoever has a grant has a policy for it"),
             roles("no_login_role_reaches_the_keys[SELECT FROM app_private.keys-taskapp_migrator]"),
             rule("the keys are taskapp_definer's alone"),
+        ),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "no row-level security on lists, no floor under a careless policy on tags and none to speak of on completions",
+        "ALTER TABLE app.lists DISABLE ROW LEVEL SECURITY;"
+        "DROP POLICY tags_api_floor ON app.tags; CREATE POLICY careless ON app.tags USING (true) WITH CHECK (true);"
+        "ALTER POLICY completions_api_floor ON app.completions USING (true);"
+        "ALTER POLICY completions_api_select ON app.completions USING (true);"
+        "ALTER POLICY completions_api_delete ON app.completions USING (true)",
+        (
+            cell("taskapp_api lists select nobody"),
+            cell("taskapp_api lists update other"),
+            cell("taskapp_api tags select other"),
+            cell("taskapp_api tags delete nobody"),
+            cell("taskapp_api completions select other"),
+            cell("taskapp_api completions delete nobody"),
+            grid("a_list_shows_only_what_is_ones_own[/v1/lists]"),
+            grid("a_list_shows_only_what_is_ones_own[/v1/tags]"),
+            grid("a_list_shows_only_what_is_ones_own[/v1/completions]"),
+            twins(f"{ALIKE}[remove the list]"),
+            twins(f"{ALIKE}[remove the tag]"),
+            twins(f"{ALIKE}[take the completion back]"),
+            OTHERS_IDS,
+            rule("row-level security is enabled"),
+            FLOORED,
+            SHOWN,
+        ),
+    ),
+    Mutation(
+        "keys to lists and tasks without the owner",
+        # A key has to have something unique to lead to.
+        "ALTER TABLE app.lists ADD CONSTRAINT lists_id_key UNIQUE (id);"
+        "ALTER TABLE app.tasks ADD CONSTRAINT tasks_id_key UNIQUE (id);"
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_list_id_fkey, DROP CONSTRAINT tasks_parent_id_fkey,"
+        " ADD CONSTRAINT tasks_list_id_fkey FOREIGN KEY (list_id) REFERENCES app.lists (id) ON DELETE SET NULL,"
+        " ADD CONSTRAINT tasks_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES app.tasks (id) ON DELETE CASCADE;"
+        "ALTER TABLE app.completions DROP CONSTRAINT completions_task_id_fkey,"
+        " ADD CONSTRAINT completions_task_id_fkey FOREIGN KEY (task_id) REFERENCES app.tasks (id) ON DELETE CASCADE",
+        (
+            cell("taskapp_api tasks insert into the list other"),
+            cell("taskapp_api tasks move one's own there other"),
+            cell("taskapp_api completions insert other"),
+            grid("the_key_of_another_users_row_is_free_to_use[list-insert]"),
+            NAMED_IDS,
+            rule("a foreign key takes the owner along"),
+        ),
+    ),
+    Mutation(
+        "functions that run as the superuser who made them",
+        "".join(
+            f"ALTER FUNCTION app.{name} SECURITY DEFINER; ALTER FUNCTION app.{name} OWNER TO CURRENT_USER;"
+            for name in ("place_list", "remove_list", "tag_names", "remove_tag", "place_task", "siblings", "carry_subtasks")
+        ),
+        (
+            twins("room_is_made_among_ones_own_only[UPDATE app.tasks SET position = 'a1']"),
+            twins("room_is_made_among_ones_own_only[UPDATE app.lists SET position = 'a1']"),
+            twins(f"{ALIKE}[remove the list]"),
+            twins(f"{ALIKE}[remove the tag]"),
+            twins(f"{TOLD}[siblings in a list]"),
+            twins(f"{TOLD}[place_task behind in the list]"),
+            rule("a function runs as its owner only if it is named here"),
+            rule("a function belongs to a role that cannot log in"),
+            rule("no trigger runs as its owner"),
+        ),
+    ),
+    Mutation(
+        "triggers that name no owner",
+        rewritten("app.carry_subtasks", r"t\.user_id = NEW\.user_id AND", "")
+        + rewritten("app.shift_floating_tasks", r"t\.user_id = NEW\.user_id AND", ""),
+        (twins(f"{CARRIED}[carried into another list]"), twins(f"{CARRIED}[shifted]")),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "an operator who sees every task, and its title, and a log-in that sees lists and purges",
+        "ALTER POLICY tasks_operator_select ON app.tasks USING (true);"
+        "ALTER POLICY tasks_operator_delete ON app.tasks USING (deleted_at IS NOT NULL);"
+        "GRANT SELECT (title) ON app.tasks TO taskapp_operator;"
+        "GRANT SELECT (user_id, name) ON app.lists TO taskapp_auth;"
+        "GRANT EXECUTE ON FUNCTION app.purge_trash TO taskapp_auth, taskapp_api",
+        (
+            operator("tasks-select-owner"),
+            operator("tasks-select-nobody"),
+            grid("an_operator_finds_a_task_once_it_has_been_in_the_trash_for_30_days[delete-29.99-0-nobody]"),
+            twins("an_operator_learns_nothing_of_what_was_thrown_away[DELETE FROM app.tasks RETURNING title]"),
+            twins("only_an_operator_purges"),
+            cell("taskapp_auth lists select other"),
+            SHOWN,
+            COLUMNS,
+            CALLABLE,
+        ),
+    ),
+    Mutation(
+        "purging that counts no days",
+        rewritten("app.purge_trash", "30 days", "3 days")
+        + "ALTER POLICY tasks_operator_select ON app.tasks USING (deleted_at < now() - interval '3 days');"
+        "ALTER POLICY tasks_operator_delete ON app.tasks USING (deleted_at < now() - interval '3 days')",
+        (
+            twins("a_purge_deletes_everybodys_tasks_that_were_thrown_away_30_days_ago_and_no_others"),
+            grid("an_operator_finds_a_task_once_it_has_been_in_the_trash_for_30_days[select-29.99-0-owner]"),
+            SHOWN,
+        ),
+    ),
+    Mutation(
+        "statistics of content",
+        "ALTER TABLE app.tasks ALTER tags SET STATISTICS 100, ALTER title_sort SET STATISTICS 100,"
+        " ALTER words SET STATISTICS 100, ALTER due_date SET STATISTICS 100;"
+        "ALTER TABLE app.lists ALTER name SET STATISTICS 100; ALTER TABLE app.tags ALTER name SET STATISTICS 100;"
+        "ALTER TABLE app.completions ALTER title SET STATISTICS 100",
+        (
+            *(
+                lasting(f"estimates_do_not_confirm_a_guess_of_what_others_wrote[{guess}]")
+                for guess in (
+                    "tag of a task",
+                    "title in capitals",
+                    "word",
+                    "due date",
+                    "list",
+                    "completed title",
+                )
+            ),
+            lasting("no_column_of_content_has_statistics"),
         ),
     ),
     Mutation(

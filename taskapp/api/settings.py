@@ -1,7 +1,5 @@
 """The application's settings, for what is decided while a request is answered."""
 
-from datetime import timedelta
-
 from flask import current_app
 
 from taskapp.config import Config
@@ -11,8 +9,3 @@ def settings() -> Config:
     """Return the application's."""
     config: Config = current_app.config["TASKAPP"]
     return config
-
-
-def idle() -> timedelta:
-    """Return how long a session lasts without a refresh."""
-    return timedelta(days=settings().session_idle_days)

@@ -1,0 +1,99 @@
+"""Creating a thing once, however often the request arrives: clients that choose the id may send it again.
+
+The key is the owner's and the id together, so an id that somebody else has is a free one here.
+"""
+
+import hashlib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Executable,
+    Row,
+    Table,
+    cast,
+    false,
+    literal,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from taskapp.api.problems import Problem
+from taskapp.isolation.models import Base
+
+
+def fingerprint(body: Mapping[str, Any]) -> bytes:
+    """Tell what was asked for, in 32 bytes: the same for the same members in any order."""
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def insert_once(
+    model: type[Base], values: Mapping[str, Any], columns: Sequence[Any], quota: int, from_: bytes | None
+) -> Executable:
+    """Insert a row unless there is one with its id, or there are ``quota`` rows already. Always selects one row.
+
+    ``full`` tells whether the quota is reached; ``created`` whether the row is new; ``same`` whether the one that was there
+    was created from the same. Without a row, ``id`` is NULL.
+
+    :param values: by column name: plain values, or expressions of PostgreSQL.
+    :param columns: of the model, to select.
+    :param from_: the :func:`fingerprint` of a request that named the id.
+    """
+    table = typing.cast(Table, model.__table__)
+    given = {table.c[name]: value for name, value in {**values, "created_from": from_}.items()}
+    # OFFSET stops at the quota, where count() would go on.
+    full = select(select(table.c.id).offset(quota - 1).limit(1).exists().label("full")).cte("quota")
+    rows = select(*(_typed(column, value) for column, value in given.items()))
+    there = select(*columns, table.c.created_from).where(table.c.id == values["id"]).cte("there")
+    # What a value is computed by may write, so it is not asked for in vain.
+    rows = rows.where(~select(full.c.full).scalar_subquery(), ~select(there.c.id).exists())
+    inserted = insert(table).from_select(list(given), rows).on_conflict_do_nothing().returning(*columns).cte("inserted")
+    same = there.c.created_from.is_not_distinct_from(cast(literal(from_), table.c.created_from.type))
+    row = union_all(
+        select(inserted, true().label("created"), true().label("same")),
+        select(*(there.c[column.name] for column in inserted.c), false(), same).where(~select(inserted.c.id).exists()),
+    ).subquery("row")
+    return select(full.c.full, row).select_from(full.outerjoin(row, true()))
+
+
+def create_once(attempt: Callable[[], Sequence[Row[Any]]]) -> Row[Any]:
+    """Run the statement of :func:`insert_once` until its answer is clear.
+
+    :raises Problem: 409 when the id names something else; 422 when the quota is reached; 503 when the row of another request
+        with this id comes and goes.
+    """
+    for _ in range(3):
+        (row,) = attempt()
+        if row.id is not None:
+            if not row.same:
+                raise Problem("id_conflict")
+            return row
+        if row.full:
+            raise Problem("quota_exceeded")
+        # Another request with this id has been committed since the statement began; now it can be seen.
+    raise Problem("service_unavailable")
+
+
+def replayed(row: Row[Any]) -> int:
+    """Return the status: 201, or 200 for what was created before."""
+    return 201 if row.created else 200
+
+
+def _typed(column: Column[Any], value: Any) -> ColumnElement[Any]:
+    if isinstance(value, ColumnElement):
+        return value.label(column.name)
+    return cast(literal(value, column.type), column.type).label(column.name)
+
+
+def chosen(body: dict[str, Any], made: UUID) -> tuple[UUID, bytes | None]:
+    """Take the id out of a body, or else ``made``; with the fingerprint of what a client that chose one asks for."""
+    if "id" not in body:
+        return made, None
+    return body.pop("id"), fingerprint(body)

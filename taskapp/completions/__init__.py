@@ -1,0 +1,1 @@
+"""What was finished, and when."""

@@ -1,0 +1,108 @@
+"""Completing tasks and opening them again. Every completion is written down, and what was finished can be listed."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from sqlalchemy import Row
+from uuid_utils.compat import uuid7
+
+from taskapp.api import preconditions
+from taskapp.api.blueprint import Blueprint
+from taskapp.api.pagination import page, page_size, read_cursor
+from taskapp.api.problems import Problem
+from taskapp.api.responses import found, json_response
+from taskapp.completions import queries
+from taskapp.completions.schemas import (
+    CompletedSchema,
+    CompleteSchema,
+    CompletionPageSchema,
+    CompletionQuerySchema,
+    ReopenedSchema,
+    completion_json,
+)
+from taskapp.isolation import roles
+from taskapp.tasks.due import due_json
+from taskapp.tasks.schemas import task_json
+
+blp = Blueprint("completions", __name__, url_prefix="/v1", description="What was finished, and when.")
+
+
+@blp.post("/tasks/<uuid:task_id>/complete")
+@blp.honours_if_match
+@blp.arguments(CompleteSchema, required=False, example={"outcome": "completed"})
+@blp.response(200, CompletedSchema)
+@blp.alt_response(409, "CONFLICT")
+def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
+    """Complete a task, or give it up.
+
+    Doing so again changes nothing. Its open subtasks are completed with it.
+    """
+    versions = preconditions.version_wanted()
+    outcome, occurrence = body["outcome"], body.get("occurrence")
+    completion_id = uuid7()
+    statement = queries.complete(task_id, completion_id, outcome, occurrence, body["subtasks"] == "complete", versions)
+    for _ in range(3):
+        row = found(roles.api().execute(statement))
+        if row.applied:
+            return _answer(row, _completion(row, completion_id))
+        preconditions.check_version(row.version, versions)
+        if occurrence not in (None, row.due_date):
+            raise Problem("occurrence_mismatch")
+        if row.status == outcome:
+            return _answer(row, None)
+        # It was so when the statement began, and another writer has changed it since.
+    raise Problem("service_unavailable")
+
+
+@blp.post("/tasks/<uuid:task_id>/reopen")
+@blp.honours_if_match
+@blp.response(200, ReopenedSchema)
+def reopen_task(task_id: UUID) -> Response:
+    """Open a task again, and take its completion back.
+
+    Its subtasks stay as they are. An open task stays open.
+    """
+    versions = preconditions.version_wanted()
+    for _ in range(3):
+        row = found(roles.api().execute(queries.reopen(task_id, versions)))
+        if not row.applied:
+            preconditions.check_version(row.version, versions)
+        if row.applied or row.status == "open":
+            task = task_json(row)
+            return json_response({"task": task}, headers={"ETag": task["etag"]})
+    raise Problem("service_unavailable")
+
+
+@blp.get("/completions")
+@blp.arguments(CompletionQuerySchema, location="query")
+@blp.response(200, CompletionPageSchema)
+def list_completions(query: dict[str, Any]) -> Response:
+    """List what you completed or gave up, latest first."""
+    order = f"completions {sorted((name, str(value)) for name, value in query.items() if name not in {'limit', 'cursor'})}"
+    after = None
+    if query["cursor"]:
+        completed_at, last_id = read_cursor(query["cursor"], order, keys=2)
+        after = (datetime.fromisoformat(completed_at), UUID(last_id))
+    limit = page_size(query["limit"])
+    rows = roles.api().execute(queries.newest(query, after, limit + 1))
+    return page(rows, limit, order, completion_json, key=lambda row: [row.completed_at, row.id])
+
+
+def _completion(row: Row[Any], completion_id: UUID) -> dict[str, Any]:
+    """Shape the completion of a task that was just completed."""
+    return {
+        "id": completion_id,
+        "task_id": row.id,
+        "title": row.title,
+        "occurrence": row.due_date,
+        "due": due_json(row),
+        "outcome": row.status,
+        "completed_at": task_json(row)["completed_at"],
+    }
+
+
+def _answer(row: Row[Any], completion: dict[str, Any] | None) -> Response:
+    task = task_json(row)
+    return json_response({"task": task, "completion": completion}, headers={"ETag": task["etag"]})

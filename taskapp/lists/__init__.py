@@ -1,0 +1,1 @@
+"""Lists: what tasks are sorted into."""

@@ -1,0 +1,40 @@
+"""The table of lists."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapp.isolation.models import Base, Owned, Versioned
+
+
+class List(Owned, Versioned, Base):
+    """What tasks are sorted into."""
+
+    __tablename__ = "lists"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["app.users.user_id"], name="lists_user_id_fkey", ondelete="CASCADE"),
+        Index("lists_position_idx", "user_id", "position", "id"),
+        {"comment": "What users sort their tasks into. A task without a list is in the Inbox."},
+    )
+
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True,
+        sort_order=-1,
+        comment="UUID of the list, unique within its owner's rows; never changes. Not the nil UUID.",
+    )
+    name: Mapped[str] = mapped_column(comment="One line, 1 to 100 characters, NFC, without control characters.")
+    color: Mapped[str | None] = mapped_column(comment="#RRGGBB in capitals, or NULL.")
+    position: Mapped[str] = mapped_column(
+        Text(collation="C"),
+        server_default=text("app.rank_last()"),
+        comment="Rank among the user's lists, in byte order.",
+    )
+    archived: Mapped[bool] = mapped_column(server_default=text("false"), comment="Whether the user has put the list away.")
+    created_from: Mapped[bytes | None] = mapped_column(
+        comment="SHA-256 of what a client that chose the id asked for, or NULL."
+    )
+    created_at: Mapped[datetime] = mapped_column(
+        server_default=text("now()"), sort_order=2, comment="When the list was created."
+    )

@@ -1,0 +1,133 @@
+"""Lists over HTTP.
+
+No view asks whose list it is: for PostgreSQL, and so for these statements, other people's lists do not exist. Theirs and
+those that never were are the same 404.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from sqlalchemy import Row
+from uuid_utils.compat import uuid7
+
+from taskapp.api import preconditions
+from taskapp.api.blueprint import Blueprint
+from taskapp.api.conditional import apply_patch
+from taskapp.api.creation import chosen, create_once, replayed
+from taskapp.api.merge_patch import Patch
+from taskapp.api.pagination import page, page_size, read_cursor
+from taskapp.api.responses import found, json_response
+from taskapp.api.settings import settings
+from taskapp.isolation import roles
+from taskapp.lists import queries
+from taskapp.lists.schemas import (
+    ListCreateSchema,
+    ListDeleteQuerySchema,
+    ListMoveSchema,
+    ListPageSchema,
+    ListPatchSchema,
+    ListQuerySchema,
+    ListSchema,
+    list_json,
+)
+
+blp = Blueprint("lists", __name__, url_prefix="/v1/lists", description="What you sort your tasks into.")
+
+COUNTS = 2
+"""How many counts a list's ETag has."""
+
+
+@blp.get("")
+@blp.arguments(ListQuerySchema, location="query")
+@blp.response(200, ListPageSchema)
+def list_lists(query: dict[str, Any]) -> Response:
+    """List your lists, in your order.
+
+    Without `archived`, those put away are listed too.
+    """
+    sort, archived = query["sort"], query.get("archived")
+    order = f"lists {sort} {archived}"
+    after = None
+    if query["cursor"]:
+        key, list_id = read_cursor(query["cursor"], order, keys=2)
+        after = (key, UUID(list_id))
+    limit = page_size(query["limit"])
+    rows = roles.api().execute(queries.page(archived, sort, after, limit + 1))
+    return page(rows, limit, order, list_json, key=lambda row: [row._mapping[sort.lstrip("-")], row.id])
+
+
+@blp.post("")
+@blp.arguments(ListCreateSchema, example={"name": "Groceries", "color": "#1F6FEB"})
+@blp.response(201, ListSchema)
+@blp.alt_response(200, schema=ListSchema, description="It was created by an earlier request with this id.", success=True)
+@blp.alt_response(409, "CONFLICT")
+def create_list(body: dict[str, Any]) -> Response:
+    """Create a list, the last in your order.
+
+    With an `id` of your own, sending the request again is safe: the answer is then 200 and the list as it is now. If that id
+    was created from something else, it is 409 `id_conflict`.
+    """
+    list_id, from_ = chosen(body, uuid7())
+    statement = queries.create(list_id, body, from_, settings().lists_per_user)
+    row = create_once(lambda: roles.api().execute(statement))
+    return _list(row, replayed(row), {"Location": f"/v1/lists/{row.id}"})
+
+
+@blp.get("/<uuid:list_id>")
+@blp.honours_if_none_match
+@blp.response(200, ListSchema)
+def get_list(list_id: UUID) -> Response:
+    """Get a list."""
+    row = found(roles.api().execute(queries.one(list_id)))
+    return preconditions.not_modified(row.version, row.counts) or _list(row)
+
+
+@blp.patch("/<uuid:list_id>")
+@blp.honours_if_match
+@blp.arguments(ListPatchSchema, content_type="application/merge-patch+json")
+@blp.response(200, ListSchema)
+def update_list(patch: Patch, list_id: UUID) -> Response:
+    """Change a list by a JSON merge patch.
+
+    Members left out stay as they are, and `null` clears the one that can be cleared, `color`. A patch that changes nothing
+    leaves the ETag as it is. With `If-Match`, it is applied to that version or not at all; a list whose tasks have changed
+    is still the same version. `position` is changed by `moveList`.
+    """
+    versions = preconditions.version_wanted(COUNTS)
+    statement = queries.patch(list_id, patch, versions)
+    return _list(apply_patch(lambda: roles.api().execute(statement), patch, versions, task_counts="counts"))
+
+
+@blp.delete("/<uuid:list_id>")
+@blp.honours_if_match
+@blp.arguments(ListDeleteQuerySchema, location="query")
+@blp.response(204)
+def delete_list(query: dict[str, Any], list_id: UUID) -> Response:
+    """Delete a list.
+
+    Its tasks stay: they go to the end of the Inbox, in the order they had, or with `tasks=trash` into the trash. With
+    `If-Match`, that version of it or none.
+    """
+    versions = preconditions.version_wanted(COUNTS)
+    row = found(roles.api().execute(queries.remove(list_id, versions, query["tasks"])))
+    if not row.applied:
+        raise preconditions.stale(row.version, row.counts)
+    return Response(status=204)
+
+
+@blp.post("/<uuid:list_id>/move")
+@blp.arguments(ListMoveSchema, example={"after": None})
+@blp.response(200, ListSchema)
+def move_list(target: dict[str, Any], list_id: UUID) -> Response:
+    """Move a list to another place in your order.
+
+    `after` names the list to put it behind; `null` puts it first, and without `after` it goes last. A list that is there
+    already is left as it is. The others keep their positions, but for the rare case that there is no room between them.
+    """
+    return _list(found(roles.api().execute(queries.move(list_id, target))))
+
+
+def _list(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body = list_json(row)
+    return json_response(body, status, {"ETag": body["etag"], **(headers or {})})

@@ -1,0 +1,157 @@
+"""The JSON shape of a list, as it is read, created, patched and moved."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from sqlalchemy import Row
+
+from taskapp.api.merge_patch import READ_ONLY, PatchSchema
+from taskapp.api.pagination import PageQuerySchema
+from taskapp.api.preconditions import etag
+from taskapp.api.responses import instant
+from taskapp.api.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
+
+LONGEST_NAME = 100
+SORTS = ("position", "name", "-position", "-name")
+
+_ID = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
+_OTHER_ID = "0198f3c2-9d02-7a41-8c57-2f4f0c6e1b90"
+_NAME = {"example": "Household", "description": f"One line, up to {LONGEST_NAME} characters."}
+_COLOR = {"example": "#1E88E5", "description": "`#RRGGBB`, or `null` for none."}
+
+
+class Color(Text):
+    """A colour of six hexadecimal digits, in either case; kept in capitals."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"pattern": "^#[0-9A-Fa-f]{6}$", **kwargs.get("metadata", {})}
+        super().__init__(0, 7, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch("#[0-9A-Fa-f]{6}", text):
+            raise ma.ValidationError(Coded("invalid_format", "Must be # and six hexadecimal digits."))
+        return text.upper()
+
+
+class TaskCountsSchema(ma.Schema):
+    """How many tasks a list has, subtasks counted, without those in the trash."""
+
+    open = ma.fields.Integer(required=True, metadata={"example": 3, "description": "Tasks that are to be done."})
+    completed = ma.fields.Integer(required=True, metadata={"example": 12, "description": "Tasks that are done."})
+
+
+class ListSchema(ma.Schema):
+    """A list. Every member is always there; absence of a value is ``null``."""
+
+    id = ma.fields.UUID(required=True, metadata={"example": _ID, "description": "Never changes."})
+    etag = ma.fields.String(
+        required=True,
+        metadata={
+            "example": '"1.3.12"',
+            "description": "The exact `If-Match` value. It changes with the counts too, which `If-Match` does not look at.",
+        },
+    )
+    name = ma.fields.String(required=True, metadata=_NAME)
+    color = ma.fields.String(required=True, allow_none=True, metadata=_COLOR)
+    position = ma.fields.String(
+        required=True, metadata={"example": "a0Rb3Qx9Kf", "description": "Sorts your lists, byte by byte. See `moveList`."}
+    )
+    archived = ma.fields.Boolean(required=True, metadata={"example": False, "description": "Whether you have put it away."})
+    task_counts = ma.fields.Nested(TaskCountsSchema, required=True)
+    created_at = ma.fields.DateTime(
+        required=True, metadata={"example": "2026-11-22T10:00:00.000Z", "description": "When it was created."}
+    )
+    updated_at = ma.fields.DateTime(
+        required=True,
+        metadata={
+            "example": "2026-11-22T10:00:00.000Z",
+            "description": "When it last changed; a change of its tasks is none of the list.",
+        },
+    )
+
+
+class ListCreateSchema(Schema):
+    """A new list."""
+
+    id = Uuid(metadata={"example": _ID, "description": "Choose it, and the request can safely be sent again."})
+    name = Text(1, LONGEST_NAME, line=True, required=True, metadata=_NAME)
+    color = Color(allow_none=True, load_default=None, metadata=_COLOR)
+
+
+class TaskCountsEchoSchema(Schema):
+    """The counts of a list, as they were read."""
+
+    open = Count(required=True)
+    completed = Count(required=True)
+
+    @ma.post_load
+    def _as_selected(self, data: dict[str, int], **kwargs: Any) -> list[int]:
+        return [data["open"], data["completed"]]
+
+
+class ListPatchSchema(PatchSchema):
+    """A merge patch of a list. Read-only members may be sent back as they were read."""
+
+    name = Text(1, LONGEST_NAME, line=True, metadata=_NAME)
+    color = Color(allow_none=True, metadata=_COLOR)
+    archived = TrueOrFalse(metadata={"example": True})
+    id = Uuid(metadata=READ_ONLY)
+    etag = Text(0, 60, metadata=READ_ONLY)
+    position = Text(0, 64, metadata=READ_ONLY)
+    task_counts = ma.fields.Nested(
+        TaskCountsEchoSchema, metadata=READ_ONLY, error_messages={"null": Coded("not_nullable", "Must not be null.")}
+    )
+    created_at = Instant(metadata=READ_ONLY)
+    updated_at = Instant(metadata=READ_ONLY)
+
+
+class ListQuerySchema(PageQuerySchema):
+    """Which lists, in which order."""
+
+    archived = Flag(metadata={"description": "`true`: those put away. `false`: the others. Left out: all."})
+    sort = Choice(SORTS, load_default="position", metadata={"description": "Names in byte order; `-` is descending."})
+
+
+class ListDeleteQuerySchema(Schema):
+    """What becomes of the tasks of a list that is deleted."""
+
+    tasks = Choice(
+        ("inbox", "trash"),
+        load_default="inbox",
+        metadata={"description": "`inbox`: they go to the end of the Inbox. `trash`: they go into the trash."},
+    )
+
+
+class ListMoveSchema(Schema):
+    """A place among your lists."""
+
+    after = Uuid(
+        allow_none=True,
+        metadata={"example": _OTHER_ID, "description": "The list to put it behind. `null`: first. Left out: last."},
+    )
+
+
+class ListPageSchema(ma.Schema):
+    """A page of lists."""
+
+    items = ma.fields.List(ma.fields.Nested(ListSchema), required=True)
+    next_cursor = ma.fields.String(required=True, allow_none=True, metadata={"description": "`null` at the end."})
+
+
+def list_json(row: Row[Any]) -> dict[str, Any]:
+    """Shape a row of :mod:`taskapp.lists.queries`."""
+    open_, completed = row.counts
+    return {
+        "id": row.id,
+        "etag": etag(row.version, row.counts),
+        "name": row.name,
+        "color": row.color,
+        "position": row.position,
+        "archived": row.archived,
+        "task_counts": {"open": open_, "completed": completed},
+        "created_at": instant(row.created_at),
+        "updated_at": instant(row.updated_at),
+    }

@@ -1,0 +1,92 @@
+"""When a task is due: a day, a time on the wall wherever the user is, or a time in a zone (RFC 5545 section 3.3.5).
+
+An instant is never what is stored or accepted: it moves by a day or an hour when the user, or a law, changes the zone.
+"""
+
+from datetime import datetime, time
+from typing import Any
+
+import marshmallow as ma
+from sqlalchemy import ColumnElement, FromClause, Row, case, cast, func, literal, select
+
+from taskapp.api.merge_patch import READ_ONLY
+from taskapp.api.responses import instant
+from taskapp.api.schema import WALL_TIME, Date, Instant, Schema, WallTime
+from taskapp.users.models import User
+from taskapp.users.schemas import Timezone
+
+COLUMNS = {"date": "due_date", "time": "due_time", "timezone": "due_timezone"}
+_AT = {
+    "example": "2026-12-01T08:30:00.000Z",
+    "description": "The instant it is due, in UTC, if `time` is set. Without `timezone`, by the time zone of your profile.",
+}
+_TIME = "On the clock, to the minute; `null` for all day."
+_ZONE = "IANA time zone of `time`; `null` for wherever you are."
+
+
+class DueSchema(ma.Schema):
+    """When a task is due."""
+
+    date = ma.fields.Date(required=True, metadata={"example": "2026-12-01"})
+    time = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"example": "09:30", "pattern": WALL_TIME, "description": _TIME},
+    )
+    timezone = ma.fields.String(required=True, allow_none=True, metadata={"example": "Europe/Berlin", "description": _ZONE})
+    at = ma.fields.DateTime(required=True, allow_none=True, metadata=_AT)
+
+
+class DueCreateSchema(Schema):
+    """When a new task is due."""
+
+    date = Date(required=True, metadata={"example": "2026-12-01"})
+    time = WallTime(allow_none=True, metadata={"example": "09:30", "description": _TIME})
+    timezone = Timezone(allow_none=True, metadata={"example": "Europe/Berlin", "description": _ZONE})
+
+
+class DuePatchSchema(Schema):
+    """A merge patch of when a task is due. Moving the date keeps the time."""
+
+    date = Date(metadata={"example": "2026-12-01"})
+    time = WallTime(allow_none=True, metadata={"example": "09:30", "description": _TIME})
+    timezone = Timezone(allow_none=True, metadata={"example": "Europe/Berlin", "description": _ZONE})
+    at = Instant(allow_none=True, metadata={**_AT, **READ_ONLY})
+
+
+def columns(due: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the columns of a new task's ``due``."""
+    return {column: (due or {}).get(member) for member, column in COLUMNS.items()}
+
+
+def patched_columns(table: FromClause, due: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the columns that a patch of ``due`` sets."""
+    if due is None:
+        return dict.fromkeys(COLUMNS.values())
+    changes = {column: due[member] for member, column in COLUMNS.items() if member in due}
+    if "date" not in due:
+        # On a task that is not due, this makes an object that lacks its date (RFC 7396 section 2); a time without one makes
+        # PostgreSQL say so.
+        column = table.c.due_time
+        given = cast(literal(due["time"], column.type), column.type) if "time" in due else column
+        changes["due_time"] = case((table.c.due_date.is_(None), literal(time(0), column.type)), else_=given)
+    return changes
+
+
+def at(table: FromClause) -> ColumnElement[datetime]:
+    """Return the instant it is due: as stored, or by the time zone of the profile."""
+    here = func.app.instant_at(table.c.due_date + table.c.due_time, select(User.timezone).scalar_subquery())
+    floating = table.c.due_time.is_not(None) & table.c.due_timezone.is_(None)
+    return case((floating, here), else_=table.c.due_at).label("at")
+
+
+def due_json(row: Row[Any]) -> dict[str, Any] | None:
+    """Shape the columns of a row."""
+    if row.due_date is None:
+        return None
+    return {
+        "date": row.due_date.isoformat(),
+        "time": row.due_time and row.due_time.isoformat("minutes"),
+        "timezone": row.due_timezone,
+        "at": row.at and instant(row.at),
+    }

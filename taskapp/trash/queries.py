@@ -1,0 +1,73 @@
+"""The statements that move tasks into the trash, out of it, and out of the world."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable, Select, delete, func, null, select, update
+
+from taskapp.api.conditional import among, applied, applied_or_current, or_current
+from taskapp.tasks.models import TASKS, Task
+from taskapp.tasks.queries import COLUMNS, one
+
+_CHANGED = {"version": TASKS.c.version + 1, "updated_at": func.now()}
+
+
+def throw_away(task_id: UUID, versions: Sequence[int] | None) -> Executable:
+    """Put a task into the trash; a trigger takes its subtasks along. Select it; ``applied`` tells whether it is there."""
+    statement = (
+        update(TASKS)
+        .where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None), among(Task, versions))
+        .values(deleted_at=func.now(), **_CHANGED)
+    )
+    return applied_or_current(statement, one(task_id))
+
+
+def restore(task_id: UUID, versions: Sequence[int] | None) -> Executable:
+    """Take a task out of the trash, with the subtasks that went there with it; without its parent, if that is still there.
+
+    Select it, with ``applied`` telling whether it was there.
+    """
+    before = TASKS.alias("before")
+    since = select(before.c.deleted_at).where(before.c.id == task_id).scalar_subquery()
+    # FOR SHARE: the parent stays out of the trash until this is committed.
+    parent = TASKS.alias("parent")
+    there = (
+        select(parent.c.id)
+        .select_from(parent.join(before, before.c.parent_id == parent.c.id))
+        .where(before.c.id == task_id, parent.c.deleted_at.is_(None))
+        .with_for_update(read=True, of=parent)
+        .cte("there")
+    )
+    statement = (
+        update(TASKS)
+        .where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_not(None), among(Task, versions))
+        .values(deleted_at=null(), parent_id=select(there.c.id).scalar_subquery(), **_CHANGED)
+    )
+    restored = applied(statement, _anywhere(task_id))
+    parts = (
+        update(TASKS)
+        .where(TASKS.c.parent_id == task_id, TASKS.c.deleted_at == since, select(restored).exists())
+        .values(deleted_at=null(), **_CHANGED)
+        .cte("parts")
+    )
+    return or_current(restored, _anywhere(task_id)).add_cte(parts)
+
+
+def purge(task_id: UUID, versions: Sequence[int] | None) -> Executable:
+    """Delete a task, wherever it is, and its subtasks. Select it, with ``applied`` telling whether it is gone."""
+    return applied_or_current(delete(TASKS).where(TASKS.c.id == task_id, among(Task, versions)), _anywhere(task_id))
+
+
+def empty() -> Executable:
+    """Delete all that is in the trash."""
+    return delete(TASKS).where(TASKS.c.deleted_at.is_not(None))
+
+
+def purge_expired(most: int) -> Executable:
+    """Delete what has been in anybody's trash for 30 days, as the operator; select how many tasks these were."""
+    return select(func.app.purge_trash(most).label("purged"))
+
+
+def _anywhere(task_id: UUID) -> Select[*tuple[Any, ...]]:
+    return select(*COLUMNS).where(TASKS.c.id == task_id)

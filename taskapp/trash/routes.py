@@ -1,0 +1,64 @@
+"""Deleting: into the trash first, for 30 days."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from taskapp.api import preconditions
+from taskapp.api.blueprint import Blueprint
+from taskapp.api.problems import Problem
+from taskapp.api.responses import found
+from taskapp.isolation import roles
+from taskapp.tasks.routes import task_response
+from taskapp.tasks.schemas import TaskSchema
+from taskapp.trash import queries
+from taskapp.trash.schemas import DeleteQuerySchema
+
+blp = Blueprint("trash", __name__, url_prefix="/v1", description="Deleting tasks, and having them back.")
+
+
+@blp.delete("/tasks/<uuid:task_id>")
+@blp.honours_if_match
+@blp.arguments(DeleteQuerySchema, location="query")
+@blp.response(204)
+def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
+    """Delete a task: put it into the trash, with its subtasks.
+
+    From there `restoreTask` has it back; after 30 days it is deleted for good. With `If-Match`, that version of it or none.
+    """
+    versions = preconditions.version_wanted()
+    remove = queries.purge if query["permanent"] else queries.throw_away
+    row = found(roles.api().execute(remove(task_id, versions)))
+    if not row.applied:
+        # Also when another writer has just made the version that was asked for: nothing was deleted.
+        raise preconditions.stale(row.version)
+    return Response(status=204)
+
+
+@blp.post("/tasks/<uuid:task_id>/restore")
+@blp.honours_if_match
+@blp.response(200, TaskSchema)
+def restore_task(task_id: UUID) -> Response:
+    """Have a task back from the trash, with the subtasks that were deleted with it.
+
+    Where its list is gone, it is in the Inbox; where its parent is gone or in the trash, it is no subtask any more. A task
+    that is not in the trash stays as it is.
+    """
+    versions = preconditions.version_wanted()
+    for _ in range(3):
+        row = found(roles.api().execute(queries.restore(task_id, versions)))
+        if not row.applied:
+            preconditions.check_version(row.version, versions)
+        if row.applied or row.deleted_at is None:
+            return task_response(row)
+        # Another writer has put it there since the statement began.
+    raise Problem("service_unavailable")
+
+
+@blp.delete("/trash")
+@blp.response(204)
+def empty_trash() -> Response:
+    """Empty the trash: delete for good what is in it."""
+    roles.api().execute(queries.empty())
+    return Response(status=204)

@@ -1,0 +1,124 @@
+"""`flask tasks purge`, and the function that it calls."""
+
+from contextlib import closing
+from contextvars import copy_context
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import arrange
+import psycopg2
+import pytest
+from click.testing import Result
+from conftest import Admin, Cluster, Person
+from flask import Flask
+from psycopg2.errors import InsufficientPrivilege
+
+from taskapp import create_app
+from taskapp.config import Config
+
+OLD = "30 days 1 s"
+YOUNG = "29 days 23 hours"
+
+
+def as_(cluster: Cluster, role: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement as one of the application's roles, for nobody."""
+    with closing(psycopg2.connect(cluster.url(role))) as conn, conn, conn.cursor() as cur:
+        cur.execute(statement)
+        return cur.fetchall() if cur.description else []
+
+
+def run(app: Flask, *arguments: str) -> Result:
+    """Run `flask tasks …` as a process of its own would."""
+    result: Result = copy_context().run(app.test_cli_runner().invoke, args=["tasks", *arguments])
+    return result
+
+
+def throw(admin: Admin, owner: Person, age: str | None, **columns: str) -> str:
+    """Insert a task that has been in the trash for so long."""
+    task_id = arrange.task(admin, owner, **columns)
+    admin.execute("UPDATE app.tasks SET deleted_at = now() - %s::interval WHERE id = %s", age, task_id)
+    return task_id
+
+
+def left(admin: Admin) -> set[str]:
+    return {id for (id,) in admin.execute("SELECT id::text FROM app.tasks")}
+
+
+def test_what_has_been_in_anybodys_trash_for_30_days_is_purged(app: Flask, alice: Person, bob: Person, admin: Admin) -> None:
+    kept = {throw(admin, person, age) for person in (alice, bob) for age in (YOUNG, None, "0 s")}
+    for person in (alice, bob):
+        throw(admin, person, OLD)
+        throw(admin, person, "1 year")
+    result = run(app, "purge")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "4 tasks purged\n", "")
+    assert left(admin) == kept
+    assert run(app, "purge").stdout == "0 tasks purged\n"
+
+
+def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: Admin) -> None:
+    parent = arrange.task(admin, alice)
+    part = throw(admin, alice, OLD, parent_id=parent)
+    admin.execute("UPDATE app.tasks SET deleted_at = now() - %s::interval", OLD)
+    for task in (parent, part):
+        admin.execute(
+            "INSERT INTO app.completions (user_id, task_id, title, outcome) VALUES (%s, %s, 'x', 'completed')",
+            alice.id,
+            task,
+        )
+    assert run(app, "purge").stdout == "2 tasks purged\n"
+    assert left(admin) == set()
+    assert admin.execute("SELECT count(*) FROM app.completions") == [(0,)]
+
+
+def test_more_than_are_purged_at_a_time_are_purged_and_counted(
+    app: Flask, alice: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("taskapp.trash.cli"), "_AT_A_TIME", 3)
+    for _ in range(7):
+        throw(admin, alice, OLD)
+    assert run(app, "purge").stdout == "7 tasks purged\n"
+    assert left(admin) == set()
+
+
+def test_without_the_operators_url_the_command_says_so_in_one_line(cluster: object) -> None:
+    app = create_app(replace(Config.from_environment(), operator_database_url=None))
+    result = run(app, "purge")
+    assert isinstance(result.exception, SystemExit), repr(result.exception)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: TASKAPP_OPERATOR_DATABASE_URL is not set")
+
+
+def test_a_database_that_is_not_there_is_one_line(cluster: object) -> None:
+    nowhere = "postgresql://taskapp_operator:secret@127.0.0.1:9/taskapp"
+    result = run(create_app(replace(Config.from_environment(), operator_database_url=nowhere)), "purge")
+    assert isinstance(result.exception, SystemExit), repr(result.exception)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: the database refuses")
+    assert "secret" not in line
+
+
+def test_the_operator_purges_so_many_at_most(cluster: Cluster, alice: Person, admin: Admin) -> None:
+    for _ in range(3):
+        throw(admin, alice, OLD)
+    purged = [as_(cluster, "taskapp_operator", "SELECT app.purge_trash(2)") for _ in range(3)]
+    assert purged == [[(2,)], [(1,)], [(0,)]]
+
+
+def test_the_operator_sees_that_old_trash_is_there_and_no_more(cluster: Cluster, alice: Person, admin: Admin) -> None:
+    old = throw(admin, alice, OLD)
+    kept = {throw(admin, alice, age) for age in (YOUNG, None)}
+    assert as_(cluster, "taskapp_operator", "SELECT id::text FROM app.tasks") == [(old,)]
+    for column in ("title", "notes", "tags", "due_date", "*"):
+        with pytest.raises(InsufficientPrivilege):
+            as_(cluster, "taskapp_operator", f"SELECT {column} FROM app.tasks")
+    as_(cluster, "taskapp_operator", "DELETE FROM app.tasks")
+    assert left(admin) == kept
+
+
+@pytest.mark.parametrize("role", ["taskapp_api", "taskapp_auth"])
+def test_nobody_else_may_purge(cluster: Cluster, alice: Person, admin: Admin, role: str) -> None:
+    throw(admin, alice, OLD)
+    with pytest.raises(InsufficientPrivilege):
+        as_(cluster, role, "SELECT app.purge_trash(1)")
+    assert len(left(admin)) == 1
