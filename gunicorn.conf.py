@@ -13,6 +13,8 @@ bind = f"{_config.host}:{_config.port}"
 workers = _config.workers
 worker_class = "gthread"
 threads = _config.threads
+# Room for a cursor and for filters in any script; a longer line is refused before the application sees it.
+limit_request_line = 8190
 
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
 timeout = 30

@@ -220,8 +220,11 @@ def upgrade() -> None:
         RETURN NULL;
     END $$;
     COMMENT ON FUNCTION app.check_subtask IS 'The parent of a part is there, is no part itself, and is in the same list.';
-    CREATE TRIGGER tasks_check_subtask AFTER INSERT OR UPDATE OF parent_id, list_id, deleted_at ON app.tasks
+    CREATE TRIGGER tasks_check_subtask AFTER INSERT OR UPDATE OF parent_id, list_id ON app.tasks
         FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION app.check_subtask();
+    -- What goes into the trash need not ask the parent, and would be in the way of a parent that goes there as well.
+    CREATE TRIGGER tasks_check_restored_subtask AFTER UPDATE OF deleted_at ON app.tasks
+        FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND NEW.deleted_at IS NULL) EXECUTE FUNCTION app.check_subtask();
     GRANT EXECUTE ON FUNCTION app.carry_subtasks, app.check_subtask TO taskapp_api;
 
     -- Whole rows, so that `position` keeps its collation, and one SELECT, so that it becomes part of the query around it:
@@ -376,6 +379,7 @@ def downgrade() -> None:
     DROP FUNCTION app.in_turn(uuid);
     DROP FUNCTION app.place_task(uuid, uuid, uuid, uuid, boolean);
     DROP FUNCTION app.siblings(uuid, uuid);
+    DROP TRIGGER tasks_check_restored_subtask ON app.tasks;
     DROP TRIGGER tasks_check_subtask ON app.tasks;
     DROP TRIGGER tasks_carry_subtasks ON app.tasks;
     DROP TRIGGER users_shift_floating_tasks ON app.users;

@@ -80,9 +80,12 @@ def _sign_in() -> None:
 def _refuse_unheeded_condition() -> None:
     # RFC 9110 section 13.1.1: a change that was to happen under a condition must not happen without it.
     view = current_app.view_functions.get(request.endpoint or "")
-    changes = request.method not in {"GET", "HEAD", "OPTIONS"}
-    if changes and "If-Match" in request.headers and not hasattr(view, "honours_if_match"):
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return
+    if "If-Match" in request.headers and not hasattr(view, "honours_if_match"):
         raise Problem("precondition_failed", "This operation does not know conditions; send it without If-Match.")
+    if "If-None-Match" in request.headers:
+        raise Problem("precondition_failed", "Changes do not know If-None-Match; send this without it.")
 
 
 def _document_merge_patch(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -30,8 +30,17 @@ from taskapp.isolation.models import Base
 
 
 def fingerprint(body: Mapping[str, Any]) -> bytes:
-    """Tell what was asked for, in 32 bytes: the same for the same members in any order."""
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
+    """Tell what was asked for, in 32 bytes: the same for members in another order, and for null in the place of none."""
+    return hashlib.sha256(orjson.dumps(_said(body), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _said(body: Mapping[str, Any]) -> dict[str, Any]:
+    # Of a new thing, `after` alone is something else as null: the first place.
+    return {
+        name: _said(value) if isinstance(value, dict) else value
+        for name, value in body.items()
+        if value is not None or name == "after"
+    }
 
 
 def insert_once(

@@ -146,7 +146,7 @@ _BY_CONSTRAINT: dict[str, str | FieldError] = {
     "tasks_one_level": FieldError("too_deep", "A subtask has no subtasks.", pointer="#/parent_id"),
     "tasks_list_of_parent": FieldError("list_of_parent", "A subtask is in the list of its parent.", pointer="#/list_id"),
     "tasks_after": FieldError("unknown_task", "Must be another task of the same list and parent.", pointer="#/after"),
-    "tasks_due_date_required": FieldError("required", "A time needs a date.", pointer="#/due/date"),
+    "tasks_due_date_required": FieldError("required", "Is required.", pointer="#/due/date"),
     "tasks_due_time_required": FieldError("required", "A time zone needs a time.", pointer="#/due/time"),
     "tasks_due_in_range": FieldError("out_of_range", "Must lie within the years 1 to 9999, also in UTC.", pointer="#/due"),
     "tasks_metadata_check": FieldError("too_many", "Must have 50 or fewer keys.", pointer="#/metadata"),
@@ -231,11 +231,17 @@ def _http_exception(error: HTTPException) -> Response | HTTPException:
     return problem_response(Problem(code, headers=headers))
 
 
+def violated(error: DBAPIError) -> str | None:
+    """Return the name of the constraint that a statement would have broken."""
+    name: str | None = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return name
+
+
 def _database_error(error: DBAPIError) -> Response:
     state = getattr(error.orig, "pgcode", None) or ""
+    constraint = violated(error)
     if state == UNKNOWN_TIMEZONE:
         return problem_response(invalid([_NO_SUCH_ZONE]))
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     if constraint is not None and constraint.endswith("_user_id_fkey"):
         # The account was deleted while this request was under way.
         return problem_response(Problem("invalid_token"))

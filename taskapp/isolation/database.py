@@ -54,7 +54,7 @@ class Database:
         """Run one statement: one message, one transaction. Return its rows; none when it does not return any.
 
         A connection that died on the way is replaced, and read-only work is sent once more. A write is not: it may have
-        been applied.
+        been applied. What lost to another transaction, in a deadlock for one, is sent once more as well.
 
         With several sets of parameters it runs once for each, all in one transaction.
 
@@ -66,7 +66,9 @@ class Database:
         try:
             return self._execute_once(statement, parameters)
         except DBAPIError as error:
-            if not (error.connection_invalidated and identity.current().read_only):
+            # Class 40 is a deadlock or the like: PostgreSQL has undone all of it.
+            undone = (getattr(error.orig, "pgcode", None) or "").startswith("40")
+            if not (undone or (error.connection_invalidated and identity.current().read_only)):
                 raise
             return self._execute_once(statement, parameters)
 

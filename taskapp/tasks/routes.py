@@ -4,11 +4,13 @@ No view asks whose task it is: for PostgreSQL, and so for these statements, othe
 those that never were are the same 404.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from flask import Response, request
-from sqlalchemy import Row
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from taskapp.api import preconditions
@@ -17,6 +19,7 @@ from taskapp.api.conditional import apply_patch
 from taskapp.api.creation import chosen, create_once, replayed
 from taskapp.api.merge_patch import Patch
 from taskapp.api.pagination import page, page_size, read_cursor
+from taskapp.api.problems import Problem, violated
 from taskapp.api.responses import found, json_response
 from taskapp.api.settings import settings
 from taskapp.isolation import roles
@@ -47,7 +50,7 @@ def create_task(body: dict[str, Any]) -> Response:
     """
     task_id, from_ = chosen(body, uuid7())
     statement = queries.create(task_id, body, from_, settings().tasks_per_user)
-    row = create_once(lambda: roles.api().execute(statement))
+    row = create_once(lambda: _settled(statement, follows="parent_id" in body and "list_id" not in body))
     return task_response(row, replayed(row), {"Location": f"/v1/tasks/{row.id}"})
 
 
@@ -109,10 +112,25 @@ def move_task(target: dict[str, Any], task_id: UUID) -> Response:
     Its subtasks go with it. In another list it is no subtask any more, unless `parent_id` says so.
     """
     versions = preconditions.version_wanted()
-    row = found(roles.api().execute(queries.move(task_id, target, versions)))
+    statement = queries.move(task_id, target, versions)
+    row = found(_settled(statement, follows="parent_id" in target and "list_id" not in target))
     if not row.applied:
         preconditions.check_version(row.version, versions)
     return task_response(row)
+
+
+def _settled(statement: Executable, follows: bool) -> Sequence[Row[Any]]:
+    """Run ``statement``; when it puts a task where the parent is, as often as that one moves meanwhile.
+
+    :raises Problem: 503 when the parent does not stay anywhere.
+    """
+    for _ in range(3):
+        try:
+            return roles.api().execute(statement)
+        except DBAPIError as error:
+            if not (follows and violated(error) == "tasks_list_of_parent"):
+                raise
+    raise Problem("service_unavailable")
 
 
 def task_response(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

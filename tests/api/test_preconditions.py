@@ -200,3 +200,11 @@ def test_writers_of_different_members_without_a_precondition_both_win(app: Flask
         assert list(threads.map(write, [{"title": "new"}, {"priority": "high"}])) == [200, 200]
     task = alice.get(path).get_json()
     assert (task["title"], task["priority"], task["etag"]) == ("new", "high", '"3"')
+
+
+@pytest.mark.parametrize("header", ["*", '"1"'])
+def test_a_change_under_a_condition_that_is_for_reading_is_not_made(alice: Person, header: str) -> None:
+    path = alice.post("/v1/tasks", {"title": "x"}).headers["Location"]
+    response = alice.patch(path, {"title": "y"}, headers={"If-None-Match": header})
+    expect.problem(response, 412, "precondition_failed")
+    assert alice.get(path).get_json()["title"] == "x"

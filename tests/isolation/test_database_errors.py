@@ -10,7 +10,7 @@ from flask import Flask
 from journal import Journal, journal
 from sqlalchemy import text
 
-from isolation.acting import application_on, client_of
+from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import PROBLEMS
@@ -127,3 +127,17 @@ class TestAWrongSealKey:
     def test_is_in_the_log_under_a_code_of_its_own(self, sealing_wrongly: Flask, owner: User, log: Journal) -> None:
         client_of(sealing_wrongly, owner).get("/v1/tasks")
         assert logged_states(log) == ["TA002"]
+
+
+def test_what_lost_to_another_transaction_is_sent_once_more(app: Flask, admin: Admin, owner: User) -> None:
+    admin.execute(
+        "CREATE SEQUENCE app.tries; GRANT USAGE ON SEQUENCE app.tries TO taskapp_api;"
+        " CREATE FUNCTION app.lose_once() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('app.tries') = 1 THEN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END IF;"
+        " RETURN currval('app.tries'); END $$; GRANT EXECUTE ON FUNCTION app.lose_once TO taskapp_api"
+    )
+    try:
+        with acting(owner.signed_in):
+            assert api(app).execute(text("SELECT app.lose_once()"))[0][0] == 2
+    finally:
+        admin.execute("DROP FUNCTION app.lose_once(); DROP SEQUENCE app.tries")

@@ -319,3 +319,16 @@ def test_what_is_gone_for_good_counts_no_more(small: Flask, alice: Person) -> No
     alice.delete("/v1/trash")
     make(alice)
     expect.problem(alice.post(TASKS, {"title": "x"}), 422, "quota_exceeded")
+
+
+@pytest.mark.parametrize("unsaid", [{"notes": None}, {"due": {"date": "2026-12-01", "time": None}}])
+def test_a_replay_may_say_null_of_what_it_did_not_mention(alice: Person, unsaid: dict[str, Any]) -> None:
+    body = {"id": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11", "title": "Pay rent", "due": {"date": "2026-12-01"}}
+    assert alice.post("/v1/tasks", body).status_code == 201
+    assert alice.post("/v1/tasks", {**body, **unsaid}).status_code == 200
+
+
+def test_the_first_place_is_not_the_last(alice: Person) -> None:
+    body = {"id": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11", "title": "Pay rent"}
+    assert alice.post("/v1/tasks", body).status_code == 201
+    expect.problem(alice.post("/v1/tasks", {**body, "after": None}), 409, "id_conflict")

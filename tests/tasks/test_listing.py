@@ -817,3 +817,9 @@ def test_pages_neither_repeat_nor_omit_what_does_not_change_meanwhile(alice: Per
     assert sorted(id for id in seen if id in kept) == sorted(kept)
     if sort not in {"updated_at", "position", "completed_at"}:
         assert len([id for id in seen if id not in changing]) == len({id for id in seen if id not in changing})
+
+
+@pytest.mark.parametrize("vain", ["-", "-( ", "-) ", "-!", "-& ", "-| ", "-<", "- ", "-\t", "-\n"])
+def test_a_search_that_denies_nothing_is_no_error(alice: Person, vain: str) -> None:
+    response = alice.get("/v1/tasks", query_string={"q": (vain * 200)[:200]})
+    assert response.status_code == 200, response.text

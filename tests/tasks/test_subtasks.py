@@ -1,6 +1,9 @@
 """Subtasks: one level of them, in the list of their parent, and carried along with it."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from threading import Event
 from typing import Any
 
 import expect
@@ -8,6 +11,7 @@ import psycopg2
 import pytest
 from arrange import apart, meanwhile, task
 from conftest import Admin, Cluster, Person
+from flask import Flask
 
 TASKS = "/v1/tasks"
 NOBODYS = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
@@ -320,3 +324,28 @@ def test_the_database_keeps_families_flat(
     assert refused.value.diag.constraint_name in (
         {constraint} if constraint else {"tasks_one_level", "tasks_parent_is_another"}
     )
+
+
+def test_a_subtask_goes_wherever_its_parent_is_by_then(app: Flask, alice: Person) -> None:
+    parent, lists = make(alice), [None, make_list(alice), make_list(alice, "Garden")]
+    over = Event()
+
+    def keep_moving() -> set[int]:
+        mover = Person(app.test_client(), alice.headers)
+        statuses: set[int] = set()
+        for n in count():
+            if over.is_set():
+                return statuses
+            statuses.add(mover.patch(f"{TASKS}/{parent}", {"list_id": lists[n % 3]}).status_code)
+        raise AssertionError
+
+    with ThreadPoolExecutor(1) as threads:
+        moving = threads.submit(keep_moving)
+        try:
+            made = [alice.post(TASKS, {"title": "x", "parent_id": parent}).status_code for _ in range(40)]
+        finally:
+            over.set()
+        assert moving.result(10) <= {200, 503}
+    # 503 asks to come again; 422 would be the fault of whoever sent no list at all.
+    assert set(made) <= {201, 503}
+    assert {get(alice, part)["list_id"] for part in parts(alice, parent)} == {get(alice, parent)["list_id"]}
