@@ -26,6 +26,13 @@ def test_a_row_without_a_test_says_why() -> None:
     assert all(re.search("not here yet|does not apply", " ".join(row), re.IGNORECASE) for row in untested), untested
 
 
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_a_requirement_that_applies_has_a_test_named_after_it(row: list[str]) -> None:
+    named = re.compile(rf"^def test_(f\d+_)*{row[0].lower()}_", re.MULTILINE)
+    tests = [path for path in PROJECT.glob("tests/**/*.py") if named.search(path.read_text())]
+    assert tests or "does not apply" in " ".join(row).lower() or "not here yet" in " ".join(row).lower()
+
+
 @pytest.mark.parametrize("path", FILES)
 def test_every_file_that_is_cited_exists(path: str) -> None:
     assert (PROJECT / path).exists()

@@ -260,7 +260,7 @@ def test_the_sessions_of_somebody_else_go_on(alice: Person, bob: Person, path: s
 
 
 @each_change
-def test_the_answer_is_not_to_be_stored(alice: Person, path: str, body: dict[str, str]) -> None:
+def test_f26_the_answer_is_not_to_be_stored(alice: Person, path: str, body: dict[str, str]) -> None:
     assert alice.post(path, {**body, "password": PASSWORD}).headers["Cache-Control"] == "no-store"
 
 

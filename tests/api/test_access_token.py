@@ -159,7 +159,9 @@ def test_no_forgery_gets_as_far_as_the_database(app: Flask, idle_forge: Forge) -
 
 
 @pytest.mark.parametrize("make", FORGERIES.values(), ids=FORGERIES)
-def test_every_other_token_gets_the_same_answer(anonymous: Person, idle_forge: Forge, make: Callable[[Forge], str]) -> None:
+def test_f13_f14_every_other_token_gets_the_same_answer(
+    anonymous: Person, idle_forge: Forge, make: Callable[[Forge], str]
+) -> None:
     header = f"Bearer {make(idle_forge)}".encode().decode("latin-1")
     body = expect.problem(anonymous.get("/v1/me", headers={"Authorization": header}), 401, "invalid_token")
     assert {name: value for name, value in body.items() if name != "request_id"} == {
@@ -186,7 +188,7 @@ def test_one_users_session_is_no_session_of_another(anonymous: Person, forge: Fo
         "DELETE FROM app.users",
     ],
 )
-def test_a_token_ends_with_its_session(alice: Person, admin: Admin, end: str) -> None:
+def test_f16_a_token_ends_with_its_session(alice: Person, admin: Admin, end: str) -> None:
     assert alice.get("/v1/me").status_code == 200
     admin.execute(end)
     expect.problem(alice.get("/v1/me"), 401, "invalid_token")
@@ -202,12 +204,12 @@ def test_the_scheme_is_read_without_regard_to_case(anonymous: Person, forge: For
     assert anonymous.get("/v1/me", headers={"Authorization": f"bEARER {forge.genuine}"}).status_code == 200
 
 
-def test_a_token_in_the_query_is_not_looked_at(anonymous: Person, forge: Forge) -> None:
+def test_f17_a_token_in_the_query_is_not_looked_at(anonymous: Person, forge: Forge) -> None:
     query = {"access_token": forge.genuine, "jwt": forge.genuine, "Authorization": f"Bearer {forge.genuine}"}
     expect.problem(anonymous.get("/v1/me", query_string=query), 401, "missing_token")
 
 
-def test_a_token_in_the_body_is_not_looked_at(anonymous: Person, forge: Forge) -> None:
+def test_f17_a_token_in_the_body_is_not_looked_at(anonymous: Person, forge: Forge) -> None:
     body = {"title": "x", "access_token": forge.genuine}
     expect.problem(anonymous.post("/v1/tasks", body), 401, "missing_token")
 
@@ -234,7 +236,7 @@ def test_the_kid_is_made_of_the_public_key(forge: Forge) -> None:
     assert forge.header["kid"] == encode(hashlib.sha256(members.encode()).digest())
 
 
-def test_the_claims_are_those_of_rfc_9068_and_the_session(forge: Forge, alice: Person, admin: Admin) -> None:
+def test_f12_the_claims_are_those_of_rfc_9068_and_the_session(forge: Forge, alice: Person, admin: Admin) -> None:
     assert {"iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "sid"} <= set(forge.claims)
     assert (forge.claims["iss"], forge.claims["aud"], forge.claims["client_id"]) == ("taskapp", "taskapp", "taskapp")
     assert forge.claims["scope"] == "tasks:read tasks:write"
@@ -242,12 +244,12 @@ def test_the_claims_are_those_of_rfc_9068_and_the_session(forge: Forge, alice: P
     assert admin.execute("SELECT id::text FROM app.sessions") == [(forge.claims["sid"],)]
 
 
-def test_a_token_lives_ten_minutes(forge: Forge) -> None:
+def test_f15_a_token_lives_ten_minutes(forge: Forge) -> None:
     assert forge.claims["exp"] - forge.claims["iat"] == 600
     assert abs(forge.claims["iat"] - time.time()) < 60
 
 
-def test_a_token_holds_nothing_personal(forge: Forge) -> None:
+def test_f12_a_token_holds_nothing_personal(forge: Forge) -> None:
     assert "alice" not in json.dumps(forge.claims)
 
 

@@ -239,7 +239,7 @@ def test_two_requests_never_share_a_request_id(anonymous: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/openapi.json", "/v1/me", "/problems/not-found", "/nowhere"])
-def test_every_response_names_its_request_and_its_content_type(anonymous: Person, path: str) -> None:
+def test_f28_every_response_names_its_request_and_its_content_type(anonymous: Person, path: str) -> None:
     response = anonymous.get(path)
     assert response.headers["X-Request-Id"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"

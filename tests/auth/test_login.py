@@ -61,7 +61,7 @@ def test_the_token_signs_in(alice: Person, anonymous: Person) -> None:
     assert me.get_json()["id"] == alice.id
 
 
-def test_the_answer_is_not_to_be_stored(alice: Person, anonymous: Person) -> None:
+def test_f26_the_answer_is_not_to_be_stored(alice: Person, anonymous: Person) -> None:
     assert log_in(anonymous).headers["Cache-Control"] == "no-store"
 
 

@@ -84,7 +84,7 @@ def test_the_location_is_the_account(anonymous: Person) -> None:
     assert me.get_json() == response.get_json()["user"]
 
 
-def test_the_answer_is_not_to_be_stored(anonymous: Person) -> None:
+def test_f26_the_answer_is_not_to_be_stored(anonymous: Person) -> None:
     assert anonymous.post("/v1/auth/register", ADA).headers["Cache-Control"] == "no-store"
 
 

@@ -39,7 +39,7 @@ def directives(person: Person, path: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     "path", ["/docs", "/docs/assets/swagger-ui-bundle.js", "/docs/static/start.js", "/problems/not-found"]
 )
-def test_pages_come_with_a_strict_policy(anonymous: Person, path: str) -> None:
+def test_f28_pages_come_with_a_strict_policy(anonymous: Person, path: str) -> None:
     policy = directives(anonymous, path)
     assert policy["default-src"] == {"'none'"}
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == {"'self'"}
