@@ -21,9 +21,9 @@ from taskapp.completions.schemas import (
     CompletionQuerySchema,
     ReopenedSchema,
     completion_json,
+    new_completion_json,
 )
 from taskapp.isolation import roles
-from taskapp.tasks.due import due_json
 from taskapp.tasks.schemas import task_json
 
 blp = Blueprint("completions", __name__, url_prefix="/v1", description="What was finished, and when.")
@@ -46,7 +46,7 @@ def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
     for _ in range(3):
         row = found(roles.api().execute(statement))
         if row.applied:
-            return _answer(row, _completion(row, completion_id))
+            return _answer(row, new_completion_json(row, completion_id))
         preconditions.check_version(row.version, versions)
         if occurrence not in (None, row.due_date):
             raise Problem("occurrence_mismatch")
@@ -88,19 +88,6 @@ def list_completions(query: dict[str, Any]) -> Response:
     limit = page_size(query["limit"])
     rows = roles.api().execute(queries.newest(query, after, limit + 1))
     return page(rows, limit, order, completion_json, key=lambda row: [row.completed_at, row.id])
-
-
-def _completion(row: Row[Any], completion_id: UUID) -> dict[str, Any]:
-    """Shape the completion of a task that was just completed."""
-    return {
-        "id": completion_id,
-        "task_id": row.id,
-        "title": row.title,
-        "occurrence": row.due_date,
-        "due": due_json(row),
-        "outcome": row.status,
-        "completed_at": task_json(row)["completed_at"],
-    }
 
 
 def _answer(row: Row[Any], completion: dict[str, Any] | None) -> Response:

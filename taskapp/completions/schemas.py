@@ -1,6 +1,7 @@
 """The JSON shape of a completion, and what completing takes."""
 
 from typing import Any
+from uuid import UUID
 
 import marshmallow as ma
 from sqlalchemy import Row
@@ -85,13 +86,22 @@ class CompletionPageSchema(ma.Schema):
 
 
 def completion_json(row: Row[Any]) -> dict[str, Any]:
-    """Shape a row of :mod:`taskapp.completions.queries`."""
+    """Shape a row of :func:`taskapp.completions.queries.newest`."""
+    return _completion(row, row.id, row.task_id, row.outcome)
+
+
+def new_completion_json(task: Row[Any], completion_id: UUID) -> dict[str, Any]:
+    """Shape the completion of a task that was just completed: it remembers what the task is."""
+    return _completion(task, completion_id, task.id, task.status)
+
+
+def _completion(row: Row[Any], completion_id: UUID, task_id: UUID, outcome: str) -> dict[str, Any]:
     return {
-        "id": row.id,
-        "task_id": row.task_id,
+        "id": completion_id,
+        "task_id": task_id,
         "title": row.title,
         "occurrence": row.due_date,
         "due": due_json(row),
-        "outcome": row.outcome,
+        "outcome": outcome,
         "completed_at": instant(row.completed_at),
     }

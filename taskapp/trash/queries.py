@@ -24,7 +24,7 @@ def throw_away(task_id: UUID, versions: Sequence[int] | None) -> Executable:
 
 
 def restore(task_id: UUID, versions: Sequence[int] | None) -> Executable:
-    """Take a task out of the trash, with the subtasks that went there with it; without its parent, if that is still there.
+    """Take a task out of the trash, with the subtasks that went there with it; as no subtask, unless its parent is there.
 
     Select it, with ``applied`` telling whether it was there.
     """
