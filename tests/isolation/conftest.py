@@ -45,6 +45,7 @@ class User:
     task_id: str = field(default_factory=_uuid)
     list_id: str = field(default_factory=_uuid)
     completion_id: str = field(default_factory=_uuid)
+    answer_key: str = field(default_factory=_uuid)
 
     @property
     def email(self) -> str:
@@ -136,10 +137,16 @@ def other(admin: Admin) -> User:
 
 @pytest.fixture
 def twin(admin: Admin, owner: User) -> User:
-    """Carol, somebody else too, whose task, list and completion have the ids of Alice's: each in its own user's keys."""
+    """Carol, somebody else too, what of hers has an id has that of Alice's: each in its own user's keys."""
     return _stored(
         admin,
-        User("carol", task_id=owner.task_id, list_id=owner.list_id, completion_id=owner.completion_id),
+        User(
+            "carol",
+            task_id=owner.task_id,
+            list_id=owner.list_id,
+            completion_id=owner.completion_id,
+            answer_key=owner.answer_key,
+        ),
     )
 
 
@@ -166,6 +173,12 @@ def _stored(admin: Admin, user: User) -> User:
         user.id,
         user.completion_id,
         user.task_id,
+        user.secret,
+    )
+    admin.execute(
+        "INSERT INTO app.answers (user_id, key, asked, status, body) VALUES (%s, %s, sha256('asked'), 201, %s)",
+        user.id,
+        user.answer_key,
         user.secret,
     )
     return user
