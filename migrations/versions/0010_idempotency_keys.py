@@ -30,7 +30,8 @@ def upgrade() -> None:
         ALTER key SET STATISTICS 0, ALTER asked SET STATISTICS 0, ALTER status SET STATISTICS 0,
         ALTER body SET STATISTICS 0, ALTER location SET STATISTICS 0, ALTER etag SET STATISTICS 0;
 
-    COMMENT ON TABLE app.answers IS 'What requests with an Idempotency-Key were answered with; kept for 24 hours.';
+    COMMENT ON TABLE app.answers IS
+        'What requests with an Idempotency-Key were answered with; kept for 24 hours, then purged.';
     COMMENT ON COLUMN app.answers.user_id IS
         'Owner of the row. Set by PostgreSQL from the identity of the transaction; never updatable.';
     COMMENT ON COLUMN app.answers.key IS 'The Idempotency-Key, unique within its owner''s rows.';
@@ -68,38 +69,57 @@ def upgrade() -> None:
     -- The lock says that a request with this key is under way; it ends with its transaction. It is asked for first, so that
     -- what the next statements see is what the request before left behind. 64 bits of the hash name the lock: two
     -- users whose keys share them would make each other wait, and SHA-256 keeps anybody from arranging that.
+    CREATE FUNCTION app.lock_of(name text) RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN ('x' || left(encode(sha256(convert_to(app.current_user_id() || name, 'UTF8')), 'hex'), 16))::bit(64)::bigint;
+    COMMENT ON FUNCTION app.lock_of IS 'The advisory lock of this user that has this name; NULL for nobody.';
+
     CREATE FUNCTION app.claim_key(claimed text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE AS $$
-    DECLARE
-        name text := encode(sha256(convert_to(app.current_user_id() || claimed, 'UTF8')), 'hex');
     BEGIN
-        IF NOT pg_try_advisory_xact_lock(('x' || left(name, 16))::bit(64)::bigint) THEN
+        -- Nobody's lock is NULL, and so is what comes of it.
+        IF pg_try_advisory_xact_lock(app.lock_of(claimed)) IS NOT TRUE THEN
             RETURN false;
         END IF;
-        DELETE FROM app.answers a WHERE a.answered_at < now() - interval '24 hours';
+        DELETE FROM app.answers a WHERE a.key = claimed AND a.answered_at < now() - interval '24 hours';
+        -- Some of the others that are old, unless another request is at that: it would be waited for. A key never begins
+        -- with a line break.
+        IF pg_try_advisory_xact_lock(app.lock_of(E'\nsweep')) THEN
+            DELETE FROM app.answers a WHERE a.key IN (
+                SELECT o.key FROM app.answers o WHERE o.answered_at < now() - interval '24 hours'
+                ORDER BY o.answered_at LIMIT 100
+            );
+        END IF;
         RETURN NOT EXISTS (SELECT FROM app.answers a WHERE a.key = claimed);
     END $$;
     COMMENT ON FUNCTION app.claim_key IS
         'Whether no request with this key is under way or was answered in the last 24 hours; from now on this one is.';
-    GRANT EXECUTE ON FUNCTION app.claim_key TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.lock_of, app.claim_key TO taskapp_api;
 
-    CREATE FUNCTION app.purge_answers() RETURNS integer
+    CREATE FUNCTION app.purge_answers(most integer) RETURNS integer
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
         purged integer;
     BEGIN
-        DELETE FROM app.answers a WHERE a.answered_at < now() - interval '24 hours';
+        DELETE FROM app.answers a WHERE a.answered_at <= (
+            SELECT max(oldest.answered_at) FROM (
+                SELECT o.answered_at FROM app.answers o WHERE o.answered_at < now() - interval '24 hours'
+                ORDER BY o.answered_at LIMIT most
+            ) AS oldest
+        );
         GET DIAGNOSTICS purged = ROW_COUNT;
         RETURN purged;
     END $$;
-    COMMENT ON FUNCTION app.purge_answers IS 'Delete the answers that are older than a day; say how many these were.';
+    COMMENT ON FUNCTION app.purge_answers IS
+        'Delete so many of the answers that are older than a day, or a few more; say how many these were.';
     GRANT EXECUTE ON FUNCTION app.purge_answers TO taskapp_operator;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-    DROP FUNCTION app.purge_answers();
+    DROP FUNCTION app.purge_answers(integer);
     DROP FUNCTION app.claim_key(text);
+    DROP FUNCTION app.lock_of(text);
     DROP TABLE app.answers;
     """)

@@ -1,23 +1,25 @@
 """Answering a request that comes again with its first answer, by the header ``Idempotency-Key``.
 
 After draft-ietf-httpapi-idempotency-key-header-06. The key is claimed, the effect made and the answer kept in one
-transaction, so there is never one without the other. Only what asking again would not change is kept: success, and what the
-rules of tasks and lists refuse. Where a body was not accepted, a sign-in failed or a server was away, the key may be
-used again.
+transaction, so there is never one without the other. Kept are success, and what the rules of tasks and lists refuse. Where a
+body was not accepted, a sign-in failed or a server was away, the key may be used again.
 """
 
 import functools
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from flask import Response, request
-from sqlalchemy import ForeignKeyConstraint, Index, Insert, Row, Select, SmallInteger, func, insert, select, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Executable, ForeignKeyConstraint, Index, Insert, Row, SmallInteger, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
+from taskapp.api.parser import body_of
 from taskapp.api.problems import FieldError, Problem, problem_response
+from taskapp.api.settings import settings
 from taskapp.isolation import roles
 from taskapp.isolation.models import Base, Owned
 
@@ -26,11 +28,15 @@ View = TypeVar("View", bound=Callable[..., Any])
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 
-_KEPT_PROBLEMS = {"not_found", "id_conflict", "occurrence_mismatch", "precondition_failed", "quota_exceeded"}
-# A string of RFC 8941 section 3.3.3, or its content as it is, which most clients send.
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-_BARE = re.compile(r"[!#-~][ -~]*")
-_LONGEST = 255
+KEPT_PROBLEMS = {"not_found", "id_conflict", "occurrence_mismatch", "precondition_failed", "quota_exceeded"}
+# A string of RFC 8941 section 3.3.3 with 1 to 255 characters, or its content as it is, which most clients send.
+_QUOTED = r'"(?:[ !#-\[\]-~]|\\["\\]){1,255}"'
+_BARE = "[!#-~][ -~]{0,254}"
+PATTERN = f"^({_QUOTED}|{_BARE})$"
+
+_KEPT_HOURS = 24
+# A deadlock or the like; and what comes of trying on after a statement of the transaction has failed.
+_UNDONE = {"40", "25"}
 
 
 class Answer(Owned, Base):
@@ -40,7 +46,7 @@ class Answer(Owned, Base):
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["app.users.user_id"], name="answers_user_id_fkey", ondelete="CASCADE"),
         Index("answers_answered_at_idx", "user_id", "answered_at"),
-        {"comment": "What requests with an Idempotency-Key were answered with; kept for 24 hours."},
+        {"comment": "What requests with an Idempotency-Key were answered with; kept for 24 hours, then purged."},
     )
 
     key: Mapped[str] = mapped_column(
@@ -68,42 +74,59 @@ def answer_once(view: View) -> View:
         if header is None:
             return cast(Response, view(*args, **kwargs))
         key, asked = _read(header), _fingerprint()
-        with roles.api().together() as transaction:
-            (row,) = transaction.execute(_claim(key))
-            if not row.claimed:
-                return _again(row, asked)
+        for last in (False, True):
             try:
-                response: Response = view(*args, **kwargs)
-            except Problem as problem:
-                if problem.code not in _KEPT_PROBLEMS:
+                return _answer(key, asked, lambda: view(*args, **kwargs))
+            except DBAPIError as error:
+                # Another transaction was in the way. All of this one is undone, so it may be tried again.
+                if last or (getattr(error.orig, "pgcode", None) or "")[:2] not in _UNDONE:
                     raise
-                response = problem_response(problem)
-            transaction.execute(_keep(key, asked, response))
-        return response
+        raise AssertionError("the last one returns or raises")
 
     return cast(View, answer)
 
 
+def _answer(key: str, asked: bytes, view: Callable[[], Response]) -> Response:
+    with roles.api().together() as transaction:
+        (row,) = transaction.execute(_claim(key))
+        if not row.claimed:
+            return _again(row, asked)
+        if row.full:
+            raise Problem("quota_exceeded", f"You have used too many keys within {_KEPT_HOURS} hours.")
+        try:
+            response = view()
+        except Problem as problem:
+            if problem.code not in KEPT_PROBLEMS:
+                raise
+            response = problem_response(problem)
+        transaction.execute(_keep(key, asked, response))
+    return response
+
+
 def _read(header: str) -> str:
-    if quoted := _QUOTED.fullmatch(header):
-        key = re.sub(r"\\(.)", r"\1", quoted[1])
-    else:
-        key = header if _BARE.fullmatch(header) else ""
-    if not 1 <= len(key) <= _LONGEST:
-        error = FieldError("invalid_value", f"Must have 1 to {_LONGEST} printable ASCII characters.", parameter=HEADER)
-        raise Problem("malformed_request", f"The header {HEADER} is malformed.", errors=[error])
-    return key
+    if re.fullmatch(_QUOTED, header):
+        return re.sub(r"\\(.)", r"\1", header[1:-1])
+    if re.fullmatch(_BARE, header):
+        return header
+    error = FieldError("invalid_value", "Must have 1 to 255 printable ASCII characters.", parameter=HEADER)
+    raise Problem("malformed_request", f"The header {HEADER} is malformed.", errors=[error])
 
 
 def _fingerprint() -> bytes:
-    return hashlib.sha256(b"\0".join((request.method.encode(), request.full_path.encode(), request.get_data()))).digest()
+    return hashlib.sha256(b"\0".join((request.method.encode(), request.path.encode(), body_of(request)))).digest()
 
 
-def _claim(key: str) -> Select[tuple[bool, bytes, int, str, str, str]]:
-    """Select whether ``key`` is ours now, and the answer it was given before, if any."""
+def _claim(key: str) -> Executable:
+    """Select whether ``key`` is ours now, or else the answer it was given before, if any; and whether others can be kept."""
     claimed = select(func.app.claim_key(key).label("claimed")).subquery("claim")
     kept = (Answer.asked, Answer.status, Answer.body, Answer.location, Answer.etag)
-    return select(claimed.c.claimed, *kept).select_from(claimed.outerjoin(Answer, Answer.key == key))
+    since = func.now() - timedelta(hours=_KEPT_HOURS)
+    # OFFSET stops at the quota, where count() would go on.
+    others = aliased(Answer)
+    young = select(others.key).where(others.answered_at >= since)
+    full = young.offset(settings().answers_per_user - 1).limit(1).exists().label("full")
+    before = (Answer.key == key) & (Answer.answered_at >= since)
+    return select(claimed.c.claimed, full, *kept).select_from(claimed.outerjoin(Answer, before))
 
 
 def _keep(key: str, asked: bytes, response: Response) -> Insert:
@@ -117,7 +140,7 @@ def _keep(key: str, asked: bytes, response: Response) -> Insert:
     )
 
 
-def _again(row: Row[tuple[bool, bytes, int, str, str, str]], asked: bytes) -> Response:
+def _again(row: Row[Any], asked: bytes) -> Response:
     if row.asked is None:
         # Also when the other request was answered between the beginning of our statement and its look at the key.
         raise Problem("idempotency_in_progress", headers={"Retry-After": "1"})

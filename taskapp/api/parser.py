@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import marshmallow as ma
 from flask import Request
+from gunicorn.http.errors import ParseException
 from webargs.flaskparser import FlaskParser
 
 from taskapp.api.problems import FieldError, Problem, invalid
@@ -28,7 +29,7 @@ class Parser(FlaskParser):
 
         :raises Problem: 415 for another content type, 400 for what is not JSON, or more than 10 levels deep.
         """
-        if getattr(schema, "body_optional", False) and not req.mimetype and not _body(req):
+        if getattr(schema, "body_optional", False) and not req.mimetype and not body_of(req):
             return {}
         allowed = {"application/json"} | ({"application/merge-patch+json"} if req.method == "PATCH" else set())
         if req.mimetype not in allowed:
@@ -36,7 +37,7 @@ class Parser(FlaskParser):
         try:
             # RFC 8259 leaves duplicate names and NaN to the reader; RFC 7493 section 2 (I-JSON) refuses both. It asks for
             # UTF-8; given bytes, `json` would guess among more encodings, and let lone surrogates in.
-            value = json.loads(_body(req).decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+            value = json.loads(body_of(req).decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Problem("malformed_request", "The body is not valid JSON.") from error
         if _is_deeper(value, DEEPEST):
@@ -67,15 +68,15 @@ class Parser(FlaskParser):
         ) from error
 
 
-def _body(req: Request) -> bytes:
+def body_of(req: Request) -> bytes:
     """Read the body.
 
-    :raises Problem: 413. A body sent in chunks names no length, and werkzeug cuts such a one off at the limit.
+    :raises Problem: 413. A body sent in chunks names no length, and werkzeug cuts such a one off at the limit. 400 when the
+        chunks make no sense, or the client went away.
     """
     try:
         body = req.get_data()
-    except OSError as error:
-        # The server could not make sense of its chunks, or the client went away.
+    except (OSError, ParseException) as error:
         raise Problem("malformed_request", "The body could not be read.") from error
     if req.max_content_length is not None and len(body) >= req.max_content_length:
         raise Problem("payload_too_large")

@@ -9,7 +9,10 @@ from taskapp.api.problems import Problem
 
 # RFC 9110 sections 5.6.1 and 8.8.3: a list may have empty elements, and a tag may have commas.
 _TAG = r'(W/)?"([^"]*)"'
-_LIST = re.compile(rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t,]*{_TAG}[ \t]*)*(?:,[ \t,]*)?")
+_TAGS = rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t,]*{_TAG}[ \t]*)*(?:,[ \t,]*)?"
+_LIST = re.compile(_TAGS)
+PATTERN = rf"^([ \t]*\*[ \t]*|{_TAGS})$"
+"""Of the values of both headers: what is none of these is answered 400."""
 
 
 def etag(version: int, counts: Sequence[int] = ()) -> str:

@@ -84,7 +84,11 @@ class Database:
         """Run several statements as one transaction: n + 1 messages, the last of them COMMIT.
 
         An exception, also one that a statement raised and the caller swallowed, rolls all of it back.
+
+        :raises RuntimeError: within :meth:`together`; it would not be part of that.
         """
+        if _together.get() is not None:
+            raise RuntimeError("a transaction within another one would be committed by itself")
         with self._engine.connect() as conn:
             link = conn.connection.dbapi_connection
             assert isinstance(link, Link)
@@ -106,7 +110,7 @@ class Database:
 
     @contextmanager
     def together(self) -> Iterator["Transaction"]:
-        """Make one transaction of all that is executed here meanwhile, by code that need not know of it.
+        """Make one transaction of all that is executed as this role meanwhile, by code that need not know of it.
 
         Nothing in it is sent once more: a statement that fails takes the others along.
         """

@@ -16,17 +16,21 @@ _AT_A_TIME = 5_000
 @tasks.command()
 def purge() -> None:
     """Delete for good what has been in the trash for 30 days, and answers kept for 24 hours for Idempotency-Keys."""
-    total = 0
+    purged = {"tasks": 0, "kept answers": 0}
     try:
-        while True:
-            ((purged,),) = roles.operator().execute(queries.purge_expired(_AT_A_TIME))
-            total += purged
-            if purged < _AT_A_TIME:
-                break
-        ((answers,),) = roles.operator().execute(queries.purge_answers())
+        for what, statement in (("tasks", queries.purge_expired), ("kept answers", queries.purge_old_answers)):
+            while True:
+                ((some,),) = roles.operator().execute(statement(_AT_A_TIME))
+                purged[what] += some
+                if some < _AT_A_TIME:
+                    break
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        raise click.ClickException(f"the database refuses, after {total} tasks: {reason}") from error
-    click.echo(f"{total} tasks and {answers} kept answers purged")
+        raise click.ClickException(f"the database refuses, after {_said(purged)}: {reason}") from error
+    click.echo(f"{_said(purged)} purged")
+
+
+def _said(purged: dict[str, int]) -> str:
+    return " and ".join(f"{count} {what}" for what, count in purged.items())

@@ -69,9 +69,9 @@ def purge_expired(most: int) -> Executable:
     return select(func.app.purge_trash(most).label("purged"))
 
 
-def purge_answers() -> Executable:
+def purge_old_answers(most: int) -> Executable:
     """Delete what anybody's requests were answered with more than 24 hours ago; select how many answers these were."""
-    return select(func.app.purge_answers().label("purged"))
+    return select(func.app.purge_answers(most).label("purged"))
 
 
 def _anywhere(task_id: UUID) -> Select[*tuple[Any, ...]]:

@@ -10,13 +10,15 @@ import arrange
 import expect
 import pytest
 from arrange import apart
-from conftest import Admin, Cluster, Person, register
+from conftest import PASSWORD, Admin, Cluster, Person, register
 from document import published_by
 from flask import Flask
 from meanwhile import holding
 from werkzeug.test import TestResponse
 
 from taskapp import create_app
+from taskapp.api.idempotency import KEPT_PROBLEMS
+from taskapp.api.problems import PROBLEMS
 from taskapp.config import Config
 
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -137,11 +139,13 @@ def test_the_document_offers_the_header_where_it_is_honoured_and_nowhere_else(ap
     assert offered == OPERATIONS.keys()
 
 
-@pytest.mark.parametrize("path", ["/v1/auth/login", "/v1/auth/logout", "/v1/me/password"])
-def test_where_answers_are_not_kept_the_header_is_refused(alice: Person, path: str) -> None:
-    problem = expect.problem(keyed(alice, path, {}), 400, "malformed_request")
-    assert "Idempotency-Key" in problem["detail"]
-    assert alice.get("/v1/me").status_code == 200
+def test_what_may_hold_a_secret_is_not_kept(alice: Person, anonymous: Person, admin: Admin) -> None:
+    # A client that sends the header with every POST can log in.
+    for _ in range(2):
+        answer = keyed(anonymous, "/v1/auth/login", {"email": "alice@example.com", "password": PASSWORD})
+        assert (answer.status_code, was_replayed(answer)) == (200, False)
+    assert keyed(alice, "/v1/auth/logout").status_code == 204
+    assert admin.execute("SELECT count(*) FROM app.answers") == [(0,)]
 
 
 def test_methods_that_may_be_sent_again_anyway_do_not_mind_it(alice: Person) -> None:
@@ -157,15 +161,19 @@ def test_methods_that_may_be_sent_again_anyway_do_not_mind_it(alice: Person) -> 
 # Another request.
 
 
-@pytest.mark.parametrize(
-    ("path", "body"), [("/v1/tasks", {"title": "Another"}), ("/v1/lists", {"title": "Pay rent"}), ("/v1/tasks?", {})]
-)
-def test_a_key_is_for_one_request(alice: Person, admin: Admin, path: str, body: dict[str, str]) -> None:
+def test_a_key_is_for_one_body(alice: Person, admin: Admin) -> None:
     first = keyed(alice, "/v1/tasks", {"title": "Pay rent"})
-    body = {"name": "Pay rent"} if path == "/v1/lists" else {**body, "title": body.get("title", "Third")}
-    expect.problem(keyed(alice, path, body), 422, "idempotency_key_reused")
+    expect.problem(keyed(alice, "/v1/tasks", {"title": "Another"}), 422, "idempotency_key_reused")
     assert tasks(admin) == 1
     assert told(keyed(alice, "/v1/tasks", {"title": "Pay rent"})) == told(first)
+
+
+@pytest.mark.parametrize("way", ["complete", "reopen"])
+def test_a_key_is_for_one_task_and_one_way(alice: Person, way: str) -> None:
+    one, other = a_task(alice), a_task(alice)
+    assert keyed(alice, f"{one}/complete").status_code == 200
+    expect.problem(keyed(alice, f"{other}/{way}"), 422, "idempotency_key_reused")
+    assert alice.get(other).get_json()["status"] == "open"
 
 
 def test_a_key_is_its_users_own(alice: Person, bob: Person, admin: Admin) -> None:
@@ -204,6 +212,30 @@ def test_what_the_rules_refuse_stays_refused(alice: Person, admin: Admin) -> Non
     assert told(again) == told(missing)
     assert was_replayed(again)
     assert keyed(alice, f"/v1/tasks/{task_id}/complete", {}, "another key").status_code == 200
+
+
+def test_another_occurrence_stays_another(alice: Person) -> None:
+    path = a_task(alice) + "/complete"
+    answers = [keyed(alice, path, {"occurrence": "2026-12-01"}) for _ in range(2)]
+    for answer in answers:
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "occurrence_mismatch")
+    assert [was_replayed(answer) for answer in answers] == [False, True]
+
+
+def test_what_is_kept_is_what_the_rules_refuse() -> None:
+    assert {code: PROBLEMS[code].status for code in KEPT_PROBLEMS} == {
+        "not_found": 404,
+        "id_conflict": 409,
+        "occurrence_mismatch": 409,
+        "precondition_failed": 412,
+        "quota_exceeded": 422,
+    }
+
+
+def test_a_condition_that_cannot_be_read_may_be_mended_under_the_same_key(alice: Person) -> None:
+    path = a_task(alice) + "/complete"
+    expect.problem(keyed(alice, path, {}, **{"If-Match": "1"}), 400, "malformed_request")
+    assert keyed(alice, path, {}, **{"If-Match": '"1"'}).status_code == 200
 
 
 def test_a_stale_version_stays_stale(alice: Person) -> None:
@@ -316,17 +348,14 @@ def test_a_key_that_is_in_use_or_was_used_otherwise_stops_an_operation(
     assert content(admin) == before
 
 
-def test_a_task_that_follows_a_moving_parent_may_be_sent_again(cluster: Cluster, alice: Person, admin: Admin) -> None:
-    # Without a key it is tried again at once; within a transaction nothing can be, after a failure.
+def test_a_task_follows_a_moving_parent_with_a_key_too(cluster: Cluster, alice: Person, admin: Admin) -> None:
+    # Within a transaction nothing can be tried again after a failure, so all of it is.
     home = alice.post("/v1/lists", {"name": "Home"}).get_json()["id"]
     parent = arrange.task(admin, alice)
     body = {"title": "Part", "parent_id": parent}
     with holding(cluster, "UPDATE app.tasks SET list_id = %s WHERE id = %s", home, parent) as queue:
         waiting = queue(lambda: keyed(apart(alice), "/v1/tasks", body))
-    answer = waiting.result(10)
-    expect.problem(answer, 503, "service_unavailable")
-    assert answer.headers["Retry-After"]
-    made = keyed(alice, "/v1/tasks", body)
+    made = waiting.result(10)
     assert (made.status_code, made.get_json()["list_id"]) == (201, home)
     assert tasks(admin) == 2
 
@@ -351,6 +380,40 @@ def test_after_a_day_the_key_is_free_for_another_request(alice: Person, admin: A
     keyed(alice, "/v1/tasks", {"title": "Pay rent"})
     age(admin, 25)
     assert keyed(alice, "/v1/lists", {"name": "Home"}).status_code == 201
+
+
+def test_an_old_answer_is_not_given_while_the_key_is_claimed_anew(cluster: Cluster, alice: Person, admin: Admin) -> None:
+    keyed(alice, "/v1/tasks", {"title": "Pay rent"})
+    age(admin, 25)
+    with holding(cluster, f"SELECT pg_advisory_xact_lock({LOCK})", alice.id, KEY):
+        for body in ({"title": "Pay rent"}, {"title": "Another"}):
+            expect.problem(keyed(alice, "/v1/tasks", body), 409, "idempotency_in_progress")
+
+
+def test_who_finds_old_answers_being_swept_away_does_not_wait(cluster: Cluster, alice: Person, admin: Admin) -> None:
+    keyed(alice, "/v1/tasks", {"title": "Pay rent"}, "old")
+    age(admin, 25)
+    sweeping = f"SELECT pg_advisory_xact_lock({LOCK})"
+    with (
+        holding(cluster, sweeping, alice.id, "\nsweep"),
+        holding(cluster, "DELETE FROM app.answers"),
+    ):
+        assert keyed(alice, "/v1/tasks", {"title": "Pay rent"}, "new").status_code == 201
+
+
+def test_no_more_answers_are_kept_than_an_account_may_have(app: Flask, admin: Admin) -> None:
+    small = create_app(replace(Config.from_environment(), answers_per_user=2))
+    owner = register(small, "owner")
+    for key in ("one", "two"):
+        assert keyed(owner, "/v1/tasks", {"title": "x"}, key).status_code == 201
+    expect.problem(keyed(owner, "/v1/tasks", {"title": "x"}, "three"), 422, "quota_exceeded")
+    assert was_replayed(keyed(owner, "/v1/tasks", {"title": "x"}, "one"))
+    assert owner.post("/v1/tasks", {"title": "x"}).status_code == 201
+    age(admin, 25)
+    assert keyed(owner, "/v1/tasks", {"title": "x"}, "three").status_code == 201
+    assert tasks(admin) == 4
+    for role in ("taskapp_api", "taskapp_auth"):
+        small.extensions[role].dispose()
 
 
 def test_whoever_uses_a_key_sweeps_their_own_old_answers_away(alice: Person, bob: Person, admin: Admin) -> None:

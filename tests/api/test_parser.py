@@ -1,5 +1,6 @@
 """Requests are read strictly, and every error says where it is."""
 
+import io
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import expect
 import pytest
 from conftest import Person
 from flask import Flask
+from gunicorn.http.errors import InvalidChunkSize
 
 
 @pytest.fixture
@@ -81,3 +83,22 @@ def test_values_of_every_other_type_are_no_title(somebody: Person, value: Any) -
 
 def test_a_body_of_a_request_that_takes_none_is_not_read(alice: Person) -> None:
     assert alice.get("/v1/tasks", data=b"{", content_type="application/json").status_code == 200
+
+
+class Cut(io.BytesIO):
+    """A body whose chunks make no sense, as gunicorn finds on reading it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise InvalidChunkSize(b"zz")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "key"}], ids=["", "with a key"])
+def test_a_body_that_cannot_be_read_is_refused(alice: Person, headers: dict[str, str]) -> None:
+    response = alice.post(
+        "/v1/tasks",
+        input_stream=Cut(),
+        content_type="application/json",
+        headers=headers,
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    expect.problem(response, 400, "malformed_request")

@@ -596,11 +596,12 @@ CALLERS: dict[str, set[str]] = {
             "app.in_turn(uuid)",
             "app.shift_floating_tasks()",
             "app.claim_key(text)",
+            "app.lock_of(text)",
         )
     },
     "app.is_timezone(text)": {"taskapp_api", "taskapp_auth", "taskapp_operator"},
     "app.purge_trash(integer)": {"taskapp_operator"},
-    "app.purge_answers()": {"taskapp_operator"},
+    "app.purge_answers(integer)": {"taskapp_operator"},
 }
 
 

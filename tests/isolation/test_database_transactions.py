@@ -217,3 +217,50 @@ class TestACommitThatIsRefused:
             with pytest.raises(Exception, match="once"):
                 self.write_twice(database)
             assert database.execute(select(Task.title)) == [(owner.secret,)]
+
+
+class TestWhatIsExecutedTogether:
+    def test_is_one_transaction_of_code_that_does_not_know(self, database: Database, owner: User, admin: Admin) -> None:
+        with acting(owner.signed_in), database.together() as transaction:
+            database.execute(INSERT, {"title": "step 0"})
+            transaction.execute(INSERT, {"title": "step 1"})
+            database.execute(INSERT, [{"title": "step 2"}, {"title": "step 3"}])
+            assert stored(admin) == []
+            assert len(database.execute(TITLES)) == 4
+        assert stored(admin) == [f"step {n}" for n in range(4)]
+
+    def test_is_undone_together(self, database: Database, owner: User, admin: Admin) -> None:
+        with acting(owner.signed_in), suppress(DBAPIError), database.together():
+            database.execute(INSERT, {"title": "step 0"})
+            database.execute(FAIL)
+        with acting(owner.signed_in), suppress(ZeroDivisionError), database.together():
+            database.execute(INSERT, {"title": "step 1"})
+            raise ZeroDivisionError
+        assert stored(admin) == []
+
+    @pytest.mark.parametrize("failure", [None, ZeroDivisionError])
+    def test_ends_with_its_block(
+        self, database: Database, owner: User, admin: Admin, failure: type[Exception] | None
+    ) -> None:
+        with acting(owner.signed_in), suppress(ZeroDivisionError), database.together():
+            if failure:
+                raise failure
+        with acting(owner.signed_in):
+            database.execute(INSERT, {"title": "step 0"})
+        assert stored(admin) == ["step 0"]
+
+    def test_is_one_role_s(self, app: Flask, database: Database, owner: User, admin: Admin) -> None:
+        other_role: Database = app.extensions["taskapp_auth"]
+        role = text("SELECT current_user")
+        with acting(owner.signed_in), database.together():
+            assert database.execute(role) == [("taskapp_api",)]
+        with acting(owner.proven), database.together():
+            assert other_role.execute(role) == [("taskapp_auth",)]
+
+    def test_takes_in_no_transaction_that_would_be_committed_by_itself(self, database: Database, owner: User) -> None:
+        def one_within_the_other() -> None:
+            with database.together(), database.transaction():
+                pass
+
+        with acting(owner.signed_in), pytest.raises(RuntimeError, match="by itself"):
+            one_within_the_other()
