@@ -10,12 +10,14 @@ from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import Problem
 from taskapp.api.responses import found
 from taskapp.isolation import roles
-from taskapp.tasks.routes import task_response
+from taskapp.tasks.routes import PATH, task_response
 from taskapp.tasks.schemas import TaskSchema
 from taskapp.trash import queries
 from taskapp.trash.schemas import DeleteQuerySchema
 
-blp = Blueprint("trash", __name__, url_prefix="/v1", description="Deleting tasks, and having them back.")
+_ABOUT = "Deleting tasks, and having them back within 30 days."
+
+blp = Blueprint("trash", __name__, url_prefix="/v1", description=_ABOUT, path=PATH)
 
 
 @blp.delete("/tasks/<uuid:task_id>")
@@ -59,6 +61,9 @@ def restore_task(task_id: UUID) -> Response:
 @blp.delete("/trash")
 @blp.response(204)
 def empty_trash() -> Response:
-    """Empty the trash: delete for good what is in it."""
+    """Empty the trash.
+
+    What is in it is deleted for good, with its history. Emptying an empty trash is no failure.
+    """
     roles.api().execute(queries.empty())
     return Response(status=204)
