@@ -7,6 +7,7 @@ import flask_smorest
 import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
+from flask_smorest.utils import resolve_schema_instance
 from werkzeug.routing import UUIDConverter
 
 from taskapp.api.headers import HEADERS
@@ -114,11 +115,15 @@ class Plugin(MarshmallowPlugin):
 
     def schema_helper(self, name: Any, _: Any, schema: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """Describe a component."""
+        schema = resolve_schema_instance(schema)
         component = super().schema_helper(name, _, schema=schema, **kwargs)  # type: ignore[no-untyped-call]
         # What is sent is read strictly; to what is answered, members may be added.
         component.pop("additionalProperties", None)
         if isinstance(schema, Schema):
             component["additionalProperties"] = False
+        for member in component["properties"].values():
+            # Generators make a member with a default one that has to be there, or send it; it is told in words.
+            member.pop("default", None)
         example = getattr(schema, "example", None) or {
             member: self._example(described)
             for member, described in component["properties"].items()
@@ -174,7 +179,7 @@ def make_api(app: Flask) -> Api:
                 "description": GUIDE.read_text(),
                 "license": {"name": "MIT", "identifier": "MIT"},
             },
-            "servers": [{"url": "/", "description": "The server this document comes from."}],
+            "servers": [{"url": "/", "description": "This server."}],
             "security": [{name: []} for name in SECURITY_SCHEMES],
             "components": {"securitySchemes": SECURITY_SCHEMES},
         },

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import marshmallow as ma
+from flask_smorest.utils import resolve_schema_instance
 
 from taskapp.api import failures
 from taskapp.api.headers import BY_STATUS, EVERY_RESPONSE
@@ -58,7 +59,9 @@ def paragraph(documented: Any) -> str:
 
 
 def _describe(answer: dict[str, Any], status: int, *, created: bool) -> None:
-    schema: ma.Schema | None = next((media["schema"] for media in answer.get("content", {}).values()), None)
+    schema: ma.Schema | None = next(
+        (resolve_schema_instance(media["schema"]) for media in answer.get("content", {}).values()), None
+    )
     members = set(schema.fields) if schema else set()
     names = [*EVERY_RESPONSE, *BY_STATUS.get(status, ())]
     names += ["ETag"] if members & {"etag", "task"} else []

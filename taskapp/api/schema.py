@@ -298,7 +298,7 @@ class Schema(ma.Schema):
     """A JSON object, or the parameters of a URL. Members it does not list are refused."""
 
     body_optional = False
-    """Whether a request without a body, and without a content type, is one with an empty object."""
+    """Whether a request without a body is one with an empty object."""
 
     error_messages = {
         "unknown": Coded("unknown_member", "Is not known here."),

@@ -44,7 +44,12 @@ class CompleteSchema(Schema):
 
     body_optional = True
 
-    outcome = Choice(OUTCOMES, "Outcome", load_default="completed", metadata=_OUTCOME)
+    outcome = Choice(
+        OUTCOMES,
+        "Outcome",
+        load_default="completed",
+        metadata={**_OUTCOME, "description": "How it ends: `completed` unless you say `cancelled`."},
+    )
     occurrence = Date(
         metadata={
             "example": "2026-12-01",
@@ -55,7 +60,10 @@ class CompleteSchema(Schema):
         ("complete", "keep"),
         "OpenSubtasks",
         load_default="complete",
-        metadata={"example": "complete", "description": "What becomes of open subtasks; `keep` leaves them open."},
+        metadata={
+            "example": "complete",
+            "description": "What becomes of its open subtasks: they are completed with it, unless you say `keep`.",
+        },
     )
 
 
