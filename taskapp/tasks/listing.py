@@ -64,11 +64,16 @@ class TaskQuerySchema(PageQuerySchema):
     status = schema.Several(
         schema.Choice(STATUSES, "TaskStatus", metadata=STATUS), metadata={"description": "Tasks that are one of these."}
     )
-    list_id = schema.Several(schema.UuidOr("inbox"), metadata={"description": "Id of a list, or `inbox`."})
-    parent_id = schema.Several(schema.UuidOr("none"), metadata={"description": "Id of a task, or `none` for no subtasks."})
+    list_id = schema.Several(
+        schema.UuidOr("inbox"), metadata={"description": "Tasks in the list with this id; `inbox`: tasks in no list."}
+    )
+    parent_id = schema.Several(
+        schema.UuidOr("none"),
+        metadata={"description": "Subtasks of the task with this id; `none`: tasks that are no subtasks."},
+    )
     tag = schema.Several(TagName(), metadata={"description": "Tasks that have all of these."})
     not_tag = schema.Several(TagName(), metadata={"description": "Tasks that have none of these."})
-    tagged = schema.Flag(metadata={"description": "Tasks with any tag, or without."})
+    tagged = schema.Flag(metadata={"description": "`true`: tasks with any tag. `false`: tasks without."})
     priority = schema.Several(
         schema.Choice(PRIORITIES, "TaskPriority", metadata=PRIORITY),
         metadata={"description": "Tasks of one of these priorities."},
@@ -79,7 +84,9 @@ class TaskQuerySchema(PageQuerySchema):
     )
     due_from = schema.Date(metadata={"description": "Due on this day or later."})
     due_to = schema.Date(metadata={"description": "Due on this day or before."})
-    available = schema.Flag(metadata={"description": "Tasks that have no `start_date` to come, or one that is to come."})
+    available = schema.Flag(
+        metadata={"description": "`true`: tasks that can be begun, today or without a `start_date`. `false`: the others."}
+    )
     completed_from = schema.Instant(metadata={"description": "Completed or cancelled then or later."})
     completed_to = schema.Instant(metadata={"description": "Completed or cancelled then or before."})
     updated_since = schema.Instant(metadata={"description": "Changed then or later."})
@@ -94,12 +101,14 @@ class TaskQuerySchema(PageQuerySchema):
         load_default="exclude",
         metadata={"description": "`exclude` leaves out what is in the trash, `only` lists the trash."},
     )
-    timezone = Timezone(metadata={"description": "Whose `today` it is; without it, that of your profile."})
+    timezone = Timezone(
+        metadata={"description": "IANA time zone that `due` and `available` go by; without it, that of your profile."}
+    )
     sort = schema.Choice(
         SORTS,
         "TaskSort",
         load_default="-created_at",
-        metadata={"description": "`-` is descending. `position` needs one `list_id`, or the `parent_id` of a task."},
+        metadata={"description": "`-` is descending. `position`, your own order, needs one `list_id` or a `parent_id`."},
     )
 
     @ma.validates_schema

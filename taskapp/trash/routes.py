@@ -27,7 +27,8 @@ blp = Blueprint("trash", __name__, url_prefix="/v1", description=_ABOUT, path=PA
 def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
     """Delete a task: put it into the trash, with its subtasks.
 
-    From there `restoreTask` has it back; after 30 days it is deleted for good. With `If-Match`, that version of it or none.
+    `listTasks` with `deleted=only` lists what is there, and `restoreTask` has it back; after 30 days it is deleted for good.
+    With `If-Match`, that version of it or none.
     """
     versions = preconditions.version_wanted()
     remove = queries.purge if query["permanent"] else queries.throw_away
