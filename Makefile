@@ -30,6 +30,14 @@ check: .venv/dev ## Lint, types and import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: openapi
+openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
+	@$(BIN)/flask --app tests/contract/publishing.py openapi write docs/openapi.json
+
+.PHONY: contract
+contract: .venv/dev ## Lint docs/openapi.json, generate clients from it, and use them
+	@$(BIN)/python -m pytest tests/contract $(ARGS)
+
 .PHONY: format
 format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/ruff check --fix .

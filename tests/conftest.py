@@ -79,7 +79,7 @@ class Person:
         response = self.client.open(path, method=method, headers=headers, **kwargs)
         document = published_by(self.client.application)
         if document.covers(response):
-            document.check(response)
+            document.check(response, kwargs.get("json"))
         return response
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:

@@ -1,5 +1,6 @@
 """The published document, and real responses held against it."""
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from werkzeug.test import TestResponse
 
+# Headers that are HTTP's affair, not this API's.
+PLUMBING = {"Content-Type", "Content-Length", "Vary", "X-Content-Type-Options"}
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
 
@@ -22,12 +25,21 @@ def published_by(app: Flask) -> "Document":
     return Document(json.loads(json.dumps(api.spec.to_dict())))
 
 
+def closed(content: dict[str, Any]) -> dict[str, Any]:
+    """Refuse members that are not published: clients are to expect more in answers, and these tests are not."""
+    closed = copy.deepcopy(content)
+    for schema in closed["components"]["schemas"].values():
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+    return closed
+
+
 class Document:
     """The document, with ways to find one's way in it."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.content = content
-        resource = Resource.from_contents(content, default_specification=DRAFT202012)
+        resource = Resource.from_contents(closed(content), default_specification=DRAFT202012)
         self._validators: dict[str, Any] = {}
         self._registry: Registry[Any] = Registry().with_resource("urn:document", resource)
 
@@ -90,13 +102,35 @@ class Document:
         item = self.content["paths"].get(self.template_of(response.request.path), {})
         return response.request.method.lower() in item and not response.is_streamed
 
-    def check(self, response: TestResponse) -> None:
-        """Expect what the document promises for this request: status, content type and body."""
-        responses = self.operation_of(response)["responses"]
-        promised = self.resolve(responses.get(str(response.status_code)) or responses["default"])
+    def check(self, response: TestResponse, sent: Any = None) -> None:
+        """Expect what the document promises for this request: status, headers, content type and body.
+
+        :param sent: the JSON of the request. What the server takes, the document has to allow.
+        """
+        operation = self.operation_of(response)
+        assert str(response.status_code) in operation["responses"], f"{response.status} is not documented"
+        promised = self.resolve(operation["responses"][str(response.status_code)])
+        self._check_headers(response, promised["headers"])
         content = promised.get("content", {})
+        if response.status_code < 300 and sent is not None:
+            for media in operation["requestBody"]["content"].values():
+                self.validate(sent, media["schema"]["$ref"])
         if not response.data:
             assert content == {}, f"{response.status} without the promised body"
             return
         assert response.mimetype in content, f"{response.status} with an unpromised {response.mimetype}"
-        self.validate(response.get_json(), content[response.mimetype]["schema"]["$ref"])
+        body = response.get_json()
+        self.validate(body, content[response.mimetype]["schema"]["$ref"])
+        if response.status_code >= 400:
+            codes = set(content[response.mimetype]["examples"])
+            assert body["code"] in codes, f"{response.status} with the code {body['code']}, which is not documented"
+
+    def _check_headers(self, response: TestResponse, promised: dict[str, Any]) -> None:
+        headers = {name: self.resolve(header) for name, header in promised.items()}
+        missing = {name for name, header in headers.items() if header["required"] and name not in response.headers}
+        assert missing == set(), f"{response.status} without {missing}"
+        strange = set(response.headers.keys()) - set(headers) - PLUMBING
+        assert strange == set(), f"{response.status} with {strange}, which are not documented"
+        for name in set(headers) & set(response.headers.keys()):
+            value = response.headers[name]
+            assert headers[name]["schema"]["type"] == "string" or re.fullmatch("[0-9]+", value), f"{name}: {value}"

@@ -30,8 +30,12 @@ _BATCH = 500
 @blp.post("/email")
 @blp.arguments(EmailChangeSchema)
 @blp.response(200, UserSchema)
+@blp.fails("reauthentication_required", "rate_limited", "email_taken")
 def change_email(body: dict[str, Any]) -> Response:
-    """Change the address you log in with. All your other sessions end."""
+    """Change the address you log in with.
+
+    It takes your current password. All your other sessions end.
+    """
     # It tells whether an address is taken, so it counts with registrations.
     user, _ = _prove(body["password"], throttle.count("register", settings().registrations_per_hour, timedelta(hours=1)))
     keys = throttle.login_keys(body["email"])
@@ -43,8 +47,12 @@ def change_email(body: dict[str, Any]) -> Response:
 @blp.post("/password")
 @blp.arguments(PasswordChangeSchema)
 @blp.response(204)
+@blp.fails("reauthentication_required", "rate_limited")
 def change_password(body: dict[str, Any]) -> Response:
-    """Change your password. All your other sessions end."""
+    """Change your password.
+
+    It takes your current password. All your other sessions end.
+    """
     user, new_hash = _prove(body["password"], new_password=body["new_password"])
     keys = throttle.login_keys(user.email)
     _still_proven(queries.change(user.password_hash, session_id(), keys, password_hash=new_hash))
@@ -55,8 +63,12 @@ def change_password(body: dict[str, Any]) -> Response:
 @blp.post("/delete")
 @blp.arguments(PasswordSchema)
 @blp.response(204)
+@blp.fails("reauthentication_required", "rate_limited")
 def delete_me(body: dict[str, Any]) -> Response:
-    """Delete your account and everything in it, at once and for good."""
+    """Delete your account and everything in it.
+
+    It takes your current password, happens at once, and cannot be undone: no trash keeps it. `exportMe` before, if you like.
+    """
     user, _ = _prove(body["password"])
     _still_proven(queries.leave(user.password_hash))
     events.record("account_deleted")
@@ -64,9 +76,12 @@ def delete_me(body: dict[str, Any]) -> Response:
 
 
 @blp.get("/export")
-@blp.response(200, ExportSchema)
+@blp.response(200, ExportSchema, headers={"Content-Disposition": "Content-Disposition"})
 def export_me() -> Response:
-    """Export everything you have here, as one JSON document."""
+    """Export everything you have here, as one JSON document.
+
+    It is sent while it is read. If that fails half-way, the connection is broken off: what is not whole JSON is no export.
+    """
     (user,) = roles.api().execute(me())
     headers = {"Content-Disposition": 'attachment; filename="taskapp-export.json"'}
     return Response(export.document(user), headers=headers, content_type="application/json")

@@ -4,14 +4,14 @@ Views say nothing about authorisation: who acts is settled here, before they run
 settled by PostgreSQL.
 """
 
+import re
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import flask_smorest
 from flask import Response, current_app, request
 
-from taskapp.api import idempotency, preconditions
+from taskapp.api import idempotency, operation
 from taskapp.api.access_token import access_tokens
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem
@@ -20,30 +20,30 @@ from taskapp.isolation import identity
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_IF_MATCH = "Make the change only to the version with this ETag; otherwise the answer is 412."
-_IF_NONE_MATCH = "Answer 304, without a body, when the ETag is still this one."
-_TAGS = {"type": "string", "pattern": preconditions.PATTERN, "example": '"1"'}
-_IDEMPOTENCY_KEY = (
-    "A name you make for this request and no other, such as a UUID. Sent again with it within 24 hours, the request is not "
-    "carried out a second time: the answer is the first one, with `Idempotency-Replayed: true`."
-)
-_KEY = {"type": "string", "pattern": idempotency.PATTERN, "example": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
-
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A feature's routes.
 
     :param public: let people in who have not signed in.
     :param secret: its responses hold secrets, so that nobody may store them.
+    :param path: describes each parameter that its paths have.
     """
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, *args: Any, public: bool = False, secret: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        public: bool = False,
+        secret: bool = False,
+        path: dict[str, dict[str, Any]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.public = public
+        self.path = path or {}
         self.cache_control = "no-store" if secret else "private, no-cache"
-        self._prepare_doc_cbks.append(_document_merge_patch)
+        self._prepare_doc_cbks.append(operation.document)
         if not public:
             self.before_request(_sign_in)
         self.before_request(_refuse_unheeded_condition)
@@ -54,29 +54,34 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         doc: dict[str, Any] = {"operationId": operation_id(view_func.__name__)}
         if self.public:
             doc["security"] = []
+        else:
+            view_func = self.fails("missing_token", "invalid_token")(view_func)
+        kwargs["parameters"] = [
+            {"in": "path", "name": name, **self.path[name]} for name in re.findall(r"<(?:\w+:)?(\w+)>", rule)
+        ]
+        if kwargs["parameters"]:
+            view_func = self.fails("not_found")(view_func)
         super().add_url_rule(rule, endpoint, self.doc(**doc)(view_func), *args, **kwargs)
+
+    def fails(self, *codes: str) -> Callable[[View], View]:
+        """Document problems that a view answers, besides those that follow from what it takes (api/failures.py)."""
+        return operation.noting("fails", *codes)
 
     def honours_if_match(self, view: View) -> View:
         """Mark, and document, a view that makes its change only to the version the client names."""
         view.honours_if_match = True  # type: ignore[attr-defined]
-        described = self._takes_header(view, "If-Match", _IF_MATCH, _TAGS)
-        return cast(View, self.alt_response(412, "PRECONDITION_FAILED")(described))
+        return operation.noting("conditions", "IfMatch")(view)
 
     def honours_if_none_match(self, view: View) -> View:
         """Mark, and document, a view that answers 304 when the client has what there is."""
-        described = self._takes_header(view, "If-None-Match", _IF_NONE_MATCH, _TAGS)
-        return cast(View, self.alt_response(304, description="You have it already.", success=True)(described))
+        noted: View = operation.noting("conditions", "IfNoneMatch")(view)
+        described: View = self.alt_response(304, description="You have it already.", success=True)(noted)
+        return described
 
     def honours_idempotency_key(self, view: View) -> View:
         """Answer a POST that comes again as before. To stand next to the view, so that it sees bodies that were accepted."""
-        described = self._takes_header(idempotency.answer_once(view), idempotency.HEADER, _IDEMPOTENCY_KEY, _KEY)
-        in_vain = self.alt_response(409, "CONFLICT")(self.alt_response(422, HTTPStatus(422).name)(described))
-        return cast(View, in_vain)
-
-    def _takes_header(self, view: View, name: str, description: str, schema: dict[str, Any]) -> View:
-        known = getattr(view, "_apidoc", {}).get("manual_doc", {}).get("parameters", [])
-        header = {"in": "header", "name": name, "description": description, "schema": schema}
-        return cast(View, self.doc(parameters=[*known, header])(view))
+        failing = self.fails("idempotency_in_progress", "idempotency_key_reused", "quota_exceeded")
+        return failing(operation.noting("conditions", "IdempotencyKey")(idempotency.answer_once(view)))
 
     def _keep_private(self, response: Response) -> Response:
         # A shared cache must not keep one user's answer for another.
@@ -102,11 +107,3 @@ def _refuse_unheeded_condition() -> None:
         raise Problem("precondition_failed", "This operation does not know conditions; send it without If-Match.")
     if "If-None-Match" in request.headers:
         raise Problem("precondition_failed", "Changes do not know If-None-Match; send this without it.")
-
-
-def _document_merge_patch(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say that a merge patch may come as plain JSON too."""
-    content = doc.get("requestBody", {}).get("content", {})
-    if "application/merge-patch+json" in content:
-        content["application/json"] = content["application/merge-patch+json"]
-    return doc

@@ -11,6 +11,8 @@ from taskapp.api.schema import Schema
 
 READ_ONLY = {"readOnly": True}
 """Metadata of a patch schema's field that clients may send back and not change."""
+ECHO = {"description": "May be sent back as it was read, and not changed.", **READ_ONLY}
+"""The same, with words for the document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,57 +1,152 @@
 """The house Api: flask-smorest's document, with our problems in the place of its errors."""
 
-from http import HTTPStatus
+from importlib.resources import files
 from typing import Any
 
 import flask_smorest
 import marshmallow as ma
+from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
-from flask_smorest.utils import prepare_response
+from flask_smorest.utils import resolve_schema_instance
+from werkzeug.routing import UUIDConverter
 
+from taskapp.api.headers import HEADERS
+from taskapp.api.operation import CONDITIONS, paragraph
 from taskapp.api.problems import PROBLEMS
+from taskapp.api.schema import Schema
 
-DESCRIPTION = """\
-Tasks, kept apart per user by PostgreSQL itself.
+GUIDE = files("taskapp.api") / "guide.md"
 
-Register or log in, then send the access token with every request: `Authorization: Bearer <access token>`. Failures are
-problem documents (RFC 9457) with a stable `code`; changes are JSON merge patches (RFC 7396); lists come in pages, whose
-`next_cursor` is `null` at the end. What may have been lost on the way can be sent again: with an `id` of your own, or with
-an `Idempotency-Key`. Ids of other users' resources answer exactly as ids that never existed.
-"""
+SECURITY_SCHEMES = {
+    "bearerJwt": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `access_token` of `registerUser`, `login` or `refreshTokens`. Good for `expires_in` seconds.",
+    },
+}
+
+_UUID = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 
 
 class FieldErrorSchema(ma.Schema):
-    """One entry of a problem's ``errors``."""
+    """One thing that is wrong: with a member of the body (`pointer`) or with a parameter of the URL (`parameter`)."""
 
-    pointer = ma.fields.String(metadata={"description": "Place in the body, as a fragment of RFC 6901."})
-    parameter = ma.fields.String(metadata={"description": "Name of the parameter of the URL."})
-    code = ma.fields.String(required=True, metadata={"description": "Stable kind of the error."})
-    detail = ma.fields.String(required=True, metadata={"description": "For people; may change."})
+    example = {"pointer": "#/title", "code": "too_long", "detail": "Must have 500 or fewer characters."}
+
+    pointer = ma.fields.String(
+        metadata={"example": "#/title", "description": "Place in the body: a JSON Pointer as a URI fragment (RFC 6901)."}
+    )
+    parameter = ma.fields.String(metadata={"example": "limit", "description": "Name of the parameter of the URL."})
+    code = ma.fields.String(
+        required=True,
+        metadata={
+            "example": "too_long",
+            "description": "Stable kind of the error, such as `required`, `not_nullable`, `invalid_type`, `invalid_value`, "
+            "`invalid_choice`, `invalid_format`, `invalid_characters`, `too_short`, `too_long`, `too_many`, `out_of_range`, "
+            "`duplicate`, `unknown_member`, `read_only`. More will come: treat one you do not know as `invalid_value`.",
+        },
+    )
+    detail = ma.fields.String(
+        required=True,
+        metadata={"example": "Must have 500 or fewer characters.", "description": "For people; may change."},
+    )
 
 
 class ProblemSchema(ma.Schema):
-    """RFC 9457, with three members of our own: ``code``, ``request_id`` and ``errors``."""
+    """A failure (RFC 9457). `code`, `request_id`, `errors` and `current_etag` are members of our own."""
+
+    example = {
+        "type": "https://tasks.example.com/problems/validation-error",
+        "title": "Validation failed",
+        "status": 422,
+        "detail": "1 member is invalid.",
+        "instance": "/v1/tasks",
+        "code": "validation_error",
+        "request_id": "0198f3c27b1e7c559a3e5b1f6f0a9d11",
+        "errors": [FieldErrorSchema.example],
+    }
 
     type = ma.fields.String(
-        required=True, metadata={"format": "uri", "description": "Page that explains this kind of problem."}
+        required=True,
+        metadata={
+            "format": "uri",
+            "example": "https://tasks.example.com/problems/not-found",
+            "description": "Page that explains this kind of problem.",
+        },
     )
-    title = ma.fields.String(required=True)
-    status = ma.fields.Integer(required=True)
-    detail = ma.fields.String(required=True, metadata={"description": "For people; may change."})
-    instance = ma.fields.String(required=True, metadata={"description": "Path of the request."})
+    title = ma.fields.String(
+        required=True, metadata={"example": "Not found", "description": "The kind of problem, for people; may change."}
+    )
+    status = ma.fields.Integer(required=True, metadata={"example": 404, "description": "The status of the response."})
+    detail = ma.fields.String(
+        required=True, metadata={"example": PROBLEMS["not_found"].meaning, "description": "For people; may change."}
+    )
+    instance = ma.fields.String(
+        required=True, metadata={"example": f"/v1/tasks/{_UUID}", "description": "Path of the request."}
+    )
     code = ma.fields.String(
         required=True,
-        metadata={"description": "Stable kind of the problem.", "enum": sorted(PROBLEMS)},
+        metadata={
+            "example": "not_found",
+            "description": "Stable kind of the problem: what a program decides by. Each operation names those it answers. "
+            "More will come: treat one you do not know by its status.",
+        },
     )
-    request_id = ma.fields.String(required=True, metadata={"description": "Names this request in the service's log."})
-    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
-    current_etag = ma.fields.String(metadata={"description": "With 412: the ETag there is."})
+    request_id = ma.fields.String(
+        required=True,
+        metadata={"example": "0198f3c27b1e7c559a3e5b1f6f0a9d11", "description": "Names this request in the service's log."},
+    )
+    errors = ma.fields.List(
+        ma.fields.Nested(FieldErrorSchema), metadata={"description": "With 422: what is wrong, each with its place."}
+    )
+    current_etag = ma.fields.String(metadata={"example": '"2"', "description": "With 412: the ETag there is."})
+
+
+class Plugin(MarshmallowPlugin):
+    """Gives every component a description, and an example: its ``example``, or one made of its members'."""
+
+    def init_spec(self, spec: Any) -> None:
+        """Add our own ways of describing a field."""
+        super().init_spec(spec)
+        assert self.converter is not None
+        for function in (_examples, _constant, _named):
+            self.converter.add_attribute_function(function)  # type: ignore[no-untyped-call]
+
+    def schema_helper(self, name: Any, _: Any, schema: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Describe a component."""
+        schema = resolve_schema_instance(schema)
+        component = super().schema_helper(name, _, schema=schema, **kwargs)  # type: ignore[no-untyped-call]
+        # What is sent is read strictly; to what is answered, members may be added.
+        component.pop("additionalProperties", None)
+        if isinstance(schema, Schema):
+            component["additionalProperties"] = False
+        for member in component["properties"].values():
+            # Generators make a member with a default one that has to be there, or send it; it is told in words.
+            member.pop("default", None)
+        example = getattr(schema, "example", None) or {
+            member: self._example(described)
+            for member, described in component["properties"].items()
+            if not described.get("readOnly")
+        }
+        return {"description": paragraph(type(schema)), **component, "examples": [example]}
+
+    def _example(self, node: dict[str, Any]) -> Any:
+        """Return the first example of a member, of what it refers to, or of the items of an array."""
+        if "examples" in node:
+            return node["examples"][0]
+        if "anyOf" in node:
+            return self._example(node["anyOf"][0])
+        if "$ref" in node:
+            assert self.converter is not None
+            return self._example(self.converter.spec.components.schemas[node["$ref"].rpartition("/")[2]])
+        return [self._example(node["items"])] if "items" in node else node["const"]
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]
-    """Documents every operation's failures as problems, and leaves handling them to :mod:`taskapp.api.problems`."""
+    """Leaves documenting failures to :mod:`taskapp.api.failures`, and handling them to :mod:`taskapp.api.problems`."""
 
-    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
         """Keep flask-smorest's own error format out."""
@@ -60,10 +155,15 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
         """Keep flask-smorest's own pagination out."""
 
     def _register_responses(self) -> None:
-        for name, description in [(s.name, s.phrase) for s in HTTPStatus] + [("DEFAULT_ERROR", "A problem (RFC 9457).")]:
-            response: dict[str, Any] = {"description": description, "schema": self.ERROR_SCHEMA}
-            prepare_response(response, self.spec, "application/problem+json")
-            self.spec.components.response(name, response, lazy=True)
+        """Register what all responses share."""
+        self.spec.components.schema("Problem", schema=ProblemSchema())
+        for name, header in HEADERS.items():
+            self.spec.components.header(name, header, lazy=True)
+
+    def _register_etag_headers(self) -> None:
+        """Register our conditions, in the place of flask-smorest's."""
+        for name, parameter in CONDITIONS.items():
+            self.spec.components.parameter(name, "header", parameter, lazy=True)
 
 
 def make_api(app: Flask) -> Api:
@@ -74,30 +174,41 @@ def make_api(app: Flask) -> Api:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/",
         API_SPEC_OPTIONS={
-            "info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
-            "servers": [{"url": "/"}],
-            "security": [{"bearerJwt": []}],
-            "components": {
-                "securitySchemes": {
-                    "bearerJwt": {
-                        "type": "http",
-                        "scheme": "bearer",
-                        "bearerFormat": "JWT",
-                        "description": "The `access_token` of register and log-in.",
-                    }
-                }
+            "info": {
+                "summary": "Tasks, kept apart per user by PostgreSQL itself.",
+                "description": GUIDE.read_text(),
+                "license": {"name": "MIT", "identifier": "MIT"},
             },
+            "servers": [{"url": "/", "description": "This server."}],
+            "security": [{name: []} for name in SECURITY_SCHEMES],
+            "components": {"securitySchemes": SECURITY_SCHEMES},
         },
     )
-    api = Api(app)
-    api.ma_plugin.converter.add_attribute_function(_null_by_type)
+    api = Api(app, spec_kwargs={"marshmallow_plugin": Plugin()})
+    api.register_converter(UUIDConverter, lambda _: {"type": "string", "format": "uuid", "examples": [_UUID]})
     return api
 
 
-def _null_by_type(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    """Let a component say itself that it may be null: generators make nothing good of ``anyOf``."""
-    if not (isinstance(field, ma.fields.Nested) and "anyOf" in ret):
+def _examples(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """Write an example as JSON Schema does: OpenAPI 3.1 deprecates its own keyword."""
+    return {"examples": [ret.pop("example")]} if "example" in ret else {}
+
+
+def _constant(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """Write a choice of one as a constant, which generators need no name for."""
+    return {"const": ret.pop("enum")[0]} if len(ret.get("enum", ())) == 1 else {}
+
+
+_OF_THE_PLACE = {"description", "default", "readOnly"}
+
+
+def _named(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """Make a component of what has a name (``metadata["component"]``), so that generators make one type of it."""
+    name = field.metadata.get("component")
+    if name is None:
         return {}
-    reference = ret.pop("anyOf")[0]["$ref"]
-    converter.spec.components.schemas[reference.rpartition("/")[2]]["type"] = ["object", "null"]
-    return {"$ref": reference}
+    schemas = converter.spec.components.schemas
+    component = {"description": ret["description"], **{key: ret.pop(key) for key in list(ret) if key not in _OF_THE_PLACE}}
+    if schemas.setdefault(name, component) | {"description": ""} != component | {"description": ""}:
+        raise ValueError(f"{name} means two things")
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -26,15 +26,33 @@ _MAC_BYTES = 16
 _VERSION = 1
 
 
+NEXT_CURSOR = {
+    "example": "mCtQ3u2rWkZs1x0Vb7dYgA",
+    "description": "Send it as `cursor`, with the same filters and the same order, for the next page. `null` at the end.",
+}
+"""Metadata of the member that leads on from page to page."""
+
+
 class PageQuerySchema(Schema):
     """The parameters every list takes."""
 
     limit = Integer(
         1,
         load_default=DEFAULT_LIMIT,
-        metadata={"description": f"How many items a page has at most; above {LARGEST_LIMIT} counts as {LARGEST_LIMIT}."},
+        metadata={
+            "example": DEFAULT_LIMIT,
+            "description": f"How many items a page has at most; above {LARGEST_LIMIT} counts as {LARGEST_LIMIT}.",
+        },
     )
-    cursor = Text(1, 4000, load_default=None, metadata={"description": "The `next_cursor` of the page before."})
+    cursor = Text(
+        1,
+        4000,
+        load_default=None,
+        metadata={
+            "example": NEXT_CURSOR["example"],
+            "description": "The `next_cursor` of the page before; without it, the first page.",
+        },
+    )
 
 
 def page_size(limit: int) -> int:

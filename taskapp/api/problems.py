@@ -183,6 +183,23 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.headers = headers or {}
         self.extensions = extensions
 
+    def document(self, host_url: str, path: str, request_id: str) -> dict[str, Any]:
+        """Shape the document of RFC 9457 section 3, for the request it answers."""
+        kind = PROBLEMS[self.code]
+        body: dict[str, Any] = {
+            "type": f"{host_url}problems/{self.code.replace('_', '-')}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail,
+            "instance": path,
+            "code": self.code,
+            "request_id": request_id,
+            **self.extensions,
+        }
+        if self.errors:
+            body["errors"] = [error.to_dict() for error in self.errors]
+        return body
+
 
 def invalid(errors: Iterable[FieldError]) -> Problem:
     """Make the 422 for ``errors``; where all are of one kind that has a code of its own, that is the problem's."""
@@ -203,20 +220,9 @@ def init_app(app: Flask) -> None:
 
 
 def problem_response(problem: Problem) -> Response:
-    """Write the document of RFC 9457 section 3."""
+    """Answer with the document of ``problem``."""
     kind = PROBLEMS[problem.code]
-    body: dict[str, Any] = {
-        "type": f"{request.host_url}problems/{problem.code.replace('_', '-')}",
-        "title": kind.title,
-        "status": kind.status,
-        "detail": problem.detail,
-        "instance": request.path,
-        "code": problem.code,
-        "request_id": identity.current().request_id,
-        **problem.extensions,
-    }
-    if problem.errors:
-        body["errors"] = [error.to_dict() for error in problem.errors]
+    body = problem.document(request.host_url, request.path, identity.current().request_id)
     headers = dict(problem.headers)
     if kind.status == 401:
         # RFC 6750 section 3: the error is named only when a token was there to be wrong.

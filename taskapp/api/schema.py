@@ -77,11 +77,15 @@ class Text(_CodedErrors, ma.fields.String):
 
 
 class Choice(_CodedErrors, ma.fields.String):
-    """One of a few lower-case words."""
+    """One of a few lower-case words.
+
+    :param name: what the document calls these choices.
+    """
 
     default_error_messages = Text.default_error_messages
 
-    def __init__(self, choices: tuple[str, ...], **kwargs: Any) -> None:
+    def __init__(self, choices: tuple[str, ...], name: str, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"component": name, "example": choices[0], **kwargs.get("metadata", {})}
         error = Coded("invalid_choice", "Must be one of: {choices}.")
         super().__init__(validate=OneOf(choices, error=error), **kwargs)
 
@@ -230,16 +234,19 @@ class Distinct(_CodedErrors, ma.fields.List[Any]):
 class TextMap(_CodedErrors, ma.fields.Field[Any]):
     """An object of strings.
 
+    :param name: what the document calls it.
     :param removable: ``null`` may stand for a string.
     """
 
     default_error_messages = {"invalid": "Must be an object.", "null": "Must not be null."}
 
-    def __init__(self, most: int, longest_key: int, longest: int, *, removable: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, name: str, most: int, longest_key: int, longest: int, *, removable: bool = False, **kwargs: Any
+    ) -> None:
         text = {"type": ["string", "null"] if removable else "string", "maxLength": longest}
         # A patch may remove any number of keys besides.
         limit = {} if removable else {"maxProperties": most}
-        published = {"type": "object", "additionalProperties": text, **limit}
+        published = {"component": name, "type": "object", "additionalProperties": text, **limit}
         kwargs["metadata"] = {**published, **kwargs.get("metadata", {})}
         super().__init__(**kwargs)
         self.most = most
@@ -291,7 +298,7 @@ class Schema(ma.Schema):
     """A JSON object, or the parameters of a URL. Members it does not list are refused."""
 
     body_optional = False
-    """Whether a request without a body, and without a content type, is one with an empty object."""
+    """Whether a request without a body is one with an empty object."""
 
     error_messages = {
         "unknown": Coded("unknown_member", "Is not known here."),

@@ -40,7 +40,8 @@ class Password(Text):
     """A password, in NFC: keyboards differ in how they compose the same character. Counted, then, as it is hashed."""
 
     def __init__(self, shortest: int = 1, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"format": "password", "example": "correct horse battery", **kwargs.get("metadata", {})}
+        published = {"format": "password", "example": "correct horse battery", "description": "Every character counts."}
+        kwargs["metadata"] = {**published, **kwargs.get("metadata", {})}
         super().__init__(shortest, LONGEST, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
@@ -51,6 +52,10 @@ class NewPassword(Password):
     """A password to be set. Its shortest length is a setting, checked by :meth:`Passwords.check`."""
 
     def __init__(self, **kwargs: Any) -> None:
+        description = (
+            "Not among those anybody would try first. The server may ask for more characters than 8: 12 if not set."
+        )
+        kwargs["metadata"] = {"description": description, **kwargs.get("metadata", {})}
         super().__init__(8, **kwargs)
 
 

@@ -38,9 +38,21 @@ from taskapp.isolation.identity import LoggingIn, Proven
 
 # RFC 6749 section 5.1: a response with a token is not to be kept anywhere.
 public = Blueprint(
-    "auth", __name__, url_prefix="/v1/auth", description="Register, log in, refresh.", public=True, secret=True
+    "auth",
+    __name__,
+    url_prefix="/v1/auth",
+    description="Register, log in, and refresh tokens: how a session begins and goes on.",
+    public=True,
+    secret=True,
 )
-blp = Blueprint("sessions", __name__, url_prefix="/v1/auth", description="Where you are logged in.", secret=True)
+blp = Blueprint(
+    "sessions",
+    __name__,
+    url_prefix="/v1/auth",
+    description="Where you are logged in: listing and ending sessions.",
+    secret=True,
+    path={"id": {"description": "The `id` of the session."}},
+)
 
 NEWEST_FIRST = "sessions -created_at"
 
@@ -48,6 +60,7 @@ NEWEST_FIRST = "sessions -created_at"
 @public.post("/register")
 @public.arguments(RegisterSchema)
 @public.response(201, SignedInSchema)
+@public.fails("email_taken", "rate_limited")
 def register_user(body: dict[str, Any]) -> Response:
     """Register an account.
 
@@ -74,6 +87,7 @@ def register_user(body: dict[str, Any]) -> Response:
 @public.post("/login")
 @public.arguments(LoginSchema)
 @public.response(200, SignedInSchema)
+@public.fails("invalid_credentials", "rate_limited")
 def login(body: dict[str, Any]) -> Response:
     """Log in.
 
@@ -92,6 +106,7 @@ def login(body: dict[str, Any]) -> Response:
 @public.post("/refresh")
 @public.arguments(RefreshSchema)
 @public.response(200, RefreshedSchema)
+@public.fails("invalid_token", "rate_limited")
 def refresh_tokens(body: dict[str, Any]) -> Response:
     """Trade a refresh token for new tokens.
 
@@ -117,7 +132,10 @@ def refresh_tokens(body: dict[str, Any]) -> Response:
 @blp.post("/logout")
 @blp.response(204)
 def logout() -> Response:
-    """Log out: end this session. Its tokens are void at once."""
+    """Log out: end this session.
+
+    Its access token and its refresh token are void at once.
+    """
     roles.api().execute(queries.revoke(session_id(), idle()))
     events.record("logged_out")
     return Response(status=204)
@@ -127,7 +145,10 @@ def logout() -> Response:
 @blp.arguments(PageQuerySchema, location="query")
 @blp.response(200, SessionPageSchema)
 def list_sessions(query: dict[str, Any]) -> Response:
-    """List where you are logged in, newest first."""
+    """List where you are logged in, newest first.
+
+    Sessions that have ended are not listed.
+    """
     after = None
     if query["cursor"]:
         created_at, last_id = read_cursor(query["cursor"], NEWEST_FIRST, keys=2)
@@ -141,7 +162,10 @@ def list_sessions(query: dict[str, Any]) -> Response:
 @blp.delete("/sessions/<uuid:id>")
 @blp.response(204)
 def revoke_session(id: UUID) -> Response:
-    """End one of your sessions."""
+    """End one of your sessions.
+
+    Its tokens are void at once. One that has ended already is not found.
+    """
     if not roles.api().execute(queries.revoke(id, idle())):
         raise Problem("not_found")
     events.record("session_revoked", revoked=id)
@@ -151,7 +175,10 @@ def revoke_session(id: UUID) -> Response:
 @blp.delete("/sessions")
 @blp.response(204)
 def revoke_other_sessions() -> Response:
-    """End all of your sessions but this one."""
+    """End all of your sessions but this one.
+
+    Their tokens are void at once.
+    """
     roles.api().execute(queries.revoke_others(session_id()))
     events.record("other_sessions_revoked")
     return Response(status=204)

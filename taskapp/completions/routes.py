@@ -24,16 +24,19 @@ from taskapp.completions.schemas import (
     new_completion_json,
 )
 from taskapp.isolation import roles
+from taskapp.tasks.routes import PATH
 from taskapp.tasks.schemas import task_json
 
-blp = Blueprint("completions", __name__, url_prefix="/v1", description="What was finished, and when.")
+_ABOUT = "What was finished, and when: completing tasks, opening them again, and the history."
+
+blp = Blueprint("completions", __name__, url_prefix="/v1", description=_ABOUT, path=PATH)
 
 
 @blp.post("/tasks/<uuid:task_id>/complete")
 @blp.honours_if_match
 @blp.arguments(CompleteSchema, required=False, example={"outcome": "completed"})
 @blp.response(200, CompletedSchema)
-@blp.alt_response(409, "CONFLICT")
+@blp.fails("occurrence_mismatch")
 @blp.honours_idempotency_key
 def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
     """Complete a task, or give it up.
@@ -81,7 +84,10 @@ def reopen_task(task_id: UUID) -> Response:
 @blp.arguments(CompletionQuerySchema, location="query")
 @blp.response(200, CompletionPageSchema)
 def list_completions(query: dict[str, Any]) -> Response:
-    """List what you completed or gave up, latest first."""
+    """List what you completed or gave up, latest first.
+
+    A completion stays when its task changes or goes into the trash; opening the task again takes it back.
+    """
     order = f"completions {sorted((name, str(value)) for name, value in query.items() if name not in {'limit', 'cursor'})}"
     after = None
     if query["cursor"]:

@@ -16,7 +16,9 @@ from taskapp.isolation import roles
 class HealthSchema(ma.Schema):
     """All is well."""
 
-    status = ma.fields.String(required=True, validate=ma.validate.OneOf(["ok"]))
+    status = ma.fields.String(
+        required=True, validate=ma.validate.OneOf(["ok"]), metadata={"example": "ok", "description": "The word `ok`."}
+    )
 
 
 blp = Blueprint("health", __name__, description="For load balancers and monitors.", public=True)
@@ -25,14 +27,20 @@ blp = Blueprint("health", __name__, description="For load balancers and monitors
 @blp.get("/healthz")
 @blp.response(200, HealthSchema)
 def get_health() -> Response:
-    """Tell that the process answers."""
+    """Tell that the process answers.
+
+    It asks nobody else, so it says nothing about the database.
+    """
     return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
 @blp.get("/readyz")
 @blp.response(200, HealthSchema)
 def get_readiness() -> Response:
-    """Tell that the database answers and is migrated."""
+    """Tell that the database answers and is migrated.
+
+    Send no requests to a process that answers 503 here.
+    """
     rows = roles.api().execute(text("SELECT version_num FROM app.alembic_version"))
     # Newer is fine: while a deployment goes on, the database is ahead of the processes that are still to be replaced.
     if not rows or rows[0].version_num < _needed_revision(current_app.extensions["migrate"].directory):

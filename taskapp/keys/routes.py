@@ -13,5 +13,8 @@ blp = Blueprint("keys", __name__, url_prefix="/.well-known", description="Keys t
 @blp.get("/jwks.json")
 @blp.response(200, KeySetSchema)
 def get_jwks() -> Response:
-    """Get the keys that verify access tokens."""
+    """Get the keys that verify access tokens.
+
+    A JSON Web Key Set (RFC 7517). Keys are replaced now and then, so ask again for a `kid` you do not know.
+    """
     return json_response({"keys": access_tokens().jwks()}, headers={"Cache-Control": "public, max-age=300"})

@@ -32,7 +32,13 @@ from taskapp.lists.schemas import (
     list_json,
 )
 
-blp = Blueprint("lists", __name__, url_prefix="/v1/lists", description="What you sort your tasks into.")
+blp = Blueprint(
+    "lists",
+    __name__,
+    url_prefix="/v1/lists",
+    description="What you sort your tasks into. A task that is in no list is in the Inbox.",
+    path={"list_id": {"description": "The `id` of the list."}},
+)
 
 COUNTS = 2
 """How many counts a list's ETag has."""
@@ -61,7 +67,7 @@ def list_lists(query: dict[str, Any]) -> Response:
 @blp.arguments(ListCreateSchema, example={"name": "Groceries", "color": "#1F6FEB"})
 @blp.response(201, ListSchema)
 @blp.alt_response(200, schema=ListSchema, description="It was created by an earlier request with this id.", success=True)
-@blp.alt_response(409, "CONFLICT")
+@blp.fails("id_conflict", "quota_exceeded")
 @blp.honours_idempotency_key
 def create_list(body: dict[str, Any]) -> Response:
     """Create a list, the last in your order.
@@ -79,14 +85,17 @@ def create_list(body: dict[str, Any]) -> Response:
 @blp.honours_if_none_match
 @blp.response(200, ListSchema)
 def get_list(list_id: UUID) -> Response:
-    """Get a list."""
+    """Get a list.
+
+    With `If-None-Match`, the answer is 304 while neither the list nor its counts have changed.
+    """
     row = found(roles.api().execute(queries.one(list_id)))
     return preconditions.not_modified(row.version, row.counts) or _list(row)
 
 
 @blp.patch("/<uuid:list_id>")
 @blp.honours_if_match
-@blp.arguments(ListPatchSchema, content_type="application/merge-patch+json")
+@blp.arguments(ListPatchSchema, content_type="application/merge-patch+json", example={"color": None, "archived": True})
 @blp.response(200, ListSchema)
 def update_list(patch: Patch, list_id: UUID) -> Response:
     """Change a list by a JSON merge patch.

@@ -7,8 +7,8 @@ from typing import Any
 import marshmallow as ma
 from sqlalchemy import Row
 
-from taskapp.api.merge_patch import READ_ONLY, PatchSchema
-from taskapp.api.pagination import PageQuerySchema
+from taskapp.api.merge_patch import ECHO, PatchSchema
+from taskapp.api.pagination import NEXT_CURSOR, PageQuerySchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
 from taskapp.api.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
@@ -60,7 +60,7 @@ class ListSchema(ma.Schema):
         required=True, metadata={"example": "a0Rb3Qx9Kf", "description": "Sorts your lists, byte by byte. See `moveList`."}
     )
     archived = ma.fields.Boolean(required=True, metadata={"example": False, "description": "Whether you have put it away."})
-    task_counts = ma.fields.Nested(TaskCountsSchema, required=True)
+    task_counts = ma.fields.Nested(TaskCountsSchema, required=True, metadata={"description": "How many tasks are in it."})
     created_at = ma.fields.DateTime(
         required=True, metadata={"example": "2026-11-22T10:00:00.000Z", "description": "When it was created."}
     )
@@ -84,8 +84,8 @@ class ListCreateSchema(Schema):
 class TaskCountsEchoSchema(Schema):
     """The counts of a list, as they were read."""
 
-    open = Count(required=True)
-    completed = Count(required=True)
+    open = Count(required=True, metadata={"example": 3, "description": "As it was read."})
+    completed = Count(required=True, metadata={"example": 12, "description": "As it was read."})
 
     @ma.post_load
     def _as_selected(self, data: dict[str, int], **kwargs: Any) -> list[int]:
@@ -97,22 +97,26 @@ class ListPatchSchema(PatchSchema):
 
     name = Text(1, LONGEST_NAME, line=True, metadata=_NAME)
     color = Color(allow_none=True, metadata=_COLOR)
-    archived = TrueOrFalse(metadata={"example": True})
-    id = Uuid(metadata=READ_ONLY)
-    etag = Text(0, 60, metadata=READ_ONLY)
-    position = Text(0, 64, metadata=READ_ONLY)
+    archived = TrueOrFalse(metadata={"example": True, "description": "`true` puts it away, `false` has it back."})
+    id = Uuid(metadata={"example": _ID, **ECHO})
+    etag = Text(0, 60, metadata={"example": '"1.3.12"', **ECHO})
+    position = Text(0, 64, metadata={"example": "a0Rb3Qx9Kf", **ECHO})
     task_counts = ma.fields.Nested(
-        TaskCountsEchoSchema, metadata=READ_ONLY, error_messages={"null": Coded("not_nullable", "Must not be null.")}
+        TaskCountsEchoSchema, metadata=ECHO, error_messages={"null": Coded("not_nullable", "Must not be null.")}
     )
-    created_at = Instant(metadata=READ_ONLY)
-    updated_at = Instant(metadata=READ_ONLY)
+    created_at = Instant(metadata={"example": "2026-11-22T10:00:00.000Z", **ECHO})
+    updated_at = Instant(metadata={"example": "2026-11-22T10:00:00.000Z", **ECHO})
 
 
 class ListQuerySchema(PageQuerySchema):
     """Which lists, in which order."""
 
-    archived = Flag(metadata={"description": "`true`: those put away. `false`: the others. Left out: all."})
-    sort = Choice(SORTS, load_default="position", metadata={"description": "Names in byte order; `-` is descending."})
+    archived = Flag(
+        metadata={"example": False, "description": "`true`: those put away. `false`: the others. Left out: all."}
+    )
+    sort = Choice(
+        SORTS, "ListSort", load_default="position", metadata={"description": "Names in byte order; `-` is descending."}
+    )
 
 
 class ListDeleteQuerySchema(Schema):
@@ -120,6 +124,7 @@ class ListDeleteQuerySchema(Schema):
 
     tasks = Choice(
         ("inbox", "trash"),
+        "TasksOfList",
         load_default="inbox",
         metadata={"description": "`inbox`: they go to the end of the Inbox. `trash`: they go into the trash."},
     )
@@ -137,8 +142,8 @@ class ListMoveSchema(Schema):
 class ListPageSchema(ma.Schema):
     """A page of lists."""
 
-    items = ma.fields.List(ma.fields.Nested(ListSchema), required=True)
-    next_cursor = ma.fields.String(required=True, allow_none=True, metadata={"description": "`null` at the end."})
+    items = ma.fields.List(ma.fields.Nested(ListSchema), required=True, metadata={"description": "In the order asked for."})
+    next_cursor = ma.fields.String(required=True, allow_none=True, metadata=NEXT_CURSOR)
 
 
 def list_json(row: Row[Any]) -> dict[str, Any]:

@@ -16,7 +16,18 @@ from taskapp.isolation import roles
 from taskapp.tags import queries
 from taskapp.tags.schemas import TagName, TagPageSchema, TagPatchSchema, TagSchema, tag_json, tag_key
 
-blp = Blueprint("tags", __name__, url_prefix="/v1/tags", description="The words that label your tasks.")
+blp = Blueprint(
+    "tags",
+    __name__,
+    url_prefix="/v1/tags",
+    description="The words that label your tasks. A tag comes into being with the first task that has it.",
+    path={
+        "name": {
+            "description": "The name of the tag, in any case. Percent-encode it, the slash too (`%2F`).",
+            "schema": {"type": "string", "minLength": 1, "examples": ["home"]},
+        }
+    },
+)
 
 BY_NAME = "tags key"
 
@@ -57,7 +68,7 @@ def list_tags(query: dict[str, Any]) -> Response:
 
 
 @blp.patch("/<tag:name>")
-@blp.arguments(TagPatchSchema, content_type="application/merge-patch+json")
+@blp.arguments(TagPatchSchema, content_type="application/merge-patch+json", example={"name": "Errands"})
 @blp.response(200, TagSchema)
 def rename_tag(patch: Patch, name: str) -> Response:
     """Rename a tag, in all tasks.
@@ -71,7 +82,10 @@ def rename_tag(patch: Patch, name: str) -> Response:
 @blp.delete("/<tag:name>")
 @blp.response(204)
 def delete_tag(name: str) -> Response:
-    """Delete a tag: take it off all tasks, also those in the trash."""
+    """Delete a tag.
+
+    It is taken off all tasks, also those in the trash.
+    """
     (row,) = roles.api().execute(queries.remove(name))
     if not row.removed:
         raise Problem("not_found")

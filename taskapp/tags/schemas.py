@@ -6,7 +6,8 @@ from typing import Any
 import marshmallow as ma
 from sqlalchemy import Row
 
-from taskapp.api.merge_patch import READ_ONLY, PatchSchema
+from taskapp.api.merge_patch import ECHO, PatchSchema
+from taskapp.api.pagination import NEXT_CURSOR
 from taskapp.api.schema import Coded, Count, Text
 
 
@@ -46,14 +47,14 @@ class TagPatchSchema(PatchSchema):
     """A merge patch of a tag: another name. Read-only members may be sent back as they were read."""
 
     name = TagName(metadata={"example": "Errands", "description": "If there is a tag with this name, the two become one."})
-    task_count = Count(metadata=READ_ONLY)
+    task_count = Count(metadata={"example": 3, **ECHO})
 
 
 class TagPageSchema(ma.Schema):
     """A page of tags."""
 
-    items = ma.fields.List(ma.fields.Nested(TagSchema), required=True)
-    next_cursor = ma.fields.String(required=True, allow_none=True, metadata={"description": "`null` at the end."})
+    items = ma.fields.List(ma.fields.Nested(TagSchema), required=True, metadata={"description": "By name."})
+    next_cursor = ma.fields.String(required=True, allow_none=True, metadata=NEXT_CURSOR)
 
 
 def tag_json(row: Row[Any]) -> dict[str, Any]:

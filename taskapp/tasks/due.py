@@ -20,6 +20,7 @@ _AT = {
     "example": "2026-12-01T08:30:00.000Z",
     "description": "The instant it is due, in UTC, if `time` is set. Without `timezone`, by the time zone of your profile.",
 }
+_DATE = "The day, on the calendar of `timezone`."
 _TIME = "On the clock, to the minute; `null` for all day."
 _ZONE = "IANA time zone of `time`; `null` for wherever you are."
 
@@ -27,7 +28,7 @@ _ZONE = "IANA time zone of `time`; `null` for wherever you are."
 class DueSchema(ma.Schema):
     """When a task is due."""
 
-    date = ma.fields.Date(required=True, metadata={"example": "2026-12-01"})
+    date = ma.fields.Date(required=True, metadata={"example": "2026-12-01", "description": _DATE})
     time = ma.fields.String(
         required=True,
         allow_none=True,
@@ -40,7 +41,7 @@ class DueSchema(ma.Schema):
 class DueCreateSchema(Schema):
     """When a new task is due."""
 
-    date = Date(required=True, metadata={"example": "2026-12-01"})
+    date = Date(required=True, metadata={"example": "2026-12-01", "description": _DATE})
     time = WallTime(allow_none=True, metadata={"example": "09:30", "description": _TIME})
     timezone = Timezone(allow_none=True, metadata={"example": "Europe/Berlin", "description": _ZONE})
 
@@ -48,7 +49,7 @@ class DueCreateSchema(Schema):
 class DuePatchSchema(Schema):
     """A merge patch of when a task is due. Moving the date keeps the time."""
 
-    date = Date(metadata={"example": "2026-12-01"})
+    date = Date(metadata={"example": "2026-12-01", "description": _DATE})
     time = WallTime(allow_none=True, metadata={"example": "09:30", "description": _TIME})
     timezone = Timezone(allow_none=True, metadata={"example": "Europe/Berlin", "description": _ZONE})
     at = Instant(allow_none=True, metadata={**_AT, **READ_ONLY})

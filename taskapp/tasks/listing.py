@@ -35,7 +35,7 @@ from taskapp.tags.models import Tag
 from taskapp.tags.schemas import TagName, tag_key
 from taskapp.tasks.models import TASKS
 from taskapp.tasks.queries import COLUMNS
-from taskapp.tasks.schemas import PRIORITIES, STATUSES
+from taskapp.tasks.schemas import PRIORITIES, PRIORITY, STATUS, STATUSES
 from taskapp.users.models import User
 from taskapp.users.schemas import Timezone
 
@@ -54,26 +54,39 @@ _SORTED_BY: dict[str, Column[Any]] = {
     "completed_at": TASKS.c.completed_sort,
 }
 SORTS = tuple(sign + name for name in _SORTED_BY for sign in ("", "-"))
+_DUE = "`overdue` is what is open and past; `today` and `upcoming` go by your time zone; `any` and `none` are what they say."
 DUES = ("none", "any", "overdue", "today", "upcoming")
 
 
 class TaskQuerySchema(PageQuerySchema):
     """What to list. Of one parameter given more than once any value will do, but for `tag`; parameters add up."""
 
-    status = schema.Several(schema.Choice(STATUSES))
-    list_id = schema.Several(schema.UuidOr("inbox"), metadata={"description": "Id of a list, or `inbox`."})
-    parent_id = schema.Several(schema.UuidOr("none"), metadata={"description": "Id of a task, or `none` for no subtasks."})
+    status = schema.Several(
+        schema.Choice(STATUSES, "TaskStatus", metadata=STATUS), metadata={"description": "Tasks that are one of these."}
+    )
+    list_id = schema.Several(
+        schema.UuidOr("inbox"), metadata={"description": "Tasks in the list with this id; `inbox`: tasks in no list."}
+    )
+    parent_id = schema.Several(
+        schema.UuidOr("none"),
+        metadata={"description": "Subtasks of the task with this id; `none`: tasks that are no subtasks."},
+    )
     tag = schema.Several(TagName(), metadata={"description": "Tasks that have all of these."})
     not_tag = schema.Several(TagName(), metadata={"description": "Tasks that have none of these."})
-    tagged = schema.Flag(metadata={"description": "Tasks with any tag, or without."})
-    priority = schema.Several(schema.Choice(PRIORITIES))
+    tagged = schema.Flag(metadata={"description": "`true`: tasks with any tag. `false`: tasks without."})
+    priority = schema.Several(
+        schema.Choice(PRIORITIES, "TaskPriority", metadata=PRIORITY),
+        metadata={"description": "Tasks of one of these priorities."},
+    )
     due = schema.Several(
-        schema.Choice(DUES),
-        metadata={"description": "`overdue` is what is open and past; `today` and `upcoming` go by your time zone."},
+        schema.Choice(DUES, "DueFilter", metadata={"description": _DUE}),
+        metadata={"description": _DUE},
     )
     due_from = schema.Date(metadata={"description": "Due on this day or later."})
     due_to = schema.Date(metadata={"description": "Due on this day or before."})
-    available = schema.Flag(metadata={"description": "Tasks that have no `start_date` to come, or one that is to come."})
+    available = schema.Flag(
+        metadata={"description": "`true`: tasks that can be begun, today or without a `start_date`. `false`: the others."}
+    )
     completed_from = schema.Instant(metadata={"description": "Completed or cancelled then or later."})
     completed_to = schema.Instant(metadata={"description": "Completed or cancelled then or before."})
     updated_since = schema.Instant(metadata={"description": "Changed then or later."})
@@ -82,12 +95,20 @@ class TaskQuerySchema(PageQuerySchema):
         200,
         metadata={"description": 'Words to find in title, notes and tags; `"a phrase"`, `or` and `-without` work as usual.'},
     )
-    deleted = schema.Choice(("exclude", "only"), load_default="exclude", metadata={"description": "`only` lists the trash."})
-    timezone = Timezone(metadata={"description": "Whose `today` it is; without it, that of your profile."})
+    deleted = schema.Choice(
+        ("exclude", "only"),
+        "DeletedFilter",
+        load_default="exclude",
+        metadata={"description": "`exclude` leaves out what is in the trash, `only` lists the trash."},
+    )
+    timezone = Timezone(
+        metadata={"description": "IANA time zone that `due` and `available` go by; without it, that of your profile."}
+    )
     sort = schema.Choice(
         SORTS,
+        "TaskSort",
         load_default="-created_at",
-        metadata={"description": "`-` is descending. `position` needs one `list_id`, or the `parent_id` of a task."},
+        metadata={"description": "`-` is descending. `position`, your own order, needs one `list_id` or a `parent_id`."},
     )
 
     @ma.validates_schema

@@ -34,14 +34,18 @@ from taskapp.tasks.schemas import (
     task_json,
 )
 
-blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description="What there is to do.")
+_ABOUT = "What there is to do: creating, finding, changing and arranging tasks."
+PATH = {"task_id": {"description": "The `id` of the task."}}
+"""What paths of tasks are made of."""
+
+blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description=_ABOUT, path=PATH)
 
 
 @blp.post("")
 @blp.arguments(TaskCreateSchema, example={"title": "Pay rent", "tags": ["home", "money"], "due": {"date": "2026-12-01"}})
 @blp.response(201, TaskSchema)
 @blp.alt_response(200, schema=TaskSchema, description="It was created by an earlier request with this id.", success=True)
-@blp.alt_response(409, "CONFLICT")
+@blp.fails("id_conflict", "quota_exceeded")
 @blp.honours_idempotency_key
 def create_task(body: dict[str, Any]) -> Response:
     """Create a task.
@@ -78,7 +82,10 @@ def list_tasks(query: dict[str, Any]) -> Response:
 @blp.honours_if_none_match
 @blp.response(200, TaskSchema)
 def get_task(task_id: UUID) -> Response:
-    """Get a task."""
+    """Get a task.
+
+    One that is in the trash is not found. With `If-None-Match`, the answer is 304 while the task has not changed.
+    """
     row = found(roles.api().execute(queries.one(task_id)))
     return preconditions.not_modified(row.version) or task_response(row)
 

@@ -10,12 +10,14 @@ from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import Problem
 from taskapp.api.responses import found
 from taskapp.isolation import roles
-from taskapp.tasks.routes import task_response
+from taskapp.tasks.routes import PATH, task_response
 from taskapp.tasks.schemas import TaskSchema
 from taskapp.trash import queries
 from taskapp.trash.schemas import DeleteQuerySchema
 
-blp = Blueprint("trash", __name__, url_prefix="/v1", description="Deleting tasks, and having them back.")
+_ABOUT = "Deleting tasks, and having them back within 30 days."
+
+blp = Blueprint("trash", __name__, url_prefix="/v1", description=_ABOUT, path=PATH)
 
 
 @blp.delete("/tasks/<uuid:task_id>")
@@ -25,7 +27,8 @@ blp = Blueprint("trash", __name__, url_prefix="/v1", description="Deleting tasks
 def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
     """Delete a task: put it into the trash, with its subtasks.
 
-    From there `restoreTask` has it back; after 30 days it is deleted for good. With `If-Match`, that version of it or none.
+    `listTasks` with `deleted=only` lists what is there, and `restoreTask` has it back; after 30 days it is deleted for good.
+    With `If-Match`, that version of it or none.
     """
     versions = preconditions.version_wanted()
     remove = queries.purge if query["permanent"] else queries.throw_away
@@ -60,6 +63,9 @@ def restore_task(task_id: UUID) -> Response:
 @blp.delete("/trash")
 @blp.response(204)
 def empty_trash() -> Response:
-    """Empty the trash: delete for good what is in it."""
+    """Empty the trash.
+
+    What is in it is deleted for good, with its history. Emptying an empty trash is no failure.
+    """
     roles.api().execute(queries.empty())
     return Response(status=204)

@@ -18,7 +18,10 @@ blp = Blueprint("account", __name__, url_prefix="/v1", description="Your own acc
 @blp.honours_if_none_match
 @blp.response(200, UserSchema)
 def get_me() -> Response:
-    """Get your account."""
+    """Get your account.
+
+    With `If-None-Match`, the answer is 304 while it has not changed.
+    """
     (row,) = roles.api().execute(queries.me())
     user = user_json(row)
     return not_modified(row.version) or json_response(user, headers={"ETag": user["etag"]})
@@ -26,10 +29,14 @@ def get_me() -> Response:
 
 @blp.patch("/me")
 @blp.honours_if_match
-@blp.arguments(UserPatchSchema, content_type="application/merge-patch+json")
+@blp.arguments(UserPatchSchema, content_type="application/merge-patch+json", example={"timezone": "Europe/Berlin"})
 @blp.response(200, UserSchema)
 def update_me(patch: Patch) -> Response:
-    """Change your account by a JSON merge patch."""
+    """Change your account by a JSON merge patch.
+
+    Members left out stay as they are, and `null` clears `display_name`. With `If-Match`, the patch is applied to that
+    version or not at all. `email` is changed by `changeEmail`, the password by `changePassword`.
+    """
     versions = version_wanted()
     row = apply_patch(lambda: roles.api().execute(queries.patch_me(patch, versions)), patch, versions, id="user_id")
     user = user_json(row)

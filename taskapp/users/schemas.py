@@ -6,12 +6,22 @@ from typing import Any
 import marshmallow as ma
 from sqlalchemy import Row
 
-from taskapp.api.merge_patch import READ_ONLY, PatchSchema
+from taskapp.api.merge_patch import ECHO, PatchSchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
 from taskapp.api.schema import Choice, Coded, Instant, Text, Uuid
 
 WEEK_STARTS = ("monday", "saturday", "sunday")
+TIMEZONE = {
+    "example": "Europe/Berlin",
+    "description": "IANA name of your time zone: what `today` means, and when a time without a zone is. At first `UTC`.",
+}
+_ID = {"example": "0198f3c1-40d8-7e2b-8f13-9a6d5c0b2e77"}
+_ETAG = {"example": '"1"'}
+_EMAIL = {"example": "ada@example.com"}
+_DISPLAY_NAME = {"example": "Ada", "description": "What to call you; `null` for nothing."}
+_WEEK_START = {"example": "monday", "description": "The first day of your week, for programs that draw calendars."}
+_MOMENT = {"example": "2026-11-22T10:00:00.000Z"}
 
 
 # The names of the package tzdata: what a machine has besides, such as `localtime`, means something else elsewhere.
@@ -35,25 +45,25 @@ def _known_timezone(name: str) -> None:
 class UserSchema(ma.Schema):
     """An account, as its owner sees it."""
 
-    id = ma.fields.UUID(required=True)
-    etag = ma.fields.String(required=True, metadata={"example": '"1"'})
-    email = ma.fields.Email(required=True)
-    display_name = ma.fields.String(required=True, allow_none=True)
-    timezone = ma.fields.String(required=True, metadata={"example": "Europe/Berlin"})
-    week_start = ma.fields.String(required=True, validate=ma.validate.OneOf(WEEK_STARTS))
-    created_at = ma.fields.DateTime(required=True, metadata={"example": "2026-11-22T10:00:00.000Z"})
+    id = ma.fields.UUID(required=True, metadata={**_ID, "description": "Names the account. Never changes."})
+    etag = ma.fields.String(required=True, metadata={**_ETAG, "description": "The exact `If-Match` value."})
+    email = ma.fields.Email(required=True, metadata={**_EMAIL, "description": "What you log in with."})
+    display_name = ma.fields.String(required=True, allow_none=True, metadata=_DISPLAY_NAME)
+    timezone = ma.fields.String(required=True, metadata=TIMEZONE)
+    week_start = Choice(WEEK_STARTS, "WeekStart", required=True, metadata=_WEEK_START)
+    created_at = ma.fields.DateTime(required=True, metadata={**_MOMENT, "description": "When you registered."})
 
 
 class UserPatchSchema(PatchSchema):
     """A merge patch of your account. Address and password have operations of their own."""
 
-    display_name = Text(1, 100, line=True, allow_none=True, metadata={"example": "Ada"})
-    timezone = Timezone(metadata={"example": "Europe/Berlin"})
-    week_start = Choice(WEEK_STARTS)
-    id = Uuid(metadata=READ_ONLY)
-    etag = Text(0, 40, metadata=READ_ONLY)
-    email = Text(0, 254, metadata=READ_ONLY)
-    created_at = Instant(metadata=READ_ONLY)
+    display_name = Text(1, 100, line=True, allow_none=True, metadata=_DISPLAY_NAME)
+    timezone = Timezone(metadata=TIMEZONE)
+    week_start = Choice(WEEK_STARTS, "WeekStart", metadata=_WEEK_START)
+    id = Uuid(metadata={**_ID, **ECHO})
+    etag = Text(0, 40, metadata={**_ETAG, **ECHO})
+    email = Text(0, 254, metadata={**_EMAIL, **ECHO})
+    created_at = Instant(metadata={**_MOMENT, **ECHO})
 
 
 def user_json(row: Row[Any]) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""What the document says of failures: which problems an operation may answer, and what each looks like.
+
+Most follow from what an operation takes, so that no route has to repeat them; what only some views raise, they name with
+:meth:`taskapp.api.blueprint.Blueprint.fails`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from flask_smorest.utils import resolve_schema_instance
+
+from taskapp.api.headers import BY_STATUS, EVERY_RESPONSE
+from taskapp.api.problems import PROBLEMS, FieldError
+from taskapp.api.problems import Problem as Failure
+
+MERGE_PATCH = "application/merge-patch+json"
+
+_ERRORS = {
+    "validation_error": [
+        FieldError("too_long", "Must have 500 or fewer characters.", pointer="#/title"),
+        FieldError("out_of_range", "Must be 1 or more.", parameter="limit"),
+    ],
+    "not_nullable": [FieldError("not_nullable", "Must not be null.", pointer="#/title")],
+    "read_only": [FieldError("read_only", "Cannot be changed.", pointer="#/created_at")],
+}
+
+
+def implied(doc: dict[str, Any], method: str) -> set[str]:
+    """Return the codes that follow from what an operation takes: its method, its parameters, its body."""
+    codes = {"internal_error", "service_unavailable"}
+    if method != "get":
+        # A condition that an operation does not know is refused; see api/blueprint.py.
+        codes |= {"precondition_failed"}
+    parameters = doc.get("parameters", [])
+    if any(isinstance(parameter, str) for parameter in parameters):
+        # If-Match or If-None-Match, which may be malformed.
+        codes |= {"malformed_request"}
+    for parameter in parameters:
+        if isinstance(parameter, dict) and parameter["in"] == "query":
+            codes |= {"validation_error"}
+            codes |= {"invalid_cursor"} if "cursor" in resolve_schema_instance(parameter["schema"]).fields else set()
+    if content := doc.get("requestBody", {}).get("content"):
+        codes |= {"malformed_request", "payload_too_large", "unsupported_media_type", "validation_error", "not_nullable"}
+        codes |= {"read_only"} if MERGE_PATCH in content else set()
+    return codes
+
+
+def by_status(codes: Iterable[str]) -> dict[int, list[str]]:
+    """Sort codes into their statuses."""
+    found = defaultdict(list)
+    for code in sorted(codes, key=list(PROBLEMS).index):
+        found[PROBLEMS[code].status].append(code)
+    return dict(sorted(found.items()))
+
+
+def component(codes: list[str]) -> tuple[str, dict[str, Any]]:
+    """Make the reusable response for ``codes`` of one status, named after them."""
+    status = PROBLEMS[codes[0]].status
+    described = [f"`{code}`: {PROBLEMS[code].meaning}" for code in codes]
+    examples = {code: {"summary": PROBLEMS[code].title, "value": _example(code)} for code in codes}
+    response = {
+        "description": described[0] if len(codes) == 1 else "\n".join(f"- {line}" for line in described),
+        "headers": {name: name for name in (*EVERY_RESPONSE, *BY_STATUS.get(status, ()))},
+        "content": {"application/problem+json": {"schema": "Problem", "examples": examples}},
+    }
+    return "Or".join("".join(word.capitalize() for word in code.split("_")) for code in codes), response
+
+
+def _example(code: str) -> dict[str, Any]:
+    extensions: dict[str, Any] = {"current_etag": '"2"'} if code == "precondition_failed" else {}
+    failure = Failure(code, errors=_ERRORS.get(code, ()), **extensions)
+    return failure.document("https://tasks.example.com/", "/v1/tasks", "0198f3c27b1e7c559a3e5b1f6f0a9d11")

@@ -1,0 +1,89 @@
+"""What the document says of an operation, beyond what its schemas say: conditions, headers, failures."""
+
+import inspect
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import marshmallow as ma
+from flask_smorest.utils import resolve_schema_instance
+
+from taskapp.api import failures, idempotency, preconditions
+from taskapp.api.headers import BY_STATUS, EVERY_RESPONSE
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+CONDITIONS = {
+    "IfMatch": {
+        "name": "If-Match",
+        "description": "Make the change only to the version with this ETag, else answer 412. `*` is any version.",
+        "schema": {"type": "string", "pattern": preconditions.PATTERN},
+        "example": '"1"',
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "description": "Answer 304, without a body, when the ETag is still this one.",
+        "schema": {"type": "string", "pattern": preconditions.PATTERN},
+        "example": '"1"',
+    },
+    "IdempotencyKey": {
+        "name": idempotency.HEADER,
+        "description": "A name you make for this request and no other, such as a UUID. Sent again with it within 24 hours, "
+        "the request is not carried out a second time: the answer is the first one, with `Idempotency-Replayed: true`.",
+        "schema": {"type": "string", "pattern": idempotency.PATTERN},
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    },
+}
+"""Parameters in headers, by the names of their components."""
+
+
+def noting(key: str, *values: str) -> Callable[[View], View]:
+    """Make a decorator that leaves a note on a view, for :func:`document`."""
+
+    def note(view: View) -> View:
+        notes: dict[str, Any] = getattr(view, "_apidoc", {})
+        view._apidoc = {**notes, key: [*notes.get(key, ()), *values]}  # type: ignore[attr-defined]
+        return view
+
+    return note
+
+
+def document(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any) -> dict[str, Any]:
+    """Complete what flask-smorest knows of an operation."""
+    if conditions := doc_info.get("conditions"):
+        doc["parameters"] = [*doc.get("parameters", []), *conditions]
+    answers = {int(status): answer for status, answer in sorted(doc["responses"].items()) if int(status) < 400}
+    for status, answer in answers.items():
+        _describe(answer, status, created=201 in answers, replayed="IdempotencyKey" in doc_info.get("conditions", ()))
+    codes = failures.implied(doc, method) | set(doc_info.get("fails", ()))
+    doc["responses"] = {**answers, **{status: _shared(spec, group) for status, group in failures.by_status(codes).items()}}
+    return doc
+
+
+def paragraph(documented: Any) -> str:
+    """Return a docstring as Markdown."""
+    return " ".join((inspect.getdoc(documented) or "").replace("``", "`").split())
+
+
+def _describe(answer: dict[str, Any], status: int, *, created: bool, replayed: bool) -> None:
+    schema: ma.Schema | None = next(
+        (resolve_schema_instance(media["schema"]) for media in answer.get("content", {}).values()), None
+    )
+    members = set(schema.fields) if schema else set()
+    names = [*EVERY_RESPONSE, *BY_STATUS.get(status, ())]
+    names += ["ETag"] if members & {"etag", "task"} else []
+    names += ["Location"] if created else []
+    names += [idempotency.REPLAYED] if replayed else []
+    names += ["Link"] if "next_cursor" in members else []
+    answer["headers"] = {**{name: name for name in names}, **answer.get("headers", {})}
+    if answer["description"] == HTTPStatus(status).phrase:
+        answer["description"] = (
+            paragraph(type(schema)).partition(". ")[0].rstrip(".") + "." if schema else "Done; there is no body."
+        )
+
+
+def _shared(spec: Any, codes: list[str]) -> str:
+    name, response = failures.component(codes)
+    if name not in spec.components.responses:
+        spec.components.response(name, response)
+    return name
