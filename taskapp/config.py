@@ -62,6 +62,7 @@ class Config:
     password_min_length: int
     tasks_per_user: int
     lists_per_user: int
+    tokens_per_user: int
     max_body_bytes: int
 
     @classmethod
@@ -121,6 +122,8 @@ class Config:
                 # What one account may have, the trash included.
                 tasks_per_user=env.int("TASKS_PER_USER", default=20_000, validate=Range(1, 1_000_000)),
                 lists_per_user=env.int("LISTS_PER_USER", default=500, validate=Range(1, 10_000)),
+                # Personal access tokens that have not expired.
+                tokens_per_user=env.int("TOKENS_PER_USER", default=50, validate=Range(1, 1_000)),
                 max_body_bytes=env.int("MAX_BODY_BYTES", default=256 * 1024, validate=Range(1024, 2**30)),
             )
         except EnvError as error:

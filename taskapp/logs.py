@@ -10,7 +10,7 @@ import orjson
 from flask import Flask, Response, g, request
 
 from taskapp.isolation import identity
-from taskapp.isolation.identity import SignedIn
+from taskapp.isolation.identity import SignedIn, TokenHolder
 
 logger = logging.getLogger("taskapp.requests")
 
@@ -33,6 +33,9 @@ class JsonFormatter(logging.Formatter):
         }
         if isinstance(work.identity, SignedIn):
             line |= {"user_id": str(work.identity.user_id), "session_id": str(work.identity.session_id)}
+        if isinstance(work.identity, TokenHolder):
+            # What the token says; a status of 401 tells that it is not true.
+            line["claimed_user_id"] = str(work.identity.user_id)
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))

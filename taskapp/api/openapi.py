@@ -83,7 +83,13 @@ def make_api(app: Flask) -> Api:
                         "scheme": "bearer",
                         "bearerFormat": "JWT",
                         "description": "The `access_token` of register and log-in.",
-                    }
+                    },
+                    "personalAccessToken": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "A token of `createAccessToken`, for scripts. An operation that takes one names the"
+                        " scope it needs; without that, and everywhere else, the answer is 403 `insufficient_scope`.",
+                    },
                 }
             },
         },

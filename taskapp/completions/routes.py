@@ -26,7 +26,7 @@ from taskapp.completions.schemas import (
 from taskapp.isolation import roles
 from taskapp.tasks.schemas import task_json
 
-blp = Blueprint("completions", __name__, url_prefix="/v1", description="What was finished, and when.")
+blp = Blueprint("completions", __name__, url_prefix="/v1", description="What was finished, and when.", scope="tasks")
 
 
 @blp.post("/tasks/<uuid:task_id>/complete")

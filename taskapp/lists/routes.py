@@ -32,7 +32,7 @@ from taskapp.lists.schemas import (
     list_json,
 )
 
-blp = Blueprint("lists", __name__, url_prefix="/v1/lists", description="What you sort your tasks into.")
+blp = Blueprint("lists", __name__, url_prefix="/v1/lists", description="What you sort your tasks into.", scope="lists")
 
 COUNTS = 2
 """How many counts a list's ETag has."""

@@ -16,7 +16,7 @@ from taskapp.isolation import roles
 from taskapp.tags import queries
 from taskapp.tags.schemas import TagName, TagPageSchema, TagPatchSchema, TagSchema, tag_json, tag_key
 
-blp = Blueprint("tags", __name__, url_prefix="/v1/tags", description="The words that label your tasks.")
+blp = Blueprint("tags", __name__, url_prefix="/v1/tags", description="The words that label your tasks.", scope="tasks")
 
 BY_NAME = "tags key"
 

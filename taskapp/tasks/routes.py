@@ -34,7 +34,7 @@ from taskapp.tasks.schemas import (
     task_json,
 )
 
-blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description="What there is to do.")
+blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description="What there is to do.", scope="tasks")
 
 
 @blp.post("")

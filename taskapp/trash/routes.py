@@ -15,7 +15,7 @@ from taskapp.tasks.schemas import TaskSchema
 from taskapp.trash import queries
 from taskapp.trash.schemas import DeleteQuerySchema
 
-blp = Blueprint("trash", __name__, url_prefix="/v1", description="Deleting tasks, and having them back.")
+blp = Blueprint("trash", __name__, url_prefix="/v1", description="Deleting tasks, and having them back.", scope="tasks")
 
 
 @blp.delete("/tasks/<uuid:task_id>")
