@@ -73,11 +73,11 @@ def create_access_token(body: dict[str, Any]) -> Response:
     return json_response({**token_json(row), "token": token}, 201)
 
 
-@blp.delete("/<uuid:id>")
+@blp.delete("/<uuid:token_id>")
 @blp.response(204)
-def revoke_access_token(id: UUID) -> Response:
+def revoke_access_token(token_id: UUID) -> Response:
     """Revoke a personal access token. It is void at once."""
-    if not roles.api().execute(queries.revoke(id)):
+    if not roles.api().execute(queries.revoke(token_id)):
         raise Problem("not_found")
-    events.record("access_token_revoked", access_token_id=id)
+    events.record("access_token_revoked", access_token_id=token_id)
     return Response(status=204)

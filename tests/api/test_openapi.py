@@ -8,6 +8,7 @@ from typing import Any
 
 import expect
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Person
 from document import METHODS, Document
 from flask import Flask
@@ -15,6 +16,19 @@ from jsonschema import Draft202012Validator, ValidationError  # type: ignore[imp
 from werkzeug.test import TestResponse
 
 PUBLIC = {"registerUser", "login", "refreshTokens", "getJwks", "getHealth", "getReadiness"}
+# What a personal access token has to be good for; everything that is not here takes none.
+SCOPES = {
+    operation: scopes
+    for operations, scopes in (
+        (("getMe",), []),
+        (("listTasks", "getTask", "listCompletions", "listTags"), ["tasks:read"]),
+        (("createTask", "updateTask", "deleteTask", "moveTask", "completeTask", "reopenTask"), ["tasks:write"]),
+        (("restoreTask", "emptyTrash", "renameTag", "deleteTag"), ["tasks:write"]),
+        (("listLists", "getList"), ["lists:read"]),
+        (("createList", "updateList", "deleteList", "moveList"), ["lists:write"]),
+    )
+    for operation in operations
+}
 NOWHERE = "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 
 # The structure of OpenAPI 3.1, less what this API has no use for: what stands here is all that may stand there.
@@ -216,6 +230,9 @@ def test_the_operations_are_those_of_the_contract(document: Document) -> None:
         "listSessions",
         "revokeSession",
         "revokeOtherSessions",
+        "listAccessTokens",
+        "createAccessToken",
+        "revokeAccessToken",
         "getMe",
         "updateMe",
         "changeEmail",
@@ -256,7 +273,17 @@ def test_every_operation_is_signed_in_unless_it_says_public(document: Document) 
         for _, _, operation in document.operations()
         if "security" in operation
     }
-    assert stated == {name: [] for name in PUBLIC}
+    assert {name: security for name, security in stated.items() if name not in SCOPES} == {name: [] for name in PUBLIC}
+
+
+def test_every_operation_that_takes_a_personal_access_token_names_its_scope(document: Document) -> None:
+    assert document.content["components"]["securitySchemes"]["personalAccessToken"]["scheme"] == "bearer"
+    stated = {
+        operation["operationId"]: operation["security"]
+        for _, _, operation in document.operations()
+        if "personalAccessToken" in str(operation.get("security"))
+    }
+    assert stated == {name: [{"bearerJwt": []}, {"personalAccessToken": scopes}] for name, scopes in SCOPES.items()}
 
 
 def test_the_document_says_public_where_the_server_does(document: Document, anonymous: Person) -> None:
@@ -320,6 +347,10 @@ def test_every_failure_is_the_one_problem(document: Document) -> None:
         "Tokens",
         "Session",
         "SessionPage",
+        "AccessToken",
+        "AccessTokenCreate",
+        "AccessTokenCreated",
+        "AccessTokenPage",
         "Problem",
         "FieldError",
     ],
@@ -512,6 +543,7 @@ def test_the_limits_of_a_password_are_published(document: Document) -> None:
         ("PasswordChange", "password"): (1, 256, "password"),
         ("PasswordChange", "new_password"): (8, 256, "password"),
         ("Password", "password"): (1, 256, "password"),
+        ("AccessTokenCreate", "password"): (1, 256, "password"),
     }
 
 
@@ -608,6 +640,10 @@ def a_dear_task(person: Person) -> str:
 
 def a_list(person: Person) -> str:
     return person.post("/v1/lists", {"name": "House", "color": "#1e88e5"}).headers["Location"]
+
+
+def a_token(person: Person) -> str:
+    return f"/v1/auth/tokens/{person.post('/v1/auth/tokens', wish()).get_json()['id']}"
 
 
 def a_tag(person: Person) -> str:
@@ -788,6 +824,12 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "delete a tag": (204, lambda p: p.delete(a_tag(p))),
     "delete no tag": (404, lambda p: p.delete("/v1/tags/none")),
     "export all": (200, lambda p: (a_completed_task(p), a_trashed_task(p), p.get("/v1/me/export"))[2]),
+    "make a token": (201, lambda p: p.post("/v1/auth/tokens", wish())),
+    "make a token wrongly": (422, lambda p: p.post("/v1/auth/tokens", {})),
+    "tokens": (200, lambda p: (a_token(p), p.get("/v1/auth/tokens?limit=1"))[1]),
+    "tokens wrongly": (422, lambda p: p.get("/v1/auth/tokens?limit=0")),
+    "revoke a token": (204, lambda p: p.delete(a_token(p))),
+    "revoke no token": (404, lambda p: p.delete(f"/v1/auth/tokens/{ID}")),
     "health": (200, lambda p: p.get("/healthz")),
     "readiness": (200, lambda p: p.get("/readyz")),
 }
