@@ -122,7 +122,7 @@ def upgrade() -> None:
     BEGIN ATOMIC
         SELECT k.key_id || '.' || expiry || '.' || encode(sha256(outer_pad || sha256(
                    inner_pad || convert_to(subject || '.' || expiry, 'UTF8'))), 'hex')
-        FROM app_private.keys k, CAST(floor(extract(epoch FROM now()))::bigint + 1 AS text) AS until (expiry)
+        FROM app_private.keys k, (SELECT (floor(extract(epoch FROM now()))::bigint + 1)::text) AS until (expiry)
         WHERE k.key_id = seal_briefly.key_id AND k.not_after > now();
     END;
     COMMENT ON FUNCTION app_private.seal_briefly IS

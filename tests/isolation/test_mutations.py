@@ -404,7 +404,7 @@ MUTATIONS = [
     Mutation(
         # These do not touch each other, so they share a run.
         "seals of the database that last, tokens of anybody's with the digest, and a use that waits",
-        rewritten("app_private.seal_briefly", r"\+ \(?1\)?", "+ 50")
+        rewritten("app_private.seal_briefly", r"\+ 1\M", "+ 50")
         + rewritten("app.enter_token", r"t\.user_id = enter_token\.user_id AND t\.digest", "t.digest")
         + "ALTER POLICY access_tokens_definer_floor ON app.access_tokens USING (true);"
         "ALTER POLICY access_tokens_definer_select ON app.access_tokens USING (true);"

@@ -129,11 +129,11 @@ def test_scripts_and_people_who_alternate_see_their_own_rows_each_time(
 ) -> None:
     scripts = {name: script(person, "tasks:read") for name, person in people.items()}
     for turn in range(100):
-        for name in people:
+        for name, person in people.items():
             assert titles(scripts[name]) == [name], turn
             assert ask(stranger, "SELECT count(*) FROM app.tasks") == 0, turn
             assert ask(stranger, IDENTITY) == "", turn
-            assert titles(people[name]) == [name], turn
+            assert titles(person) == [name], turn
 
 
 def test_a_script_that_is_refused_leaves_nobody_on_the_server_connection(
