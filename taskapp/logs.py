@@ -1,6 +1,7 @@
 """The log: one JSON object per line on standard error, one line per request. Never a token, a password or content."""
 
 import logging
+import re
 import sys
 import time
 import traceback
@@ -14,6 +15,8 @@ from taskapp.isolation.identity import SignedIn, TokenHolder
 
 logger = logging.getLogger("taskapp.requests")
 
+# Somebody may try to revoke a personal access token by the token itself, in the place of its id.
+_TOKEN = re.compile("tsk_pat_[^/]*")
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -64,7 +67,7 @@ def _log_request(response: Response) -> Response:
         "request",
         extra={
             "method": request.method,
-            "path": request.path,
+            "path": _TOKEN.sub("tsk_pat_…", request.path),
             "status": response.status_code,
             "milliseconds": round((time.perf_counter() - g.started) * 1000, 2),
         },

@@ -203,6 +203,16 @@ def test_f29_a_request_with_a_personal_access_token_names_whose_it_says_it_is_an
     assert token.removeprefix("tsk_pat_")[:8] not in "\n".join(log.lines)
 
 
+@pytest.mark.parametrize("path", ["/v1/auth/tokens/{}", "/v1/tasks/{}", "/{}/more"])
+def test_f29_a_personal_access_token_in_the_path_is_not_logged(scene: Scene, log: Journal, path: str) -> None:
+    make_a_token(scene)
+    log.lines.clear()
+    assert scene.alice.delete(path.format(scene.secrets[-1])).status_code == 404
+    (entry,) = log.requests()
+    assert entry["path"] == path.format("tsk_pat_…")
+    assert scene.secrets[-1] not in "\n".join(log.lines)
+
+
 @each_event
 def test_f29_no_token_and_no_password_is_logged(scene: Scene, log: Journal, event: str) -> None:
     EVENTS[event](scene)

@@ -343,7 +343,7 @@ def by_token(scene: Scene, token: str) -> Scene:
 
 @pytest.mark.parametrize(("operation", "call"), EVERY_CALL)
 def test_by_a_personal_access_token_an_operation_takes_no_more_messages_and_where_it_is_refused_none(
-    proxy: Proxy, scene: Scene, proxied: Flask, operation: str, call: Call
+    proxy: Proxy, scene: Scene, proxied: Flask, operation: str, call: Call, shown_bytes: int
 ) -> None:
     # What is not documented is for everybody to read.
     security = {item["operationId"]: item.get("security") for _, _, item in published_by(proxied).operations()}
@@ -351,6 +351,8 @@ def test_by_a_personal_access_token_an_operation_takes_no_more_messages_and_wher
         status = status_of(call.send(by_token(scene, scene.token)))
     refused = security.get(operation, []) is None and call.status != 401
     assert (status, kinds(said)) == ((403, []) if refused else (call.status, ["Q"] * call.messages))
+    comment = f"/* taskapp {operation} {REQUEST_ID}".ljust(shown_bytes).encode()
+    assert [message.body[:shown_bytes] for message in said] == [comment] * len(said)
 
 
 @pytest.mark.parametrize(

@@ -414,7 +414,6 @@ MUTATIONS = [
             by_token("an_identity_kept_for_the_whole_connection_is_void_after_a_second"),
             by_token("the_token_of_another_user_enters_nothing"),
             by_token("a_use_waits_for_nobody[tasks:read]"),
-            tokens("f17_whatever_is_wrong_with_a_token_the_answer_is_the_same[of another user]"),
             SHOWN,
         ),
     ),
