@@ -5,12 +5,13 @@ settled by PostgreSQL.
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import flask_smorest
 from flask import Response, current_app, request
 
-from taskapp.api import personal_token
+from taskapp.api import idempotency, personal_token
 from taskapp.api.access_token import access_tokens
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem
@@ -22,7 +23,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 _IF_MATCH = "Make the change only to the version with this ETag; otherwise the answer is 412."
 _IF_NONE_MATCH = "Answer 304, without a body, when the ETag is still this one."
-_TAGS = {"schema": {"type": "string", "example": '"1"'}}
+_TAGS = {"type": "string", "example": '"1"'}
+_IDEMPOTENCY_KEY = (
+    "A name you make for this request and no other, such as a UUID. Sent again with it within 24 hours, the request is not "
+    "carried out a second time: the answer is the first one, with `Idempotency-Replayed: true`."
+)
+_KEY = {"type": "string", "minLength": 1, "maxLength": 257, "example": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -46,7 +52,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         self._prepare_doc_cbks.append(_document_merge_patch)
         if not public:
             self.before_request(self._sign_in)
-        self.before_request(_refuse_unheeded_condition)
+        self.before_request(_refuse_unheeded_header)
         self.after_request(self._keep_private)
 
     def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -66,15 +72,25 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def honours_if_match(self, view: View) -> View:
         """Mark, and document, a view that makes its change only to the version the client names."""
         view.honours_if_match = True  # type: ignore[attr-defined]
-        described = self.doc(parameters=[{"in": "header", "name": "If-Match", "description": _IF_MATCH, **_TAGS}])(view)
+        described = self._takes_header(view, "If-Match", _IF_MATCH, _TAGS)
         return cast(View, self.alt_response(412, "PRECONDITION_FAILED")(described))
 
     def honours_if_none_match(self, view: View) -> View:
         """Mark, and document, a view that answers 304 when the client has what there is."""
-        described = self.doc(parameters=[{"in": "header", "name": "If-None-Match", "description": _IF_NONE_MATCH, **_TAGS}])(
-            view
-        )
+        described = self._takes_header(view, "If-None-Match", _IF_NONE_MATCH, _TAGS)
         return cast(View, self.alt_response(304, description="You have it already.", success=True)(described))
+
+    def honours_idempotency_key(self, view: View) -> View:
+        """Answer a POST that comes again as before. To stand next to the view, so that it sees bodies that were accepted."""
+        view.honours_idempotency_key = True  # type: ignore[attr-defined]
+        described = self._takes_header(idempotency.answer_once(view), idempotency.HEADER, _IDEMPOTENCY_KEY, _KEY)
+        in_vain = self.alt_response(409, "CONFLICT")(self.alt_response(422, HTTPStatus(422).name)(described))
+        return cast(View, in_vain)
+
+    def _takes_header(self, view: View, name: str, description: str, schema: dict[str, Any]) -> View:
+        known = getattr(view, "_apidoc", {}).get("manual_doc", {}).get("parameters", [])
+        header = {"in": "header", "name": name, "description": description, "schema": schema}
+        return cast(View, self.doc(parameters=[*known, header])(view))
 
     def _token_scopes(self, view: Any, method: str) -> list[str] | None:
         """Return the scopes that a personal access token needs for an operation; None when none is let in."""
@@ -107,7 +123,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return response
 
 
-def _refuse_unheeded_condition() -> None:
+def _refuse_unheeded_header() -> None:
     # RFC 9110 section 13.1.1: a change that was to happen under a condition must not happen without it.
     view = current_app.view_functions.get(request.endpoint or "")
     if request.method in {"GET", "HEAD", "OPTIONS"}:
@@ -116,6 +132,9 @@ def _refuse_unheeded_condition() -> None:
         raise Problem("precondition_failed", "This operation does not know conditions; send it without If-Match.")
     if "If-None-Match" in request.headers:
         raise Problem("precondition_failed", "Changes do not know If-None-Match; send this without it.")
+    # Other methods may be sent again anyway.
+    if request.method == "POST" and idempotency.HEADER in request.headers and not hasattr(view, "honours_idempotency_key"):
+        raise Problem("malformed_request", f"This operation keeps no answers; send it without {idempotency.HEADER}.")
 
 
 def _document_merge_patch(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:

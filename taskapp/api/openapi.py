@@ -15,7 +15,8 @@ Tasks, kept apart per user by PostgreSQL itself.
 
 Register or log in, then send the access token with every request: `Authorization: Bearer <access token>`. Failures are
 problem documents (RFC 9457) with a stable `code`; changes are JSON merge patches (RFC 7396); lists come in pages, whose
-`next_cursor` is `null` at the end. Ids of other users' resources answer exactly as ids that never existed.
+`next_cursor` is `null` at the end. What may have been lost on the way can be sent again: with an `id` of your own, or with
+an `Idempotency-Key`. Ids of other users' resources answer exactly as ids that never existed.
 """
 
 

@@ -66,6 +66,12 @@ PROBLEMS = {
     "occurrence_mismatch": ProblemType(
         409, "Another occurrence", "The occurrence named is not the one that is due now, and was not completed before."
     ),
+    "idempotency_in_progress": ProblemType(
+        409, "Still under way", "A request with this Idempotency-Key is being carried out. Send it again after a second."
+    ),
+    "idempotency_key_reused": ProblemType(
+        422, "Idempotency key reused", "This Idempotency-Key was used for another request; make a new one for this."
+    ),
     "quota_exceeded": ProblemType(422, "Quota exceeded", "You have as many of these as one account may have."),
     "precondition_failed": ProblemType(
         412, "Precondition failed", "The resource has changed since: If-Match does not name its current ETag."
@@ -119,6 +125,7 @@ _BY_SQLSTATE = {
     "53": "service_unavailable",  # insufficient resources, too many connections
     "57": "service_unavailable",  # operator intervention: shut down, still starting, statement timeout
     "55P03": "service_unavailable",  # lock timeout
+    "25P02": "service_unavailable",  # an earlier statement of the transaction failed, so nothing of it is kept
     "40": "service_unavailable",  # deadlock, serialisation: rolled back, so trying again is safe
 }
 CHECK_VIOLATION = "23514"

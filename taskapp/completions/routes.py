@@ -34,6 +34,7 @@ blp = Blueprint("completions", __name__, url_prefix="/v1", description="What was
 @blp.arguments(CompleteSchema, required=False, example={"outcome": "completed"})
 @blp.response(200, CompletedSchema)
 @blp.alt_response(409, "CONFLICT")
+@blp.honours_idempotency_key
 def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
     """Complete a task, or give it up.
 
@@ -59,6 +60,7 @@ def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
 @blp.post("/tasks/<uuid:task_id>/reopen")
 @blp.honours_if_match
 @blp.response(200, ReopenedSchema)
+@blp.honours_idempotency_key
 def reopen_task(task_id: UUID) -> Response:
     """Open a task again, and take its completion back.
 

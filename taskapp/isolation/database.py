@@ -23,6 +23,7 @@ import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg2
@@ -60,6 +61,8 @@ class Database:
 
         :raises sqlalchemy.exc.DBAPIError: as the server or the connection has it.
         """
+        if (joined := _together.get()) is not None and joined.database is self:
+            return joined.execute(statement, parameters)
         if isinstance(parameters, Sequence) and _takes_several_messages(statement, parameters):
             with self.transaction() as transaction:
                 return transaction.execute(statement, parameters)
@@ -87,7 +90,7 @@ class Database:
             assert isinstance(link, Link)
             link.open_block()
             try:
-                yield Transaction(conn)
+                yield Transaction(self, conn)
                 if link.get_transaction_status() == TRANSACTION_STATUS_INERROR:
                     # PostgreSQL would answer this COMMIT by rolling back, without an error.
                     raise RuntimeError("a statement of this transaction failed, so nothing of it can be kept")
@@ -101,6 +104,19 @@ class Database:
                     conn.invalidate()
                 raise
 
+    @contextmanager
+    def together(self) -> Iterator["Transaction"]:
+        """Make one transaction of all that is executed here meanwhile, by code that need not know of it.
+
+        Nothing in it is sent once more: a statement that fails takes the others along.
+        """
+        with self.transaction() as transaction:
+            token = _together.set(transaction)
+            try:
+                yield transaction
+            finally:
+                _together.reset(token)
+
     def dispose(self) -> None:
         """Close the idle connections."""
         self._engine.dispose()
@@ -109,12 +125,16 @@ class Database:
 class Transaction:
     """What :meth:`Database.transaction` yields."""
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, database: Database, conn: Connection) -> None:
+        self.database = database
         self._conn = conn
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
         """Run one of the transaction's statements: one message."""
         return _rows(self._conn, statement, parameters)
+
+
+_together: ContextVar[Transaction | None] = ContextVar("taskapp_together", default=None)
 
 
 def _takes_several_messages(statement: Executable, parameters: Sequence[Mapping[str, Any]]) -> bool:

@@ -62,6 +62,7 @@ def list_lists(query: dict[str, Any]) -> Response:
 @blp.response(201, ListSchema)
 @blp.alt_response(200, schema=ListSchema, description="It was created by an earlier request with this id.", success=True)
 @blp.alt_response(409, "CONFLICT")
+@blp.honours_idempotency_key
 def create_list(body: dict[str, Any]) -> Response:
     """Create a list, the last in your order.
 
@@ -119,6 +120,7 @@ def delete_list(query: dict[str, Any], list_id: UUID) -> Response:
 @blp.post("/<uuid:list_id>/move")
 @blp.arguments(ListMoveSchema, example={"after": None})
 @blp.response(200, ListSchema)
+@blp.honours_idempotency_key
 def move_list(target: dict[str, Any], list_id: UUID) -> Response:
     """Move a list to another place in your order.
 

@@ -42,6 +42,7 @@ blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description="What the
 @blp.response(201, TaskSchema)
 @blp.alt_response(200, schema=TaskSchema, description="It was created by an earlier request with this id.", success=True)
 @blp.alt_response(409, "CONFLICT")
+@blp.honours_idempotency_key
 def create_task(body: dict[str, Any]) -> Response:
     """Create a task.
 
@@ -106,6 +107,7 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
 @blp.honours_if_match
 @blp.arguments(TaskMoveSchema, example={"after": None})
 @blp.response(200, TaskSchema)
+@blp.honours_idempotency_key
 def move_task(target: dict[str, Any], task_id: UUID) -> Response:
     """Move a task: behind another one, into another list, under another task.
 

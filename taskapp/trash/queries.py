@@ -69,5 +69,10 @@ def purge_expired(most: int) -> Executable:
     return select(func.app.purge_trash(most).label("purged"))
 
 
+def purge_answers() -> Executable:
+    """Delete what anybody's requests were answered with more than 24 hours ago; select how many answers these were."""
+    return select(func.app.purge_answers().label("purged"))
+
+
 def _anywhere(task_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS).where(TASKS.c.id == task_id)

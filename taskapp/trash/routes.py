@@ -39,6 +39,7 @@ def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
 @blp.post("/tasks/<uuid:task_id>/restore")
 @blp.honours_if_match
 @blp.response(200, TaskSchema)
+@blp.honours_idempotency_key
 def restore_task(task_id: UUID) -> Response:
     """Have a task back from the trash, with the subtasks that were deleted with it.
 

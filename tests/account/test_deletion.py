@@ -4,6 +4,7 @@ from typing import Any
 
 import expect
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Cluster, Person
 from meanwhile import holding
 
@@ -23,6 +24,7 @@ def busy(alice: Person, bob: Person) -> Person:
         assert person.post("/v1/tasks", part).status_code == 201
         assert person.post(f"{done.headers['Location']}/complete", {}).status_code == 200
         assert person.delete(done.headers["Location"]).status_code == 204
+        assert person.post("/v1/auth/tokens", wish()).status_code == 201
         for number in range(3):
             assert person.post("/v1/tasks", {"title": f"Task {number}"}).status_code == 201
     return alice
@@ -56,7 +58,7 @@ def test_leaving_answers_without_content(busy: Person) -> None:
 
 def test_nothing_is_left_in_any_table(busy: Person, admin: Admin) -> None:
     before = rows(admin, busy)
-    assert {"users", "sessions", "tasks", "lists", "tags", "completions"} <= set(before)
+    assert {"users", "sessions", "tasks", "lists", "tags", "completions", "access_tokens"} <= set(before)
     assert all(before.values()), "a table without a row of the user's would prove nothing"
     leave(busy)
     assert rows(admin, busy) == {table: [] for table in before}

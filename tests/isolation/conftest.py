@@ -49,6 +49,7 @@ class User:
     list_id: str = field(default_factory=_uuid)
     completion_id: str = field(default_factory=_uuid)
     token_id: str = field(default_factory=_uuid)
+    answer_key: str = field(default_factory=_uuid)
 
     @property
     def email(self) -> str:
@@ -150,7 +151,7 @@ def other(admin: Admin) -> User:
 
 @pytest.fixture
 def twin(admin: Admin, owner: User) -> User:
-    """Carol, somebody else too, whose task, list, completion and token have the ids of Alice's: each in its own keys."""
+    """Carol, somebody else too, what of hers has an id has that of Alice's: each in its own user's keys."""
     return _stored(
         admin,
         User(
@@ -159,6 +160,7 @@ def twin(admin: Admin, owner: User) -> User:
             list_id=owner.list_id,
             completion_id=owner.completion_id,
             token_id=owner.token_id,
+            answer_key=owner.answer_key,
         ),
     )
 
@@ -197,6 +199,12 @@ def _stored(admin: Admin, user: User) -> User:
         list(personal_token.SCOPES),
         personal_token.shown(user.token),
         personal_token.digest(user.token),
+    )
+    admin.execute(
+        "INSERT INTO app.answers (user_id, key, asked, status, body) VALUES (%s, %s, sha256('asked'), 201, %s)",
+        user.id,
+        user.answer_key,
+        user.secret,
     )
     return user
 

@@ -40,6 +40,12 @@ EXPIRED = """(
     ('tasks', 'tasks_operator_delete', '{taskapp_operator}')
 )"""
 
+# And so is what was kept for a day, for requests that might have come again.
+STALE = """(
+    ('answers', 'answers_operator_select', '{taskapp_operator}'),
+    ('answers', 'answers_operator_delete', '{taskapp_operator}')
+)"""
+
 PRELUDE = """
 WITH tenant AS (
     SELECT * FROM pg_class
@@ -210,6 +216,7 @@ POLICIES = [
         "SELECT polname, shown FROM policy WHERE polcmd <> 'a' AND shown IS DISTINCT FROM CASE"
         f" WHEN (relname, polname, roles) IN {OPEN} THEN 'true'"
         f" WHEN (relname, polname, roles) IN {EXPIRED} THEN '(deleted_at < (now() - ''30 days''::interval))'"
+        f" WHEN (relname, polname, roles) IN {STALE} THEN '(answered_at < (now() - ''24:00:00''::interval))'"
         f" WHEN (relname, polname) = ('sessions', 'sessions_auth_update') THEN '{OWN_LIVE_ROW}'"
         f" WHEN polname IN ('users_auth_floor', 'users_auth_select') THEN '({OWN_ROW} OR {ROW_OF_THE_ADDRESS})'"
         f" ELSE '{OWN_ROW}' END",
@@ -236,7 +243,8 @@ POLICIES = [
         " 'users_operator_select', 'users_operator_insert', 'users_operator_update',"
         " 'sessions_operator_select', 'sessions_operator_update', 'attempts_operator_select', 'attempts_operator_update',"
         " 'access_tokens_operator_select', 'access_tokens_operator_delete')"
-        f" AND (relname, polname, roles) NOT IN {EXPIRED}",
+        f" AND (relname, polname, roles) NOT IN {EXPIRED}"
+        f" AND (relname, polname, roles) NOT IN {STALE}",
         "CREATE POLICY lists_operator_select ON app.lists FOR SELECT TO taskapp_operator"
         " USING (user_id = (SELECT app.current_user_id()))",
     ),
@@ -551,7 +559,7 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_operator", "attempts", "UPDATE"): {"count"},
 }
 # taskapp_api's; which columns it reads, the tests of the features say.
-CONTENT = {"tasks", "lists", "tags", "completions"}
+CONTENT = {"tasks", "lists", "tags", "completions", "answers"}
 OF_A_TASK = {
     *{"title", "notes", "priority", "list_id", "parent_id", "position", "tags", "metadata"},
     *{"start_date", "due_date", "due_time", "due_timezone"},
@@ -570,11 +578,15 @@ WRITTEN: dict[tuple[str, str, str], set[str]] = {
         *{"id", "task_id", "title", "due_date", "due_time", "due_timezone", "outcome", "completed_at"},
     },
     ("taskapp_api", "completions", "DELETE"): {"*"},
+    ("taskapp_api", "answers", "INSERT"): {"key", "asked", "status", "body", "location", "etag"},
+    ("taskapp_api", "answers", "DELETE"): {"*"},
 }
-# The operator's part in that: whose task is how long in the trash, and that it goes.
+# The operator's part in that: whose task is how long in the trash, how old an answer is, and that they go.
 PURGING: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_operator", "tasks", "SELECT"): {"user_id", "id", "deleted_at"},
     ("taskapp_operator", "tasks", "DELETE"): {"*"},
+    ("taskapp_operator", "answers", "SELECT"): {"answered_at"},
+    ("taskapp_operator", "answers", "DELETE"): {"*"},
 }
 
 # Who may call what: nobody else, and PUBLIC least of all.
@@ -616,10 +628,12 @@ CALLERS: dict[str, set[str]] = {
             "app.place_task(uuid,uuid,uuid,uuid,boolean)",
             "app.in_turn(uuid)",
             "app.shift_floating_tasks()",
+            "app.claim_key(text)",
         )
     },
     "app.is_timezone(text)": {"taskapp_api", "taskapp_auth", "taskapp_operator"},
     "app.purge_trash(integer)": {"taskapp_operator"},
+    "app.purge_answers()": {"taskapp_operator"},
 }
 
 

@@ -135,6 +135,17 @@ STATEMENTS = {
         "delete": "DELETE FROM app.access_tokens WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.access_tokens CASCADE",
     },
+    "answers": {
+        "select": "SELECT FROM app.answers WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('new'), 201, 'new')",
+        "insert theirs": "INSERT INTO app.answers (user_id, key, asked, status, body)"
+        " VALUES (%(owner)s, 'new', sha256('new'), 201, 'new')",
+        "update": "UPDATE app.answers SET body = 'changed' WHERE user_id = %(owner)s",
+        "keep for longer": "UPDATE app.answers SET answered_at = 'infinity' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.answers SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.answers WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.answers CASCADE",
+    },
     # Nobody's: all aim at the one row there is.
     "attempts": {
         "select": "SELECT FROM app.attempts WHERE key = decode(%(counter)s, 'hex')",
@@ -180,6 +191,7 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         # What happened stays as it was: nothing updates a completion.
         "completions": {"select": (1, 0, 0), "insert": (1, UNKNOWN_ID, POLICY), "delete": (1, 0, 0)},
         "access_tokens": {"select": (1, 0, 0), "select what it is": (1, 0, 0), "delete": (1, 0, 0)},
+        "answers": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "delete": (1, 0, 0)},
         "attempts": {},
     },
     "taskapp_auth": {
@@ -208,6 +220,7 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
             "insert": (1, 1, POLICY),
             "delete": (1, 0, 0),
         },
+        "answers": {},
         "attempts": {
             "select": WHOEVER,
             "insert": WHOEVER,
@@ -234,6 +247,8 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
     "tags": {},
     "completions": {},
     "access_tokens": {"select": WHOEVER, "delete": WHOEVER},
+    # Nor does an answer until it is a day old, and then it is nobody's by name.
+    "answers": {},
     "attempts": {"select": WHOEVER, "update": WHOEVER},
 }
 
@@ -383,6 +398,7 @@ def test_a_script_that_knows_only_the_password_sees_nothing(owner: User, stray: 
         ("taskapp_api", "UPDATE app.tags SET key = 'mine', name = 'Mine'"),
         ("taskapp_api", "DELETE FROM app.tags"),
         ("taskapp_api", "DELETE FROM app.completions"),
+        ("taskapp_api", "DELETE FROM app.answers"),
         ("taskapp_api", "UPDATE app.users SET display_name = 'Mine'"),
         ("taskapp_api", "UPDATE app.sessions SET revoked_at = now()"),
         ("taskapp_api", "DELETE FROM app.access_tokens"),
@@ -425,8 +441,9 @@ def test_a_session_that_has_ended_is_not_brought_back(
         "INSERT INTO app.lists (id, name) VALUES (gen_random_uuid(), 'new')",
         "INSERT INTO app.tags (key, name) VALUES ('new', 'New')",
         "INSERT INTO app.completions (task_id, title, outcome) VALUES (%(task)s, 'new', 'completed')",
+        "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('new'), 201, 'new')",
     ],
-    ids=["task", "list", "tag", "completion"],
+    ids=["task", "list", "tag", "completion", "answer"],
 )
 def test_a_new_row_belongs_to_whoever_inserts_it(owner: User, other: User, as_api: ActAs, statement: str) -> None:
     (row,) = as_api(other.signed_in).rows(f"{statement} RETURNING user_id".replace("%(task)s", f"'{other.task_id}'"))
@@ -521,14 +538,21 @@ def test_the_id_of_another_users_task_is_free_to_use(
         ("lists", "id, name", "%(list)s, 'x'"),
         ("tags", "key, name", "%(key)s, 'x'"),
         ("completions", "id, task_id, title, outcome", "%(completion)s, %(own task)s, 'x', 'completed'"),
+        ("answers", "key, asked, status, body", "%(answer)s, sha256('x'), 201, 'x'"),
     ],
-    ids=["list", "tag", "completion"],
+    ids=["list", "tag", "completion", "answer"],
 )
 def test_the_key_of_another_users_row_is_free_to_use(
     admin: Admin, owner: User, other: User, as_api: ActAs, table: str, columns: str, values: str, how: str
 ) -> None:
     before = rows_of(admin, owner.id)
-    keys = {"list": owner.list_id, "key": owner.tag_key, "completion": owner.completion_id, "own task": other.task_id}
+    keys = {
+        "list": owner.list_id,
+        "key": owner.tag_key,
+        "completion": owner.completion_id,
+        "answer": owner.answer_key,
+        "own task": other.task_id,
+    }
     statement = f"INSERT INTO app.{table} ({columns}) VALUES ({values}){how}"
     assert as_api(other.signed_in).outcome(statement, keys) == 1
     assert rows_of(admin, owner.id) == before

@@ -53,6 +53,8 @@ GUESSES = {
     "tag": "SELECT FROM app.tags WHERE key = %s",
     "tag's name": "SELECT FROM app.tags WHERE name = %s",
     "completed title": "SELECT FROM app.completions WHERE title = %s",
+    "answer": "SELECT FROM app.answers WHERE body = %s",
+    "answer's key": "SELECT FROM app.answers WHERE key = %s",
     "completed day": "SELECT FROM app.completions WHERE due_date = date '2026-01-01' + length(%s)",
 }
 
@@ -70,9 +72,11 @@ def much_the_same(admin: Admin, alice: Person) -> None:
         f" {day}, '09:00', 'UTC', {day} FROM {rows}",
         "INSERT INTO app.completions (user_id, task_id, title, outcome, due_date)"
         " SELECT user_id, id, title, 'completed', due_date FROM app.tasks WHERE user_id = %s",
+        "INSERT INTO app.answers (user_id, key, asked, status, body)"
+        f" SELECT %s, CASE WHEN n = 1 THEN word ELSE word || n END, sha256(word::bytea), 201, word FROM {rows}",
     ):
         admin.execute(statement, alice.id)
-    for table in ("lists", "tags", "tasks", "completions"):
+    for table in ("lists", "tags", "tasks", "completions", "answers"):
         admin.execute(f"ANALYZE app.{table}")
 
 
@@ -100,6 +104,7 @@ NO_CONTENT = {
         *{"created_at", "updated_at", "completed_at", "completed_sort", "deleted_at"},
     },
     "completions": {"user_id", "id", "task_id", "outcome", "completed_at"},
+    "answers": {"user_id", "answered_at"},
 }
 
 

@@ -242,12 +242,14 @@ MUTATIONS = [
     ),
     Mutation(
         # These do not touch each other, so they share a run.
-        "no row-level security on lists, no floor under a careless policy on tags and none to speak of on completions",
+        "no row-level security on lists, no floor under a careless policy on tags, none to speak of elsewhere",
         "ALTER TABLE app.lists DISABLE ROW LEVEL SECURITY;"
         "DROP POLICY tags_api_floor ON app.tags; CREATE POLICY careless ON app.tags USING (true) WITH CHECK (true);"
         "ALTER POLICY completions_api_floor ON app.completions USING (true);"
         "ALTER POLICY completions_api_select ON app.completions USING (true);"
-        "ALTER POLICY completions_api_delete ON app.completions USING (true)",
+        "ALTER POLICY completions_api_delete ON app.completions USING (true);"
+        "ALTER POLICY answers_api_floor ON app.answers USING (true);"
+        "ALTER POLICY answers_api_select ON app.answers USING (true)",
         (
             cell("taskapp_api lists select nobody"),
             cell("taskapp_api lists update other"),
@@ -255,6 +257,7 @@ MUTATIONS = [
             cell("taskapp_api tags delete nobody"),
             cell("taskapp_api completions select other"),
             cell("taskapp_api completions delete nobody"),
+            cell("taskapp_api answers select other"),
             grid("a_list_shows_only_what_is_ones_own[/v1/lists]"),
             grid("a_list_shows_only_what_is_ones_own[/v1/tags]"),
             grid("a_list_shows_only_what_is_ones_own[/v1/completions]"),

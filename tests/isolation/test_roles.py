@@ -213,7 +213,7 @@ def careless_policy(stray: Stray, table: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("careless_policy")
-@pytest.mark.parametrize("table", ["users", "sessions", "tasks", "lists", "tags", "completions"])
+@pytest.mark.parametrize("table", ["users", "sessions", "tasks", "lists", "tags", "completions", "answers"])
 def test_a_careless_policy_shows_a_signed_in_user_no_row_of_another(
     admin: Admin, owner: User, other: User, as_api: ActAs, table: str
 ) -> None:
@@ -241,6 +241,7 @@ def test_a_careless_policy_shows_a_proven_user_no_row_of_another(
         ("tags", "UPDATE app.tags SET name = 'x'"),
         ("tags", "DELETE FROM app.tags"),
         ("completions", "DELETE FROM app.completions"),
+        ("answers", "DELETE FROM app.answers"),
         ("users", "UPDATE app.users SET display_name = 'x'"),
         ("sessions", "UPDATE app.sessions SET revoked_at = now()"),
     ],

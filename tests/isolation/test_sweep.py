@@ -359,6 +359,7 @@ def test_to_name_another_users_thing_is_answered_as_to_name_one_that_never_was(
     swept = members(app)
     hers = {member.kind: made_and_used(alice, member.kind) for member in swept}
     made(alice, "token_id")
+    assert alice.post("/v1/lists", {"name": SECRET}, headers={"Idempotency-Key": "hers"}).status_code == 201
     before = rows_of(admin, alice.id)
     different = {}
     for member in swept:

@@ -52,6 +52,7 @@ def ids(owner: User) -> Ids:
         "second list": SECOND_LIST,
         "completion": owner.completion_id,
         "token": owner.token_id,
+        "answer": owner.answer_key,
         "new": str(uuid4()),
     }
 
@@ -75,6 +76,8 @@ CHANGES = {
     "make another part": "INSERT INTO app.tasks (id, title, list_id, parent_id) VALUES (%(new)s, 'x', %(list)s, %(task)s)",
     "throw the task away and its parts": "UPDATE app.tasks SET deleted_at = now() WHERE id = %(task)s",
     "delete the task, its parts and its history": "DELETE FROM app.tasks WHERE id = %(task)s",
+    "keep another answer": "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('x'), 201, 'x')",
+    "forget the answer": "DELETE FROM app.answers WHERE key = %(answer)s",
     "take the completion back": "DELETE FROM app.completions WHERE id = %(completion)s",
     "write down another completion": "INSERT INTO app.completions (id, task_id, title, outcome)"
     " VALUES (%(new)s, %(task)s, 'x', 'completed')",
@@ -157,7 +160,7 @@ def test_what_a_trigger_or_a_key_carries_on_is_the_same_users_even_where_no_poli
     assert part_of(rows_of(admin, twin.id, "users")) != part_of(hers), "nothing was carried on"
 
 
-@pytest.mark.parametrize("table", ["lists", "tags", "completions", "access_tokens"])
+@pytest.mark.parametrize("table", ["lists", "tags", "completions", "access_tokens", "answers"])
 def test_a_row_goes_with_its_owners_account_and_with_nobody_elses(
     admin: Admin, owner: User, twin: User, as_auth: ActAs, table: str
 ) -> None:
@@ -194,6 +197,7 @@ ASKED = {
     "rename_tag": "SELECT app.rename_tag(%(tag)s, 'x', 'x', NULL)",
     "rename_tag counted": "SELECT app.rename_tag(%(tag)s, 'x', 'x', 3)",
     "remove_tag": "SELECT app.remove_tag(%(tag)s)",
+    "claim_key": "SELECT app.claim_key(%(answer)s)",
     "task into a list": "INSERT INTO app.tasks (id, title, list_id) VALUES (gen_random_uuid(), 'x', %(list)s)",
     "task under a task": "INSERT INTO app.tasks (id, title, parent_id) VALUES (gen_random_uuid(), 'x', %(task)s)",
     "own task into a list": "UPDATE app.tasks SET list_id = %(list)s",
@@ -221,8 +225,8 @@ def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
 ) -> None:
     before = rows_of(admin, owner.id), rows_of(admin, twin.id)
     own = {"own task": other.task_id, "own list": other.list_id, "its list": other.list_id}
-    hers = {**own, "task": owner.task_id, "list": owner.list_id, "tag": "shared"}
-    none = {**own, "task": str(uuid4()), "list": str(uuid4()), "tag": "nobodys"}
+    hers = {**own, "task": owner.task_id, "list": owner.list_id, "tag": "shared", "answer": owner.answer_key}
+    none = {**own, "task": str(uuid4()), "list": str(uuid4()), "tag": "nobodys", "answer": "nobodys"}
     for who in (other.signed_in, Nobody()):
         assert told(as_api(who), statement, hers) == told(as_api(who), statement, none)
     assert (rows_of(admin, owner.id), rows_of(admin, twin.id)) == before
@@ -232,8 +236,8 @@ def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
 def test_the_owner_of_an_id_is_told_something_else(owner: User, twin: User, as_api: ActAs, statement: str) -> None:
     """Without this, what is told above could be the same of any id."""
     own = {"own task": SIBLING, "own list": SECOND_LIST, "its list": owner.list_id}
-    hers = {**own, "task": owner.task_id, "list": owner.list_id, "tag": "shared"}
-    none = {**own, "task": str(uuid4()), "list": str(uuid4()), "tag": "nobodys"}
+    hers = {**own, "task": owner.task_id, "list": owner.list_id, "tag": "shared", "answer": owner.answer_key}
+    none = {**own, "task": str(uuid4()), "list": str(uuid4()), "tag": "nobodys", "answer": "nobodys"}
     of_none = told(as_api(owner.signed_in), statement, none)
     alike = {ASKED["in_turn"], *(ASKED[name] for name in ASKED if name.startswith("place_") and "behind" not in name)}
     assert (told(as_api(owner.signed_in), statement, hers) == of_none) == (statement in alike)

@@ -51,9 +51,9 @@ def test_what_has_been_in_anybodys_trash_for_30_days_is_purged(app: Flask, alice
         throw(admin, person, OLD)
         throw(admin, person, "1 year")
     result = run(app, "purge")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "4 tasks purged\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "4 tasks and 0 kept answers purged\n", "")
     assert left(admin) == kept
-    assert run(app, "purge").stdout == "0 tasks purged\n"
+    assert run(app, "purge").stdout == "0 tasks and 0 kept answers purged\n"
 
 
 def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: Admin) -> None:
@@ -66,7 +66,7 @@ def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: A
             alice.id,
             task,
         )
-    assert run(app, "purge").stdout == "2 tasks purged\n"
+    assert run(app, "purge").stdout == "2 tasks and 0 kept answers purged\n"
     assert left(admin) == set()
     assert admin.execute("SELECT count(*) FROM app.completions") == [(0,)]
 
@@ -77,7 +77,7 @@ def test_more_than_are_purged_at_a_time_are_purged_and_counted(
     monkeypatch.setattr(import_module("taskapp.trash.cli"), "_AT_A_TIME", 3)
     for _ in range(7):
         throw(admin, alice, OLD)
-    assert run(app, "purge").stdout == "7 tasks purged\n"
+    assert run(app, "purge").stdout == "7 tasks and 0 kept answers purged\n"
     assert left(admin) == set()
 
 
@@ -122,3 +122,12 @@ def test_nobody_else_may_purge(cluster: Cluster, alice: Person, admin: Admin, ro
     with pytest.raises(InsufficientPrivilege):
         as_(cluster, role, "SELECT app.purge_trash(1)")
     assert len(left(admin)) == 1
+
+
+def test_answers_that_were_kept_for_a_day_are_purged_too(app: Flask, alice: Person, bob: Person, admin: Admin) -> None:
+    for person in (alice, bob):
+        for key in ("old", "young"):
+            assert person.post("/v1/lists", {"name": "x"}, headers={"Idempotency-Key": key}).status_code == 201
+    admin.execute("UPDATE app.answers SET answered_at = now() - interval '25 hours' WHERE key = 'old'")
+    assert run(app, "purge").stdout == "0 tasks and 2 kept answers purged\n"
+    assert admin.execute("SELECT DISTINCT key FROM app.answers") == [("young",)]
