@@ -298,6 +298,16 @@ def test_with_all_scopes_a_script_does_what_its_owner_can(alice: Person, bob: Pe
     assert by_script("HEAD", task).status_code == 200
 
 
+def test_an_answer_that_was_kept_is_for_a_token_that_could_have_had_it(alice: Person) -> None:
+    once = {"Idempotency-Key": "once"}
+    first = script(alice, "tasks:write").post("/v1/tasks", {"title": "x"}, headers=once)
+    again = script(alice, "tasks:write").post("/v1/tasks", {"title": "x"}, headers=once)
+    assert (first.status_code, again.status_code, again.get_json()) == (201, 201, first.get_json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+    reading = script(alice, "tasks:read", "lists:write").post("/v1/tasks", {"title": "x"}, headers=once)
+    expect.problem(reading, 403, "insufficient_scope")
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_any_token_shows_whose_it_is(alice: Person, scope: str) -> None:
     assert script(alice, scope).get("/v1/me").get_json()["id"] == alice.id
