@@ -24,12 +24,13 @@ from taskapp.keys.routes import blp as keys
 from taskapp.lists.routes import blp as lists
 from taskapp.tags.routes import blp as tags
 from taskapp.tasks.routes import blp as tasks
+from taskapp.tokens.routes import blp as tokens
 from taskapp.trash.cli import tasks as tasks_cli
 from taskapp.trash.routes import blp as trash
 from taskapp.users.routes import blp as users
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-FEATURES = (auth, sessions, users, account, lists, tags, tasks, completions, trash, keys, health)
+FEATURES = (auth, sessions, tokens, users, account, lists, tags, tasks, completions, trash, keys, health)
 
 
 def create_app(config: Config | None = None) -> Flask:

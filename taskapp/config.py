@@ -63,6 +63,7 @@ class Config:
     tasks_per_user: int
     lists_per_user: int
     answers_per_user: int
+    tokens_per_user: int
     max_body_bytes: int
 
     @classmethod
@@ -124,6 +125,8 @@ class Config:
                 lists_per_user=env.int("LISTS_PER_USER", default=500, validate=Range(1, 10_000)),
                 # Requests with an Idempotency-Key that one account may make in 24 hours; each answer is kept so long.
                 answers_per_user=env.int("ANSWERS_PER_USER", default=5_000, validate=Range(1, 1_000_000)),
+                # Personal access tokens that have not expired.
+                tokens_per_user=env.int("TOKENS_PER_USER", default=50, validate=Range(1, 1_000)),
                 max_body_bytes=env.int("MAX_BODY_BYTES", default=256 * 1024, validate=Range(1024, 2**30)),
             )
         except EnvError as error:

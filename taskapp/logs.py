@@ -1,6 +1,7 @@
 """The log: one JSON object per line on standard error, one line per request. Never a token, a password or content."""
 
 import logging
+import re
 import sys
 import time
 import traceback
@@ -10,10 +11,12 @@ import orjson
 from flask import Flask, Response, g, request
 
 from taskapp.isolation import identity
-from taskapp.isolation.identity import SignedIn
+from taskapp.isolation.identity import SignedIn, TokenHolder
 
 logger = logging.getLogger("taskapp.requests")
 
+# Somebody may try to revoke a personal access token by the token itself, in the place of its id.
+_TOKEN = re.compile("tsk_pat_[^/]*")
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -33,6 +36,9 @@ class JsonFormatter(logging.Formatter):
         }
         if isinstance(work.identity, SignedIn):
             line |= {"user_id": str(work.identity.user_id), "session_id": str(work.identity.session_id)}
+        if isinstance(work.identity, TokenHolder):
+            # What the token says; a status of 401 tells that it is not true.
+            line["claimed_user_id"] = str(work.identity.user_id)
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))
@@ -61,7 +67,7 @@ def _log_request(response: Response) -> Response:
         "request",
         extra={
             "method": request.method,
-            "path": request.path,
+            "path": _TOKEN.sub("tsk_pat_…", request.path),
             "status": response.status_code,
             "milliseconds": round((time.perf_counter() - g.started) * 1000, 2),
         },

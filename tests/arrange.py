@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
 import psycopg2
-from conftest import Admin, Cluster, Person
+from conftest import PASSWORD, Admin, Cluster, Person
 from werkzeug.test import TestResponse
 
 
@@ -27,6 +28,21 @@ def tag(admin: Admin, owner: Person, *names: str) -> None:
     """Insert tags."""
     for name in names:
         admin.execute("INSERT INTO app.tags (user_id, key, name) VALUES (%s, %s, %s)", owner.id, name.casefold(), name)
+
+
+def wish(**members: Any) -> dict[str, Any]:
+    """What to ask for to get a personal access token, with changes; a value of ... leaves a member out."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    whole = {"name": "Script", "scopes": ["tasks:read"], "expires_at": tomorrow, "password": PASSWORD, **members}
+    return {name: value for name, value in whole.items() if value is not ...}
+
+
+def script(person: Person, *scopes: str) -> Person:
+    """Let somebody make a personal access token; return whoever has that and nothing else."""
+    response = person.post("/v1/auth/tokens", wish(scopes=list(scopes)))
+    assert response.status_code == 201, response.text
+    token = response.get_json()["token"]
+    return Person(person.client.application.test_client(), {"Authorization": f"Bearer {token}"}, person.id)
 
 
 def apart(person: Person) -> Person:

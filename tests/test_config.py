@@ -49,6 +49,7 @@ DEFAULTS = {
     "connect_seconds": 10,
     "password_hashers": 1,
     "password_min_length": 12,
+    "tokens_per_user": 50,
     "max_body_bytes": 262144,
 }
 

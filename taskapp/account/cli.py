@@ -99,7 +99,7 @@ def list_users() -> None:
 @EMAIL
 @clear
 def reset_password(email: str) -> None:
-    """Set a new password, asked for here; all the account's sessions end."""
+    """Set a new password, asked for here; all the account's sessions and personal access tokens end."""
     found(operator.find(email))
     password = ask_password(email)
     with passwords().place() as place:
@@ -112,7 +112,7 @@ def reset_password(email: str) -> None:
 @EMAIL
 @clear
 def disable(email: str) -> None:
-    """Close an account to log-in; all its sessions end. Nothing is deleted."""
+    """Close an account to log-in; all its sessions and personal access tokens end. No content is deleted."""
     row = found(operator.disable(email))
     events.record("account_disabled", user_id=row.user_id)
     click.echo(f"{email}: disabled, all sessions ended")

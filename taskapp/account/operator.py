@@ -34,13 +34,13 @@ def everybody(idle: timedelta) -> Executable:
 
 
 def set_password(email: str, password_hash: str) -> Executable:
-    """Replace a password, end the account's sessions and lift the ceiling of failed log-ins."""
+    """Replace a password, end the account's sessions and tokens, and lift the ceiling of failed log-ins."""
     changed = _change(email, password_hash=password_hash)
     return select(changed, _all_sessions_end(changed)).add_cte(_lift(email))
 
 
 def disable(email: str) -> Executable:
-    """Close an account and end its sessions."""
+    """Close an account and end its sessions and tokens."""
     changed = _change(email, disabled_at=func.coalesce(User.disabled_at, func.now()))
     return select(changed, _all_sessions_end(changed))
 

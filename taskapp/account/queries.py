@@ -11,7 +11,7 @@ from taskapp.users.queries import PUBLIC_COLUMNS
 
 
 def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values: Any) -> Executable:
-    """Change credentials and end all other sessions, in one statement; nothing when ``verified`` is no longer the hash.
+    """Change credentials and end all other sessions and all tokens, unless ``verified`` is no longer the hash.
 
     :param keys: of the account as it then is: it was used from here, so strangers' failures will not lock this network out.
     """

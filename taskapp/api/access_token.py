@@ -20,11 +20,12 @@ from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt.algorithms import ECAlgorithm
 
+from taskapp.api.personal_token import SCOPES
 from taskapp.api.problems import Problem
 from taskapp.config import Config
 from taskapp.isolation.identity import SignedIn
 
-SCOPE = "tasks:read tasks:write"
+SCOPE = " ".join(SCOPES)
 _TYPE = "at+jwt"
 _CACHED_TOKENS = 10_000
 

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import flask_smorest
 from flask import Response, current_app, request
 
-from taskapp.api import idempotency, operation
+from taskapp.api import idempotency, operation, personal_token
 from taskapp.api.access_token import access_tokens
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem
 from taskapp.api.work import operation_id
 from taskapp.isolation import identity
+from taskapp.isolation.identity import TokenHolder
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -27,6 +28,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     :param public: let people in who have not signed in.
     :param secret: its responses hold secrets, so that nobody may store them.
     :param path: describes each parameter that its paths have.
+    :param scope: what a personal access token has to be good for, such as ``tasks``: reading it for GET, writing it for all
+        others. Without it, no such token is let in.
     """
 
     ARGUMENTS_PARSER = Parser()
@@ -36,16 +39,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         *args: Any,
         public: bool = False,
         secret: bool = False,
+        scope: str | None = None,
         path: dict[str, dict[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.public = public
+        self.scope = scope
         self.path = path or {}
         self.cache_control = "no-store" if secret else "private, no-cache"
         self._prepare_doc_cbks.append(operation.document)
         if not public:
-            self.before_request(_sign_in)
+            self.before_request(self._sign_in)
         self.before_request(_refuse_unheeded_condition)
         self.after_request(self._keep_private)
 
@@ -56,12 +61,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             doc["security"] = []
         else:
             view_func = self.fails("missing_token", "invalid_token")(view_func)
+            scopes = self._token_scopes(view_func, kwargs["methods"][0])
+            if scopes is not None:
+                doc["security"] = [{"bearerJwt": []}, {"personalAccessToken": scopes}]
+            if scopes != []:
+                view_func = self.fails("insufficient_scope")(view_func)
         kwargs["parameters"] = [
             {"in": "path", "name": name, **self.path[name]} for name in re.findall(r"<(?:\w+:)?(\w+)>", rule)
         ]
         if kwargs["parameters"]:
             view_func = self.fails("not_found")(view_func)
         super().add_url_rule(rule, endpoint, self.doc(**doc)(view_func), *args, **kwargs)
+
+    def lets_any_token_in(self, view: View) -> View:
+        """Mark a view that needs no scope of a personal access token."""
+        view.lets_any_token_in = True  # type: ignore[attr-defined]
+        return view
 
     def fails(self, *codes: str) -> Callable[[View], View]:
         """Document problems that a view answers, besides those that follow from what it takes (api/failures.py)."""
@@ -83,19 +98,35 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         failing = self.fails("idempotency_in_progress", "idempotency_key_reused", "quota_exceeded")
         return failing(operation.noting("conditions", "IdempotencyKey")(idempotency.answer_once(view)))
 
+    def _token_scopes(self, view: Any, method: str) -> list[str] | None:
+        """Return the scopes that a personal access token needs for an operation; None when none is let in."""
+        if hasattr(view, "lets_any_token_in"):
+            return []
+        return None if self.scope is None else [personal_token.scope(self.scope, method)]
+
+    def _sign_in(self) -> None:
+        # RFC 6750 section 2.1, the one way that counts here; a token in the query or the body is not looked at.
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Problem("missing_token")
+        token = token.strip()
+        if token.startswith(personal_token.PREFIX):
+            identity.become(self._token_holder(token))
+        else:
+            identity.become(access_tokens().verify(token))
+
+    def _token_holder(self, token: str) -> TokenHolder:
+        user_id = personal_token.named_user(token)
+        scopes = self._token_scopes(current_app.view_functions[request.endpoint or ""], request.method)
+        if scopes is None:
+            raise Problem("insufficient_scope")
+        return TokenHolder(user_id, personal_token.digest(token), scopes[0] if scopes else None)
+
     def _keep_private(self, response: Response) -> Response:
         # A shared cache must not keep one user's answer for another.
         response.headers.setdefault("Cache-Control", self.cache_control)
         response.vary.add("Authorization")
         return response
-
-
-def _sign_in() -> None:
-    # RFC 6750 section 2.1, the one way that counts here; a token in the query or the body is not looked at.
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Problem("missing_token")
-    identity.become(access_tokens().verify(token.strip()))
 
 
 def _refuse_unheeded_condition() -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from taskapp.isolation import identity
+from taskapp.isolation.identity import TokenHolder
 
 logger = logging.getLogger("taskapp.problems")
 
@@ -41,10 +42,16 @@ PROBLEMS = {
         401, "Sign in first", "This operation needs an access token: `Authorization: Bearer <access token>`."
     ),
     "invalid_token": ProblemType(
-        401, "Invalid token", "The access token is malformed or expired, or its session has ended. Log in again."
+        401, "Invalid token", "The access token is malformed, expired or revoked, or its session has ended. Log in again."
     ),
     "invalid_credentials": ProblemType(
         401, "Invalid credentials", "No account has this e-mail address together with this password."
+    ),
+    "insufficient_scope": ProblemType(
+        403,
+        "Insufficient scope",
+        "A personal access token was sent that is not good for this operation. Where one could be, the header"
+        " WWW-Authenticate names the scope it needs.",
     ),
     "not_found": ProblemType(404, "Not found", "There is no such resource, or none that belongs to you."),
     "method_not_allowed": ProblemType(
@@ -112,7 +119,8 @@ _BY_STATUS = {
 
 # SQLSTATE, or its class of two characters, to a code. What is missing is our own fault, so a 500.
 _BY_SQLSTATE = {
-    "TA001": "invalid_token",  # the session has ended
+    "TA001": "invalid_token",  # the session has ended, or there is no such token
+    "TA004": "insufficient_scope",
     "08": "service_unavailable",  # connection exception
     "53": "service_unavailable",  # insufficient resources, too many connections
     "57": "service_unavailable",  # operator intervention: shut down, still starting, statement timeout
@@ -143,6 +151,8 @@ class FieldError:
 _BY_CONSTRAINT: dict[str, str | FieldError] = {
     "users_email_key": "email_taken",
     "users_timezone_known": FieldError("unknown_timezone", "Is not known to this server.", pointer="#/timezone"),
+    "access_tokens_name_check": FieldError("invalid_value", "Is not acceptable.", pointer="#/name"),
+    "access_tokens_expires_at_check": FieldError("out_of_range", "Must be in the future.", pointer="#/expires_at"),
     "lists_id_check": FieldError("invalid_value", "Must not be the nil UUID.", pointer="#/id"),
     "lists_after": FieldError("unknown_list", "Must be another one of your lists.", pointer="#/after"),
     "tags_task_count": FieldError("read_only", "Cannot be changed.", pointer="#/task_count"),
@@ -228,6 +238,10 @@ def problem_response(problem: Problem) -> Response:
         # RFC 6750 section 3: the error is named only when a token was there to be wrong.
         reason = ', error="invalid_token"' if problem.code == "invalid_token" else ""
         headers["WWW-Authenticate"] = f'Bearer realm="taskapp"{reason}'
+    if problem.code == "insufficient_scope":
+        who = identity.current().identity
+        needed = f', scope="{who.scope}"' if isinstance(who, TokenHolder) else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="taskapp", error="insufficient_scope"{needed}'
     if kind.status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return Response(orjson.dumps(body), kind.status, headers, content_type="application/problem+json")
@@ -271,7 +285,7 @@ def _database_error(error: DBAPIError) -> Response:
     if code is None and (error.connection_invalidated or (not state and error.statement is None)):
         # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either.
         code = "service_unavailable"
-    if code != "invalid_token":
+    if code not in {"invalid_token", "insufficient_scope"}:
         _log_database_error(error, state, constraint)
     return problem_response(Problem(code or "internal_error"))
 

@@ -29,7 +29,7 @@ from taskapp.tasks.schemas import task_json
 
 _ABOUT = "What was finished, and when: completing tasks, opening them again, and the history."
 
-blp = Blueprint("completions", __name__, url_prefix="/v1", description=_ABOUT, path=PATH)
+blp = Blueprint("completions", __name__, url_prefix="/v1", description=_ABOUT, path=PATH, scope="tasks")
 
 
 @blp.post("/tasks/<uuid:task_id>/complete")

@@ -39,7 +39,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from taskapp.config import Config
 from taskapp.isolation import identity
-from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, Work
+from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
 from taskapp.isolation.seal import SealKey
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -212,6 +212,11 @@ class Link(connection):
             case SignedIn(user_id, session_id):
                 user = str(user_id)
                 return cur.mogrify("SELECT app.enter(%s, %s, %s, %s)", (user, str(session_id), seal(user), work.read_only))
+            case TokenHolder(user_id, digest, scope):
+                # Not a seal of the user: whether the token is genuine is for the database to find out.
+                claim = seal(f"token:{user_id}:{digest.hex()}")
+                values = (str(user_id), digest, claim, scope, work.read_only)
+                return cur.mogrify("SELECT app.enter_token(%s, %s, %s, %s, %s)", values)
             case LoggingIn(email):
                 return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(f"login:{email}")))
             case Proven(user_id):

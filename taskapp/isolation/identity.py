@@ -38,9 +38,22 @@ class Proven:
     user_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """Whoever sent a personal access token that names this user. Enters through the role ``taskapp_api``.
+
+    Nothing of it is known to be true: the database looks the token up by its digest, and refuses the transaction when there
+    is none, or when it is not good for the operation's ``scope``. None is the scope that any token has.
+    """
+
+    user_id: UUID
+    digest: bytes = field(repr=False)
+    scope: str | None
+
+
 _SHOWN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-Identity = Nobody | SignedIn | LoggingIn | Proven
+Identity = Nobody | SignedIn | TokenHolder | LoggingIn | Proven
 
 
 @dataclass(frozen=True, slots=True)

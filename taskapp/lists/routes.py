@@ -38,6 +38,7 @@ blp = Blueprint(
     url_prefix="/v1/lists",
     description="What you sort your tasks into. A task that is in no list is in the Inbox.",
     path={"list_id": {"description": "The `id` of the list."}},
+    scope="lists",
 )
 
 COUNTS = 2

@@ -27,6 +27,7 @@ blp = Blueprint(
             "schema": {"type": "string", "minLength": 1, "examples": ["home"]},
         }
     },
+    scope="tasks",
 )
 
 BY_NAME = "tags key"

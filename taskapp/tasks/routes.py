@@ -38,7 +38,7 @@ _ABOUT = "What there is to do: creating, finding, changing and arranging tasks."
 PATH = {"task_id": {"description": "The `id` of the task."}}
 """What paths of tasks are made of."""
 
-blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description=_ABOUT, path=PATH)
+blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description=_ABOUT, path=PATH, scope="tasks")
 
 
 @blp.post("")

@@ -17,7 +17,7 @@ from taskapp.trash.schemas import DeleteQuerySchema
 
 _ABOUT = "Deleting tasks, and having them back within 30 days."
 
-blp = Blueprint("trash", __name__, url_prefix="/v1", description=_ABOUT, path=PATH)
+blp = Blueprint("trash", __name__, url_prefix="/v1", description=_ABOUT, path=PATH, scope="tasks")
 
 
 @blp.delete("/tasks/<uuid:task_id>")

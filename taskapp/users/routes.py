@@ -15,6 +15,7 @@ blp = Blueprint("account", __name__, url_prefix="/v1", description="Your own acc
 
 
 @blp.get("/me")
+@blp.lets_any_token_in
 @blp.honours_if_none_match
 @blp.response(200, UserSchema)
 def get_me() -> Response:

@@ -4,6 +4,7 @@ from typing import Any
 
 import expect
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Cluster, Person
 from meanwhile import holding
 
@@ -17,12 +18,14 @@ def _nothing_counted(admin: Admin) -> None:
 def busy(alice: Person, bob: Person) -> Person:
     """Alice, who has used whatever there is to use; and so has Bob."""
     for person in (alice, bob):
-        house = person.post("/v1/lists", {"name": "House"}).get_json()["id"]
+        once = {"Idempotency-Key": "house"}
+        house = person.post("/v1/lists", {"name": "House"}, headers=once).get_json()["id"]
         done = person.post("/v1/tasks", {"title": "Done", "list_id": house, "tags": ["home"]})
         part = {"title": "Part", "parent_id": done.get_json()["id"]}
         assert person.post("/v1/tasks", part).status_code == 201
         assert person.post(f"{done.headers['Location']}/complete", {}).status_code == 200
         assert person.delete(done.headers["Location"]).status_code == 204
+        assert person.post("/v1/auth/tokens", wish()).status_code == 201
         for number in range(3):
             assert person.post("/v1/tasks", {"title": f"Task {number}"}).status_code == 201
     return alice
@@ -56,7 +59,7 @@ def test_leaving_answers_without_content(busy: Person) -> None:
 
 def test_nothing_is_left_in_any_table(busy: Person, admin: Admin) -> None:
     before = rows(admin, busy)
-    assert {"users", "sessions", "tasks", "lists", "tags", "completions"} <= set(before)
+    assert {"users", "sessions", "tasks", "lists", "tags", "completions", "access_tokens", "answers"} <= set(before)
     assert all(before.values()), "a table without a row of the user's would prove nothing"
     leave(busy)
     assert rows(admin, busy) == {table: [] for table in before}

@@ -168,7 +168,7 @@ def test_f13_f14_every_other_token_gets_the_same_answer(
         "type": "http://localhost/problems/invalid-token",
         "title": "Invalid token",
         "status": 401,
-        "detail": "The access token is malformed or expired, or its session has ended. Log in again.",
+        "detail": "The access token is malformed, expired or revoked, or its session has ended. Log in again.",
         "instance": "/v1/me",
         "code": "invalid_token",
     }
@@ -239,7 +239,7 @@ def test_the_kid_is_made_of_the_public_key(forge: Forge) -> None:
 def test_f12_the_claims_are_those_of_rfc_9068_and_the_session(forge: Forge, alice: Person, admin: Admin) -> None:
     assert {"iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "sid"} <= set(forge.claims)
     assert (forge.claims["iss"], forge.claims["aud"], forge.claims["client_id"]) == ("taskapp", "taskapp", "taskapp")
-    assert forge.claims["scope"] == "tasks:read tasks:write"
+    assert forge.claims["scope"] == "tasks:read tasks:write lists:read lists:write"
     assert forge.claims["sub"] == alice.id
     assert admin.execute("SELECT id::text FROM app.sessions") == [(forge.claims["sid"],)]
 

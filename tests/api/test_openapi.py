@@ -8,6 +8,7 @@ from typing import Any
 
 import expect
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Person
 from document import Document
 from flask import Flask
@@ -20,6 +21,19 @@ from taskapp.api.problems import PROBLEMS
 from taskapp.tasks.listing import SORTS
 
 PUBLIC = {"registerUser", "login", "refreshTokens", "getJwks", "getHealth", "getReadiness"}
+# What a personal access token has to be good for; everything that is not here takes none.
+SCOPES = {
+    operation: scopes
+    for operations, scopes in (
+        (("getMe",), []),
+        (("listTasks", "getTask", "listCompletions", "listTags"), ["tasks:read"]),
+        (("createTask", "updateTask", "deleteTask", "moveTask", "completeTask", "reopenTask"), ["tasks:write"]),
+        (("restoreTask", "emptyTrash", "renameTag", "deleteTag"), ["tasks:write"]),
+        (("listLists", "getList"), ["lists:read"]),
+        (("createList", "updateList", "deleteList", "moveList"), ["lists:write"]),
+    )
+    for operation in operations
+}
 NOWHERE = "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 
 
@@ -104,6 +118,9 @@ def test_the_operations_are_those_of_the_contract(document: Document) -> None:
         "listSessions",
         "revokeSession",
         "revokeOtherSessions",
+        "listAccessTokens",
+        "createAccessToken",
+        "revokeAccessToken",
         "getMe",
         "updateMe",
         "changeEmail",
@@ -144,7 +161,17 @@ def test_every_operation_is_signed_in_unless_it_says_public(document: Document) 
         for _, _, operation in document.operations()
         if "security" in operation
     }
-    assert stated == {name: [] for name in PUBLIC}
+    assert {name: security for name, security in stated.items() if name not in SCOPES} == {name: [] for name in PUBLIC}
+
+
+def test_every_operation_that_takes_a_personal_access_token_names_its_scope(document: Document) -> None:
+    assert document.content["components"]["securitySchemes"]["personalAccessToken"]["scheme"] == "bearer"
+    stated = {
+        operation["operationId"]: operation["security"]
+        for _, _, operation in document.operations()
+        if "personalAccessToken" in str(operation.get("security"))
+    }
+    assert stated == {name: [{"bearerJwt": []}, {"personalAccessToken": scopes}] for name, scopes in SCOPES.items()}
 
 
 def test_the_document_says_public_where_the_server_does(document: Document, anonymous: Person) -> None:
@@ -252,6 +279,10 @@ def test_every_tag_is_declared_and_in_use(document: Document) -> None:
         "Tokens",
         "Session",
         "SessionPage",
+        "AccessToken",
+        "AccessTokenCreate",
+        "AccessTokenCreated",
+        "AccessTokenPage",
         "Problem",
         "FieldError",
     ],
@@ -261,6 +292,7 @@ def test_there_is_a_component_for_each_thing(document: Document, name: str) -> N
 
 
 ENUMS = {
+    "TokenScope": ["tasks:read", "tasks:write", "lists:read", "lists:write"],
     "TaskStatus": ["open", "completed", "cancelled"],
     "TaskPriority": ["none", "low", "medium", "high"],
     "Outcome": ["completed", "cancelled"],
@@ -445,7 +477,7 @@ def test_the_published_pattern_of_an_id_takes_what_the_server_takes(document: Do
 
 
 ALWAYS = {"500", "503"}
-SIGNED_IN = ALWAYS | {"401"}
+SIGNED_IN = ALWAYS | {"401", "403"}
 BODY = {"400", "412", "413", "415", "422"}
 
 
@@ -458,7 +490,7 @@ BODY = {"400", "412", "413", "415", "422"}
         "logout": {"204", *SIGNED_IN, "412"},
         "listSessions": {"200", *SIGNED_IN, "400", "422"},
         "revokeSession": {"204", *SIGNED_IN, "404", "412"},
-        "getMe": {"200", "304", *SIGNED_IN, "400"},
+        "getMe": {"200", "304", *ALWAYS, "401", "400"},
         "changeEmail": {"200", *SIGNED_IN, *BODY, "403", "409", "429"},
         "exportMe": {"200", *SIGNED_IN},
         "createTask": {"200", "201", *SIGNED_IN, *BODY, "409"},
@@ -491,7 +523,7 @@ def test_the_statuses_of_an_operation_are_published(document: Document, operatio
         ("refreshTokens", "401", {"invalid_token"}),
         ("getMe", "401", {"missing_token", "invalid_token"}),
         ("listTasks", "400", {"invalid_cursor"}),
-        ("deleteMe", "403", {"reauthentication_required"}),
+        ("deleteMe", "403", {"reauthentication_required", "insufficient_scope"}),
     ],
 )
 def test_the_codes_of_a_status_are_published(document: Document, operation: str, status: str, codes: set[str]) -> None:
@@ -542,6 +574,7 @@ def test_the_limits_of_a_password_are_published(document: Document) -> None:
         ("PasswordChange", "password"): (1, 256, "password"),
         ("PasswordChange", "new_password"): (8, 256, "password"),
         ("Password", "password"): (1, 256, "password"),
+        ("AccessTokenCreate", "password"): (1, 256, "password"),
     }
 
 
@@ -675,6 +708,10 @@ def a_dear_task(person: Person) -> str:
 
 def a_list(person: Person) -> str:
     return person.post("/v1/lists", {"name": "House", "color": "#1e88e5"}).headers["Location"]
+
+
+def a_token(person: Person) -> str:
+    return f"/v1/auth/tokens/{person.post('/v1/auth/tokens', wish()).get_json()['id']}"
 
 
 def a_tag(person: Person) -> str:
@@ -855,6 +892,12 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "delete a tag": (204, lambda p: p.delete(a_tag(p))),
     "delete no tag": (404, lambda p: p.delete("/v1/tags/none")),
     "export all": (200, lambda p: (a_completed_task(p), a_trashed_task(p), p.get("/v1/me/export"))[2]),
+    "make a token": (201, lambda p: p.post("/v1/auth/tokens", wish())),
+    "make a token wrongly": (422, lambda p: p.post("/v1/auth/tokens", {})),
+    "tokens": (200, lambda p: (a_token(p), p.get("/v1/auth/tokens?limit=1"))[1]),
+    "tokens wrongly": (422, lambda p: p.get("/v1/auth/tokens?limit=0")),
+    "revoke a token": (204, lambda p: p.delete(a_token(p))),
+    "revoke no token": (404, lambda p: p.delete(f"/v1/auth/tokens/{ID}")),
     "health": (200, lambda p: p.get("/healthz")),
     "readiness": (200, lambda p: p.get("/readyz")),
 }

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from journal import Journal, journal
@@ -29,12 +30,13 @@ class Scene:
 
     def post(self, path: str, body: Any = None) -> TestResponse:
         response = self.alice.post(path, body)
-        self.secrets += _strings((response.get_json(silent=True) or {}).get("tokens", {}))
+        body = response.get_json(silent=True) or {}
+        self.secrets += _strings({**body, **body.get("tokens", {})})
         return response
 
 
 def _strings(tokens: dict[str, Any]) -> list[str]:
-    return [tokens[name] for name in ("access_token", "refresh_token") if name in tokens]
+    return [tokens[name] for name in ("access_token", "refresh_token", "token") if name in tokens]
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,13 @@ def guess_until_refused(scene: Scene) -> None:
     assert statuses == [401] * 5 + [429]
 
 
+def make_a_token(scene: Scene) -> str:
+    response = scene.post("/v1/auth/tokens", wish())
+    assert response.status_code == 201
+    assert response.get_json()["token"] in scene.secrets
+    return f"/v1/auth/tokens/{response.get_json()['id']}"
+
+
 IN_THIS_SESSION: dict[str, Callable[[Scene], object]] = {
     "refreshed": lambda scene: refresh(scene, scene.refresh_token),
     "refresh_token_reused": reuse,
@@ -82,6 +91,8 @@ IN_THIS_SESSION: dict[str, Callable[[Scene], object]] = {
     "email_changed": lambda scene: scene.post("/v1/me/email", {"email": "new@example.com", "password": PASSWORD}),
     "password_changed": lambda scene: scene.post("/v1/me/password", {"password": PASSWORD, "new_password": NEW_PASSWORD}),
     "account_deleted": lambda scene: scene.post("/v1/me/delete", {"password": PASSWORD}),
+    "access_token_created": make_a_token,
+    "access_token_revoked": lambda scene: scene.alice.delete(make_a_token(scene)),
     "reauthentication_failed": lambda scene: scene.post("/v1/me/delete", {"password": WRONG_PASSWORD}),
 }
 WITHOUT_ONE: dict[str, Callable[[Scene], object]] = {
@@ -169,6 +180,37 @@ def test_f29_a_revoked_session_is_named_too(scene: Scene, log: Journal) -> None:
     end_the_other_session(scene)
     (entry,) = security(log, "session_revoked")
     assert UUID(entry["revoked"]) != UUID(entry["session_id"])
+
+
+@pytest.mark.parametrize("event", ["access_token_created", "access_token_revoked"])
+def test_f29_a_personal_access_token_is_named_by_its_id(scene: Scene, log: Journal, event: str) -> None:
+    EVENTS[event](scene)
+    (entry,) = security(log, event)
+    assert UUID(entry["access_token_id"])
+
+
+def test_f29_a_request_with_a_personal_access_token_names_whose_it_says_it_is_and_not_the_token(
+    scene: Scene, log: Journal
+) -> None:
+    make_a_token(scene)
+    token = scene.secrets[-1]
+    scene.alice.headers["Authorization"] = f"Bearer {token}"
+    log.lines.clear()
+    assert scene.alice.get("/v1/tasks").status_code == 200
+    (entry,) = log.requests()
+    assert entry["claimed_user_id"] == scene.alice.id
+    assert not {"user_id", "session_id"} & set(entry)
+    assert token.removeprefix("tsk_pat_")[:8] not in "\n".join(log.lines)
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/tokens/{}", "/v1/tasks/{}", "/{}/more"])
+def test_f29_a_personal_access_token_in_the_path_is_not_logged(scene: Scene, log: Journal, path: str) -> None:
+    make_a_token(scene)
+    log.lines.clear()
+    assert scene.alice.delete(path.format(scene.secrets[-1])).status_code == 404
+    (entry,) = log.requests()
+    assert entry["path"] == path.format("tsk_pat_…")
+    assert scene.secrets[-1] not in "\n".join(log.lines)
 
 
 @each_event

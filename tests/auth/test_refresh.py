@@ -150,7 +150,7 @@ def test_f20_refreshing_is_answered_with_tokens_by_the_names_of_rfc_6749(app: Fl
         "expires_in": 600,
         "refresh_token": "",
         "refresh_expires_in": 30 * 24 * 3600,
-        "scope": "tasks:read tasks:write",
+        "scope": "tasks:read tasks:write lists:read lists:write",
     }
 
 

@@ -68,7 +68,7 @@ def test_an_account_is_answered_whole_and_signed_in(anonymous: Person) -> None:
         "token_type": "Bearer",
         "expires_in": 600,
         "refresh_expires_in": 30 * 24 * 60 * 60,
-        "scope": "tasks:read tasks:write",
+        "scope": "tasks:read tasks:write lists:read lists:write",
     }
 
 

@@ -4,6 +4,8 @@
 own choice, as an injection would: `as_api` and `as_auth` in the application's own messages, `stray` beside them.
 """
 
+import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -16,9 +18,10 @@ from conftest import Admin, Cluster
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection, cursor
 
+from taskapp.api import personal_token
 from taskapp.isolation import identity
 from taskapp.isolation.database import Cursor, Link
-from taskapp.isolation.identity import Identity, LoggingIn, Proven, SignedIn, Work
+from taskapp.isolation.identity import Identity, LoggingIn, Proven, SignedIn, TokenHolder, Work
 from taskapp.isolation.seal import SealKey
 
 # The two ways in which PostgreSQL says 42501. Everything else is silence, or an SQLSTATE.
@@ -37,7 +40,7 @@ def _uuid() -> str:
 
 @dataclass(frozen=True)
 class User:
-    """An account with one session, and one task: in a list, with a tag, completed once before."""
+    """An account with one session, one personal access token, and one task: in a list, with a tag, completed once before."""
 
     name: str
     id: str = field(default_factory=_uuid)
@@ -45,6 +48,7 @@ class User:
     task_id: str = field(default_factory=_uuid)
     list_id: str = field(default_factory=_uuid)
     completion_id: str = field(default_factory=_uuid)
+    token_id: str = field(default_factory=_uuid)
     answer_key: str = field(default_factory=_uuid)
 
     @property
@@ -63,6 +67,16 @@ class User:
     @property
     def signed_in(self) -> SignedIn:
         return SignedIn(UUID(self.id), UUID(self.session_id))
+
+    @property
+    def token(self) -> str:
+        """The personal access token: of the right form, and nobody else's."""
+        random = hashlib.sha256(self.id.encode()).digest()[:26]
+        return personal_token.PREFIX + urlsafe_b64encode(random + UUID(self.id).bytes).decode()
+
+    def holding(self, scope: str | None, token: str | None = None) -> TokenHolder:
+        """Somebody with that token, or another one, at an operation that needs `scope`."""
+        return TokenHolder(UUID(self.id), personal_token.digest(token or self.token), scope)
 
     @property
     def proven(self) -> Proven:
@@ -145,6 +159,7 @@ def twin(admin: Admin, owner: User) -> User:
             task_id=owner.task_id,
             list_id=owner.list_id,
             completion_id=owner.completion_id,
+            token_id=owner.token_id,
             answer_key=owner.answer_key,
         ),
     )
@@ -174,6 +189,16 @@ def _stored(admin: Admin, user: User) -> User:
         user.completion_id,
         user.task_id,
         user.secret,
+    )
+    admin.execute(
+        "INSERT INTO app.access_tokens (user_id, id, name, scopes, prefix, digest, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, now() + interval '1 day')",
+        user.id,
+        user.token_id,
+        user.secret,
+        list(personal_token.SCOPES),
+        personal_token.shown(user.token),
+        personal_token.digest(user.token),
     )
     admin.execute(
         "INSERT INTO app.answers (user_id, key, asked, status, body) VALUES (%s, %s, sha256('asked'), 201, %s)",

@@ -18,7 +18,7 @@ OWN_LIVE_ROW = f"({OWN_ROW} AND (revoked_at IS NULL))"
 # The rows that belong to no user, and so to no owner's column, key or floor.
 NOBODYS = "('attempts')"
 # The policies that show or let be written more than the rows of an identity, each by its table, name and role. Those of the
-# operator are limited by grants alone. The one that ends sessions can end any, and none can be brought back.
+# operator are limited by grants alone. Those that end sessions and tokens can end any, and none can be brought back.
 OPEN = """(
     ('attempts', 'attempts_auth_select', '{taskapp_auth}'),
     ('attempts', 'attempts_auth_insert', '{taskapp_auth}'),
@@ -29,7 +29,9 @@ OPEN = """(
     ('users', 'users_operator_select', '{taskapp_operator}'),
     ('users', 'users_operator_update', '{taskapp_operator}'),
     ('sessions', 'sessions_operator_select', '{taskapp_operator}'),
-    ('sessions', 'sessions_operator_update', '{taskapp_operator}')
+    ('sessions', 'sessions_operator_update', '{taskapp_operator}'),
+    ('access_tokens', 'access_tokens_operator_select', '{taskapp_operator}'),
+    ('access_tokens', 'access_tokens_operator_delete', '{taskapp_operator}')
 )"""
 
 # What has been in the trash for 30 days is the operator's to delete.
@@ -239,7 +241,8 @@ POLICIES = [
         "no policy is about the content of accounts for an operator",
         "SELECT relname, polname FROM policy WHERE roles ~ 'taskapp_operator' AND polname NOT IN ("
         " 'users_operator_select', 'users_operator_insert', 'users_operator_update',"
-        " 'sessions_operator_select', 'sessions_operator_update', 'attempts_operator_select', 'attempts_operator_update')"
+        " 'sessions_operator_select', 'sessions_operator_update', 'attempts_operator_select', 'attempts_operator_update',"
+        " 'access_tokens_operator_select', 'access_tokens_operator_delete')"
         f" AND (relname, polname, roles) NOT IN {EXPIRED}"
         f" AND (relname, polname, roles) NOT IN {STALE}",
         "CREATE POLICY lists_operator_select ON app.lists FOR SELECT TO taskapp_operator"
@@ -268,7 +271,10 @@ GRANTS = [
     Rule(
         "secrets are for taskapp_auth",
         "SELECT relname, attname, grantee::regrole FROM granted"
-        " WHERE attname ~ 'hash|password|secret|token' AND grantee <> 'taskapp_auth'::regrole"
+        " WHERE attname ~ 'hash|password|secret|token|digest' AND grantee <> 'taskapp_auth'::regrole"
+        # The database compares digests in a function of its own.
+        " AND (relname, attname, grantee::regrole::text, privilege_type)"
+        " <> ('access_tokens', 'digest', 'taskapp_definer', 'SELECT')"
         # Operators set passwords, and read none.
         " AND (relname, attname, grantee::regrole::text, privilege_type) NOT IN ("
         " ('users', 'password_hash', 'taskapp_operator', 'INSERT'),"
@@ -276,9 +282,20 @@ GRANTS = [
         "GRANT SELECT (password_hash) ON app.users TO taskapp_api",
     ),
     Rule(
+        "nobody who logs in reads the digest of a token",
+        "SELECT grantee::regrole FROM granted WHERE attname = 'digest' AND privilege_type <> 'INSERT'"
+        " AND grantee <> 'taskapp_definer'::regrole",
+        "GRANT SELECT (digest) ON app.access_tokens TO taskapp_auth",
+    ),
+    Rule(
+        "taskapp_definer sees tokens, and nothing else of users",
+        "SELECT DISTINCT relname FROM granted WHERE grantee = 'taskapp_definer'::regrole AND relname <> 'access_tokens'",
+        "GRANT SELECT (title) ON app.tasks TO taskapp_definer",
+    ),
+    Rule(
         "an operator reads no secret",
         "SELECT relname, attname FROM granted"
-        " WHERE attname ~ 'hash|password|secret|token' AND grantee = 'taskapp_operator'::regrole"
+        " WHERE attname ~ 'hash|password|secret|token|digest' AND grantee = 'taskapp_operator'::regrole"
         " AND privilege_type = 'SELECT'",
         "GRANT SELECT (password_hash) ON app.users TO taskapp_operator",
     ),
@@ -347,7 +364,8 @@ GRANTS = [
 FUNCTIONS = [
     Rule(
         "a function runs as its owner only if it is named here",
-        "SELECT signature FROM function WHERE prosecdef AND signature NOT IN ('app.current_user_id()', 'app.login_email()')",
+        "SELECT signature FROM function WHERE prosecdef AND signature NOT IN ('app.current_user_id()', 'app.login_email()',"
+        " 'app.enter_token(uuid,bytea,text,text,boolean)')",
         "ALTER FUNCTION app.enter SECURITY DEFINER",
     ),
     Rule(
@@ -515,6 +533,19 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     },
     ("taskapp_auth", "sessions", "INSERT"): {"id", "expires_at", "device_name", "user_agent", "ip"},
     ("taskapp_auth", "sessions", "UPDATE"): {"last_used_at", "generation", "refreshed_at", "revoked_at"},
+    **{
+        (role, "access_tokens", "SELECT"): {
+            *{"user_id", "id", "name", "scopes", "prefix", "created_at", "last_used_at", "expires_at"},
+        }
+        for role in ("taskapp_api", "taskapp_auth")
+    },
+    ("taskapp_api", "access_tokens", "DELETE"): {"*"},
+    ("taskapp_auth", "access_tokens", "INSERT"): {"id", "name", "scopes", "prefix", "digest", "expires_at"},
+    ("taskapp_auth", "access_tokens", "DELETE"): {"*"},
+    ("taskapp_definer", "access_tokens", "SELECT"): {"user_id", "id", "digest", "scopes", "last_used_at", "expires_at"},
+    ("taskapp_definer", "access_tokens", "UPDATE"): {"last_used_at"},
+    ("taskapp_operator", "access_tokens", "SELECT"): {"user_id"},
+    ("taskapp_operator", "access_tokens", "DELETE"): {"*"},
     ("taskapp_auth", "attempts", "SELECT"): {"*"},
     ("taskapp_auth", "attempts", "INSERT"): {"key", "count", "since", "blocked_until", "succeeded_at"},
     ("taskapp_auth", "attempts", "UPDATE"): {"count", "since", "blocked_until", "succeeded_at"},
@@ -570,7 +601,9 @@ CALLERS: dict[str, set[str]] = {
     "app.count_login(bytea,bytea)": {"taskapp_auth"},
     "app.login_succeeded(bytea,bytea)": {"taskapp_auth"},
     "app.end_sessions(uuid,uuid)": {"taskapp_auth", "taskapp_operator"},
+    "app.enter_token(uuid,bytea,text,text,boolean)": {"taskapp_api"},
     "app_private.seal_holds(text,text)": set(),
+    "app_private.seal_briefly(text,text)": set(),
     **{
         signature: {"taskapp_api"}
         for signature in (

@@ -98,6 +98,7 @@ SEALS: dict[str, Callable[[Forgery], str | None]] = {
     "somebody else's own": lambda f: f.key.seal(f.other.id, f.now),
     "of a log-in": lambda f: f.key.seal(f"login:{f.owner.id}", f.now),
     "of the owner's log-in": lambda f: f.key.seal(f"login:{f.owner.email}", f.now),
+    "of a claim to have the owner's token": lambda f: f.key.seal(f"token:{f.owner.id}:{'00' * 32}", f.now),
     "expired": lambda f: f.key.seal(f.owner.id, f.now - SEAL_SECONDS - 1),
     "expiry extended": lambda f: f.altered(expiry=str(int(f.now) + 3600)),
     "expiry missing": lambda f: f.altered(expiry=""),

@@ -116,6 +116,25 @@ STATEMENTS = {
         "delete": "DELETE FROM app.completions WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.completions CASCADE",
     },
+    "access_tokens": {
+        "select": "SELECT FROM app.access_tokens WHERE user_id = %(owner)s",
+        "select what it is": "SELECT id, name, scopes, prefix, created_at, last_used_at, expires_at"
+        " FROM app.access_tokens WHERE user_id = %(owner)s",
+        "select the digest": "SELECT digest FROM app.access_tokens WHERE user_id = %(owner)s",
+        "guess the digest": "SELECT FROM app.access_tokens WHERE digest = sha256('guess')",
+        "insert": "INSERT INTO app.access_tokens (id, name, scopes, prefix, digest, expires_at) VALUES"
+        " (gen_random_uuid(), 'x', '{tasks:read}', 'tsk_pat_xxxx', sha256('new'), now() + interval '1 day')",
+        "insert theirs": "INSERT INTO app.access_tokens (user_id, id, name, scopes, prefix, digest, expires_at) VALUES"
+        " (%(owner)s, gen_random_uuid(), 'x', '{tasks:read}', 'tsk_pat_xxxx', sha256('new'), now() + interval '1 day')",
+        "use": "UPDATE app.access_tokens SET last_used_at = now() WHERE user_id = %(owner)s",
+        "prolong": "UPDATE app.access_tokens SET expires_at = expires_at + interval '1 day' WHERE user_id = %(owner)s",
+        "widen": "UPDATE app.access_tokens SET scopes = '{tasks:write}' WHERE user_id = %(owner)s",
+        "exchange": "UPDATE app.access_tokens SET digest = sha256('new') WHERE user_id = %(owner)s",
+        "disguise": "UPDATE app.access_tokens SET name = 'x', prefix = 'tsk_pat_xxxx' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.access_tokens SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.access_tokens WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.access_tokens CASCADE",
+    },
     "answers": {
         "select": "SELECT FROM app.answers WHERE user_id = %(owner)s",
         "insert": "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('new'), 201, 'new')",
@@ -171,6 +190,7 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         "tags": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "update": (1, 0, 0), "delete": (1, 0, 0)},
         # What happened stays as it was: nothing updates a completion.
         "completions": {"select": (1, 0, 0), "insert": (1, UNKNOWN_ID, POLICY), "delete": (1, 0, 0)},
+        "access_tokens": {"select": (1, 0, 0), "select what it is": (1, 0, 0), "delete": (1, 0, 0)},
         "answers": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "delete": (1, 0, 0)},
         "attempts": {},
     },
@@ -194,6 +214,12 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         "lists": {},
         "tags": {},
         "completions": {},
+        "access_tokens": {
+            "select": (1, 0, 0),
+            "select what it is": (1, 0, 0),
+            "insert": (1, 1, POLICY),
+            "delete": (1, 0, 0),
+        },
         "answers": {},
         "attempts": {
             "select": WHOEVER,
@@ -220,6 +246,7 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
     "lists": {},
     "tags": {},
     "completions": {},
+    "access_tokens": {"select": WHOEVER, "delete": WHOEVER},
     # Nor does an answer until it is a day old, and then it is nobody's by name.
     "answers": {},
     "attempts": {"select": WHOEVER, "update": WHOEVER},
@@ -326,7 +353,7 @@ def test_an_operator_can_do_what_is_granted_and_no_more(
     expected = OPERATOR[table].get(command, NEVER)[PEOPLE.index(who)]
     before = rows_of(admin, people.values["owner"])
     assert people.client("taskapp_operator", who).outcome(STATEMENTS[table][command], people.values) == expected
-    unchanged = rows_of(admin, people.values["owner"])
+    unchanged = rows_of(admin, people.values["owner"], "users")
     assert unchanged["tasks"] == before["tasks"]
     assert unchanged == before or expected == 1
 
@@ -374,9 +401,11 @@ def test_a_script_that_knows_only_the_password_sees_nothing(owner: User, stray: 
         ("taskapp_api", "DELETE FROM app.answers"),
         ("taskapp_api", "UPDATE app.users SET display_name = 'Mine'"),
         ("taskapp_api", "UPDATE app.sessions SET revoked_at = now()"),
+        ("taskapp_api", "DELETE FROM app.access_tokens"),
         ("taskapp_auth", "UPDATE app.users SET email = 'mine@example.com'"),
         ("taskapp_auth", "UPDATE app.users SET password_hash = password_hash"),
         ("taskapp_auth", "DELETE FROM app.users"),
+        ("taskapp_auth", "DELETE FROM app.access_tokens"),
         ("taskapp_auth", "UPDATE app.sessions SET revoked_at = now()"),
         ("taskapp_auth", "UPDATE app.sessions SET generation = generation + 1"),
     ],

@@ -97,6 +97,7 @@ NO_CONTENT = {
     "users": {"user_id", "timezone", "week_start", "version", "created_at", "updated_at", "disabled_at"},
     "lists": {"user_id", "id", "position", "archived", "version", "created_at", "updated_at"},
     "tags": {"user_id"},
+    "access_tokens": {"user_id", "id", "created_at", "last_used_at", "expires_at"},
     "tasks": {
         *{"user_id", "id", "list_id", "list_key", "parent_id", "position", "version"},
         *{"status", "priority", "priority_sort"},

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import psycopg2
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Cluster, Person
+from document import published_by
 from flask import Flask
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
@@ -34,6 +36,8 @@ class Scene:
     refresh_token: str
     session: str
     list: str
+    token: str
+    token_id: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,19 @@ CALLS: dict[str, list[Call]] = {
     ],
     "revokeOtherSessions DELETE /v1/auth/sessions": [
         Call("some", lambda s: s.alice.delete("/v1/auth/sessions"), 204, 1),
+    ],
+    "listAccessTokens GET /v1/auth/tokens": [
+        Call("first page", lambda s: s.alice.get("/v1/auth/tokens"), 200, 1),
+        Call("bad cursor", lambda s: s.alice.get("/v1/auth/tokens?cursor=x"), 400, 0),
+    ],
+    "createAccessToken POST /v1/auth/tokens": [
+        Call("right", lambda s: s.alice.post("/v1/auth/tokens", wish()), 201, 4),
+        Call("wrong", lambda s: s.alice.post("/v1/auth/tokens", wish(**GUESS)), 403, 2),
+        Call("invalid", lambda s: s.alice.post("/v1/auth/tokens", wish(scopes=[])), 422, 0),
+    ],
+    "revokeAccessToken DELETE /v1/auth/tokens/<uuid:token_id>": [
+        Call("hit", lambda s: s.alice.delete(f"/v1/auth/tokens/{s.token_id}"), 204, 1),
+        Call("missing", lambda s: s.alice.delete(f"/v1/auth/tokens/{uuid4()}"), 404, 1),
     ],
     "getJwks GET /.well-known/jwks.json": [Call("keys", lambda s: s.anonymous.get("/.well-known/jwks.json"), 200, 0)],
     "getMe GET /v1/me": [
@@ -258,7 +275,17 @@ def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scen
     cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
     tokens = anonymous.post("/v1/auth/login", ALICE).get_json()["tokens"]
     newest, *_ = alice.get("/v1/auth/sessions").get_json()["items"]
-    return Scene(alice, anonymous, owner.task_id, cursor, tokens["refresh_token"], newest["id"], list_id)
+    return Scene(
+        alice,
+        anonymous,
+        owner.task_id,
+        cursor,
+        tokens["refresh_token"],
+        newest["id"],
+        list_id,
+        owner.token,
+        owner.token_id,
+    )
 
 
 @pytest.fixture
@@ -323,7 +350,40 @@ def test_no_operation_but_those_that_look_at_a_password_and_export_takes_more_th
         "changeEmail POST /v1/me/email": 4,
         "changePassword POST /v1/me/password": 4,
         "deleteMe POST /v1/me/delete": 4,
+        "createAccessToken POST /v1/auth/tokens": 4,
     }
+
+
+def by_token(scene: Scene, token: str) -> Scene:
+    """The same scene, with Alice as a script that has a personal access token and nothing else."""
+    return replace(scene, alice=replace(scene.alice, headers={**scene.alice.headers, "Authorization": f"Bearer {token}"}))
+
+
+@pytest.mark.parametrize(("operation", "call"), EVERY_CALL)
+def test_by_a_personal_access_token_an_operation_takes_no_more_messages_and_where_it_is_refused_none(
+    proxy: Proxy, scene: Scene, proxied: Flask, operation: str, call: Call, shown_bytes: int
+) -> None:
+    # What is not documented is for everybody to read.
+    security = {item["operationId"]: item.get("security") for _, _, item in published_by(proxied).operations()}
+    with proxy.recording() as said:
+        status = status_of(call.send(by_token(scene, scene.token)))
+    refused = security.get(operation, []) is None and call.status != 401
+    assert (status, kinds(said)) == ((403, []) if refused else (call.status, ["Q"] * call.messages))
+    comment = f"/* taskapp {operation} {REQUEST_ID}".ljust(shown_bytes).encode()
+    assert {message.body[:shown_bytes] for message in said} <= {comment, b"COMMIT\0"}
+
+
+@pytest.mark.parametrize(
+    ("token", "messages"),
+    [("tsk_pat_" + "A" * 56, 1), ("tsk_pat_" + "A" * 55, 0), ("tsk_pat_", 0), ("tsk_pat_" + "A" * 56 + "=", 0)],
+    ids=["of nobody", "too short", "empty", "padded"],
+)
+def test_a_personal_access_token_that_never_was_takes_one_message_and_a_malformed_one_none(
+    proxy: Proxy, scene: Scene, token: str, messages: int
+) -> None:
+    with proxy.recording() as said:
+        assert by_token(scene, token).alice.get("/v1/tasks").status_code == 401
+    assert kinds(said) == ["Q"] * messages
 
 
 def test_a_request_takes_one_round_trip(proxy: Proxy, scene: Scene) -> None:

@@ -48,6 +48,14 @@ def entering(test: str) -> str:
     return f"tests/isolation/test_entering.py::test_{test}"
 
 
+def by_token(test: str) -> str:
+    return f"tests/isolation/test_entering_by_token.py::test_{test}"
+
+
+def tokens(test: str) -> str:
+    return f"tests/tokens/test_access_tokens.py::test_{test}"
+
+
 def twins(test: str) -> str:
     return f"tests/isolation/test_twins.py::test_{test}"
 
@@ -355,6 +363,83 @@ MUTATIONS = [
                 )
             ),
             lasting("no_column_of_content_has_statistics"),
+        ),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "tokens that never expire, whose scopes nobody looks at, and that write while they read",
+        rewritten("app.enter_token", r" AND t\.expires_at > now\(\)", "")
+        + rewritten("app.enter_token", r"IF NOT scope = ANY \(token\.scopes\)", "IF false")
+        + rewritten("app.enter_token", r"read_only IS NOT FALSE OR scope IS NULL", "read_only")
+        + rewritten("app.enter_token", r"OR split_part\(scope, ':', 2\) <> 'write'", ""),
+        (
+            by_token("a_token_that_is_no_more_enters_nothing[tasks:read-expired]"),
+            by_token("a_token_is_good_for_its_scopes_and_no_others[tasks:read]"),
+            by_token("sql_in_a_request_by_a_token_gets_no_scope_from_entering_again"),
+            by_token("without_a_scope_to_write_nothing_is_written_whatever_the_application_says[False-tasks:read]"),
+            tokens("f24_a_token_that_has_expired_is_refused"),
+            tokens("f17_f24_a_token_is_let_in_for_its_scope_and_told_which_one_is_missing[lists:read]"),
+        ),
+    ),
+    Mutation(
+        "tokens without a seal",
+        rewritten("app.enter_token", "IS NOT TRUE THEN", "IS NULL AND false THEN"),
+        (
+            by_token("a_seal_that_is_not_good_does_not_enter[of another user's token]"),
+            by_token("a_seal_that_is_not_good_does_not_enter[of another token]"),
+            by_token("a_seal_that_is_not_good_does_not_enter[expired]"),
+            by_token("sql_in_a_request_by_a_token_enters_by_no_other_token_with_the_seal_it_finds[owner]"),
+        ),
+    ),
+    Mutation(
+        "tokens whose seal is the user's",
+        # As if the application's word were enough: then whatever a client sends names whom it likes.
+        rewritten(
+            "app.enter_token",
+            r"'token:' \|\| enter_token\.user_id \|\| ':' \|\| encode\([^)]*\)",
+            "enter_token.user_id::text",
+        ),
+        (
+            by_token("a_token_shows_its_owners_rows"),
+            by_token("a_seal_that_is_not_good_does_not_enter[of the user]"),
+        ),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "seals of the database that last, tokens of anybody's with the digest, and a use that waits",
+        rewritten("app_private.seal_briefly", r"\+ 1\M", "+ 50")
+        + rewritten("app.enter_token", r"t\.user_id = enter_token\.user_id AND t\.digest", "t.digest")
+        + "ALTER POLICY access_tokens_definer_floor ON app.access_tokens USING (true);"
+        "ALTER POLICY access_tokens_definer_select ON app.access_tokens USING (true);"
+        + rewritten("app.enter_token", "SKIP LOCKED", ""),
+        (
+            by_token("the_seal_that_the_database_makes_is_the_applications_own_kind_and_lasts_a_second"),
+            by_token("an_identity_kept_for_the_whole_connection_is_void_after_a_second"),
+            by_token("the_token_of_another_user_enters_nothing"),
+            by_token("a_use_waits_for_nobody[tasks:read]"),
+            SHOWN,
+        ),
+    ),
+    Mutation(
+        # These do not touch each other, so they share a run.
+        "a refusal that is none, digests for whoever asks, tokens without a password, and new credentials that end none",
+        rewritten("app.enter_token", "RAISE EXCEPTION 'there is no such token' USING ERRCODE = 'TA001'", "RETURN")
+        + rewritten("app.end_sessions", "DELETE FROM app.access_tokens t WHERE t.user_id = owner;", "")
+        + "GRANT SELECT (digest), INSERT (id, name, scopes, prefix, digest, expires_at) ON app.access_tokens TO taskapp_api;"
+        "CREATE POLICY careless ON app.access_tokens FOR INSERT TO taskapp_api WITH CHECK (true)",
+        (
+            by_token("a_token_that_is_no_more_enters_nothing[tasks:read-revoked]"),
+            by_token("a_refusal_that_is_caught_leaves_whoever_it_was_before[nobody-a token that never was]"),
+            by_token(
+                "sql_in_a_request_by_a_token_makes_and_learns_no_credential"
+                "[SELECT digest FROM app.access_tokens-permission denied]"
+            ),
+            tokens("f24_a_revoked_token_is_void_at_once"),
+            tokens("f5_f24_what_ends_sessions_ends_tokens[by_password]"),
+            tokens("f5_f24_what_ends_sessions_ends_tokens[by_disabling]"),
+            tokens("f5_a_token_that_is_made_just_before_the_change_does_not_survive_it[by_email]"),
+            rule("nobody who logs in reads the digest of a token"),
+            COLUMNS,
         ),
     ),
     Mutation(

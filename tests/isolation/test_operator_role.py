@@ -186,6 +186,7 @@ def test_an_operator_can_do_no_more_than_the_commands_need(
     [
         "app.enter(gen_random_uuid(), gen_random_uuid(), '', true)",
         "app.enter_login('alice@example.com', '')",
+        "app.enter_token(gen_random_uuid(), '', '', NULL, true)",
         "app.count_login('', '')",
         "app.count_attempt('', 1, interval '1 s')",
         "app.login_succeeded('', '')",
@@ -221,6 +222,35 @@ def test_an_operator_with_the_identity_of_a_user_sees_no_task_either(as_operator
 def test_an_operator_ends_a_session(operator: SqlClient, admin: Admin, owner: User) -> None:
     assert operator.outcome("UPDATE app.sessions SET revoked_at = now()") == 1
     assert live(admin, owner) is False
+
+
+def test_an_operator_ends_everybodys_access_tokens(operator: SqlClient, admin: Admin, owner: User, other: User) -> None:
+    assert operator.outcome("DELETE FROM app.access_tokens WHERE user_id = %(id)s", {"id": owner.id}) == 1
+    assert admin.execute("SELECT user_id FROM app.access_tokens") == [(other.id,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(
+            f"SELECT {column} FROM app.access_tokens"
+            for column in ("id", "name", "scopes", "prefix", "digest", "created_at", "last_used_at", "expires_at", "*")
+        ),
+        "DELETE FROM app.access_tokens RETURNING name",
+        "DELETE FROM app.access_tokens WHERE digest = sha256('guess')",
+        "UPDATE app.access_tokens SET expires_at = now()",
+        "UPDATE app.access_tokens SET user_id = user_id",
+        "INSERT INTO app.access_tokens (id, name, scopes, prefix, digest, expires_at) VALUES"
+        " (gen_random_uuid(), 'x', '{tasks:read}', 'tsk_pat_xxxx', sha256('x'), now() + interval '1 day')",
+        "TRUNCATE app.access_tokens",
+    ],
+)
+def test_an_operator_learns_of_an_access_token_no_more_than_whose_it_is(
+    operator: SqlClient, as_operator: ActAs, admin: Admin, owner: User, statement: str
+) -> None:
+    for client in (operator, as_operator(owner.proven)):
+        assert client.outcome(statement) == NOT_GRANTED
+    assert admin.execute("SELECT user_id FROM app.access_tokens") == [(owner.id,)]
 
 
 def test_an_operator_cannot_bring_a_session_back(operator: SqlClient, admin: Admin, owner: User) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from arrange import script
 from conftest import Admin, Cluster, Person, register
 from expect import problem
 from flask import Flask
@@ -121,6 +122,28 @@ def test_users_who_write_in_turns_own_what_they_wrote(people: dict[str, Person],
         "SELECT email, title, count(*) FROM app.tasks JOIN app.users USING (user_id) GROUP BY 1, 2 ORDER BY 1"
     )
     assert counts == [("alice@example.com", "alice", 51), ("bob@example.com", "bob", 51)]
+
+
+def test_scripts_and_people_who_alternate_see_their_own_rows_each_time(
+    people: dict[str, Person], stranger: connection
+) -> None:
+    scripts = {name: script(person, "tasks:read") for name, person in people.items()}
+    for turn in range(100):
+        for name, person in people.items():
+            assert titles(scripts[name]) == [name], turn
+            assert ask(stranger, "SELECT count(*) FROM app.tasks") == 0, turn
+            assert ask(stranger, IDENTITY) == "", turn
+            assert titles(person) == [name], turn
+
+
+def test_a_script_that_is_refused_leaves_nobody_on_the_server_connection(
+    people: dict[str, Person], stranger: connection
+) -> None:
+    by_script = script(people["alice"], "lists:read")
+    for _ in range(20):
+        problem(by_script.get("/v1/tasks"), 403, "insufficient_scope")
+        assert ask(stranger, IDENTITY) == ""
+        assert ask(stranger, "SELECT count(*) FROM app.tasks") == 0
 
 
 def test_users_at_the_same_time_see_their_own_rows_each_time(pooled: Flask, people: dict[str, Person]) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from arrange import wish
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from werkzeug.routing import Rule
@@ -61,6 +62,13 @@ def made_list(person: Person) -> str:
     return made
 
 
+def made_token(person: Person) -> str:
+    response = person.post("/v1/auth/tokens", wish(name=SECRET))
+    assert response.status_code == 201, response.text
+    made: str = response.get_json()["id"]
+    return made
+
+
 def made_tag(person: Person) -> str:
     """Tags go by their names, so each person's has one of its own."""
     name = f"{SECRET} {person.id}"
@@ -74,6 +82,7 @@ MADE_AT = {
     "task_id": made_task,
     "id": made_session,
     "list_id": made_list,
+    "token_id": made_token,
     "name": made_tag,
 }
 
@@ -185,7 +194,7 @@ def answers(
 ) -> dict[tuple[str, str, str], tuple[Told, Told]]:
     """Let Bob ask for each thing of Alice's and for one that never was; return what he was told of each."""
     hers = {name: made(alice, name) for *_, name in operations_on_ids(app)}
-    before = rows_of(admin, alice.id, "tasks", "lists", "tags")
+    before = rows_of(admin, alice.id, "tasks", "lists", "tags", "access_tokens")
     answers = {}
     for method, rule, name in operations_on_ids(app):
         his = {name: made(bob, name) for name in rule.arguments}
@@ -194,7 +203,7 @@ def answers(
         of_hers = told(ask(bob, method, rule, {**his, name: hers[name]}, headers), hers[name])
         of_none = told(ask(bob, method, rule, {**his, name: never}, headers), never)
         answers[method, rule.rule, name] = of_hers, of_none
-    assert rows_of(admin, alice.id, "tasks", "lists", "tags") == before
+    assert rows_of(admin, alice.id, "tasks", "lists", "tags", "access_tokens") == before
     return answers
 
 
@@ -349,6 +358,7 @@ def test_to_name_another_users_thing_is_answered_as_to_name_one_that_never_was(
 ) -> None:
     swept = members(app)
     hers = {member.kind: made_and_used(alice, member.kind) for member in swept}
+    made(alice, "token_id")
     assert alice.post("/v1/lists", {"name": SECRET}, headers={"Idempotency-Key": "hers"}).status_code == 201
     before = rows_of(admin, alice.id)
     different = {}
@@ -386,5 +396,6 @@ def test_nothing_that_another_user_can_read_mentions_a_secret(app: Flask, alice:
         "/v1/completions",
         "/v1/me/export",
         "/v1/auth/sessions",
+        "/v1/auth/tokens",
     }
     assert {rule.rule for rule in readable if SECRET in ask(bob, "GET", rule, {}, {}).text} == set()

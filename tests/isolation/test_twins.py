@@ -51,6 +51,7 @@ def ids(owner: User) -> Ids:
         "list": owner.list_id,
         "second list": SECOND_LIST,
         "completion": owner.completion_id,
+        "token": owner.token_id,
         "answer": owner.answer_key,
         "new": str(uuid4()),
     }
@@ -80,6 +81,7 @@ CHANGES = {
     "take the completion back": "DELETE FROM app.completions WHERE id = %(completion)s",
     "write down another completion": "INSERT INTO app.completions (id, task_id, title, outcome)"
     " VALUES (%(new)s, %(task)s, 'x', 'completed')",
+    "revoke the token": "DELETE FROM app.access_tokens WHERE id = %(token)s",
     "go to another time zone": "UPDATE app.users SET timezone = 'Asia/Tokyo' WHERE (SELECT count(*) FROM app.tasks) > 0",
 }
 changes = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -158,7 +160,7 @@ def test_what_a_trigger_or_a_key_carries_on_is_the_same_users_even_where_no_poli
     assert part_of(rows_of(admin, twin.id, "users")) != part_of(hers), "nothing was carried on"
 
 
-@pytest.mark.parametrize("table", ["lists", "tags", "completions", "answers"])
+@pytest.mark.parametrize("table", ["lists", "tags", "completions", "access_tokens", "answers"])
 def test_a_row_goes_with_its_owners_account_and_with_nobody_elses(
     admin: Admin, owner: User, twin: User, as_auth: ActAs, table: str
 ) -> None:

@@ -1,0 +1,1 @@
+"""Personal access tokens: made by their owner, for scripts."""
