@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import flask_smorest
-from flask import Response, current_app, request
+from flask import Flask, Response, current_app, request
 
+from taskapp.api import rate_limits
 from taskapp.api.access_token import access_tokens
+from taskapp.api.headers import is_versioned
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem
 from taskapp.api.work import operation_id
@@ -21,6 +23,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 _IF_MATCH = "Make the change only to the version with this ETag; otherwise the answer is 412."
 _IF_NONE_MATCH = "Answer 304, without a body, when the ETag is still this one."
 _TAGS = {"schema": {"type": "string", "example": '"1"'}}
+
+
+def init_app(app: Flask) -> None:
+    """Sign in also who asks for what no blueprint has. Called by the application factory."""
+    app.before_request(_sign_in_astray)
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -72,9 +79,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 def _sign_in() -> None:
     # RFC 6750 section 2.1, the one way that counts here; a token in the query or the body is not looked at.
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Problem("missing_token")
-    identity.become(access_tokens().verify(token.strip()))
+    try:
+        if scheme.lower() != "bearer" or not token:
+            raise Problem("missing_token")
+        who = access_tokens().verify(token.strip())
+    except Problem:
+        rate_limits.count_refused()
+        raise
+    identity.become(who)
+    rate_limits.count_signed_in(who)
+
+
+def _sign_in_astray() -> None:
+    # Of what does not exist no blueprint knows; yet whoever is signed in is counted and told there too. A token that is no
+    # good is refused like anywhere: otherwise guesses could be tried out here without being counted.
+    if request.routing_exception is not None and is_versioned(request.path) and "Authorization" in request.headers:
+        _sign_in()
 
 
 def _refuse_unheeded_condition() -> None:

@@ -44,6 +44,11 @@ class ProblemSchema(ma.Schema):
     )
     request_id = ma.fields.String(required=True, metadata={"description": "Names this request in the service's log."})
     errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema))
+    violated_policies = ma.fields.List(
+        ma.fields.String(),
+        data_key="violated-policies",
+        metadata={"description": "With 429: the limits of `RateLimit-Policy` that the request went over."},
+    )
     current_etag = ma.fields.String(metadata={"description": "With 412: the ETag there is."})
 
 

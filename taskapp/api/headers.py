@@ -1,0 +1,37 @@
+"""What every response carries, whoever answers."""
+
+from flask import Flask, Response, request
+
+DOCUMENT = "/openapi.json"
+SERVICE_DESC = f'<{DOCUMENT}>; rel="service-desc"'
+
+# Nothing of ours but the pages of documentation is to be shown, and these have a policy of their own.
+CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def init_app(app: Flask) -> None:
+    """Complete every response. Called by the application factory."""
+    app.after_request(_complete)
+
+
+def is_versioned(path: str) -> bool:
+    """Tell whether a path is one of the API's own."""
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def _complete(response: Response) -> Response:
+    headers = response.headers
+    # Browsers are not to guess a content type from what a user wrote.
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    # Other sites may not embed what is here. Those that CORS lets in fetch it, which this does not concern.
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    if response.status_code >= 400:
+        # RFC 9111 section 4.2.2: a cache may keep a 404 or a 405 that does not say otherwise.
+        headers.setdefault("Cache-Control", "no-store")
+    if is_versioned(request.path):
+        response.vary.add("Authorization")
+        # RFC 8631. A field of its own, behind that of the next page.
+        headers.add("Link", SERVICE_DESC)
+    return response
