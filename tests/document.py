@@ -92,11 +92,24 @@ class Document:
 
     def check(self, response: TestResponse) -> None:
         """Expect what the document promises for this request: status, content type and body."""
-        responses = self.operation_of(response)["responses"]
+        operation = self.operation_of(response)
+        responses = operation["responses"]
         promised = self.resolve(responses.get(str(response.status_code)) or responses["default"])
+        self._check_headers(response, promised, signed_in=operation.get("security") != [])
         content = promised.get("content", {})
         if not response.data:
             assert content == {}, f"{response.status} without the promised body"
             return
         assert response.mimetype in content, f"{response.status} with an unpromised {response.mimetype}"
         self.validate(response.get_json(), content[response.mimetype]["schema"]["$ref"])
+
+    def _check_headers(self, response: TestResponse, promised: dict[str, Any], signed_in: bool) -> None:
+        headers = {name: self.resolve(header) for name, header in promised["headers"].items()}
+        always = {name for name, header in headers.items() if header["required"]}
+        if signed_in:
+            always |= {name for name in headers if name.startswith("RateLimit")}
+        missing = {name for name in always if name not in response.headers}
+        assert missing == set(), f"{response.status} lacks promised headers"
+        if response.status_code < 400:
+            unpromised = set(self.content["components"]["headers"]) - set(headers)
+            assert {name for name in unpromised if name in response.headers} == set(), f"{response.status} has more headers"

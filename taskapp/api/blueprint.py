@@ -12,6 +12,7 @@ from flask import Flask, Response, current_app, request
 
 from taskapp.api import rate_limits
 from taskapp.api.access_token import access_tokens
+from taskapp.api.described_headers import describe_responses
 from taskapp.api.headers import is_versioned
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem
@@ -43,7 +44,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.public = public
         self.cache_control = "no-store" if secret else "private, no-cache"
-        self._prepare_doc_cbks.append(_document_merge_patch)
+        self._prepare_doc_cbks += [_document_merge_patch, self._describe_responses]
         if not public:
             self.before_request(_sign_in)
         self.before_request(_refuse_unheeded_condition)
@@ -68,6 +69,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             view
         )
         return cast(View, self.alt_response(304, description="You have it already.", success=True)(described))
+
+    def _describe_responses(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        describe_responses(doc, public=self.public, versioned=is_versioned(self.url_prefix or "/"))
+        return doc
 
     def _keep_private(self, response: Response) -> Response:
         # A shared cache must not keep one user's answer for another.

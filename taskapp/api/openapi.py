@@ -8,6 +8,7 @@ import marshmallow as ma
 from flask import Flask
 from flask_smorest.utils import prepare_response
 
+from taskapp.api.described_headers import headers_of_failure, register_headers
 from taskapp.api.problems import PROBLEMS
 
 DESCRIPTION = """\
@@ -64,8 +65,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
         """Keep flask-smorest's own pagination out."""
 
     def _register_responses(self) -> None:
-        for name, description in [(s.name, s.phrase) for s in HTTPStatus] + [("DEFAULT_ERROR", "A problem (RFC 9457).")]:
+        register_headers(self.spec)
+        kinds = [(status.name, status.phrase, status.value) for status in HTTPStatus]
+        for name, description, status in [*kinds, ("DEFAULT_ERROR", "A problem (RFC 9457).", None)]:
             response: dict[str, Any] = {"description": description, "schema": self.ERROR_SCHEMA}
+            response["headers"] = headers_of_failure(status)
             prepare_response(response, self.spec, "application/problem+json")
             self.spec.components.response(name, response, lazy=True)
 
