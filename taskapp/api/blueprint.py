@@ -12,7 +12,7 @@ from flask import Flask, Response, current_app, request
 
 from taskapp.api import rate_limits
 from taskapp.api.access_token import access_tokens
-from taskapp.api.described_headers import describe_responses
+from taskapp.api.described_responses import describe_responses
 from taskapp.api.headers import is_versioned
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem

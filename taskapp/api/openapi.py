@@ -8,7 +8,7 @@ import marshmallow as ma
 from flask import Flask
 from flask_smorest.utils import prepare_response
 
-from taskapp.api.described_headers import headers_of_failure, register_headers
+from taskapp.api.described_responses import describe_failures, headers_of_failure, register_headers
 from taskapp.api.problems import PROBLEMS
 
 DESCRIPTION = """\
@@ -67,8 +67,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     def _register_responses(self) -> None:
         register_headers(self.spec)
         kinds = [(status.name, status.phrase, status.value) for status in HTTPStatus]
-        for name, description, status in [*kinds, ("DEFAULT_ERROR", "A problem (RFC 9457).", None)]:
-            response: dict[str, Any] = {"description": description, "schema": self.ERROR_SCHEMA}
+        described = describe_failures(self._app.config["TASKAPP"])
+        for name, phrase, status in [*kinds, ("DEFAULT_ERROR", "A problem (RFC 9457).", None)]:
+            response: dict[str, Any] = {"description": described.get(status, phrase), "schema": self.ERROR_SCHEMA}
             response["headers"] = headers_of_failure(status)
             prepare_response(response, self.spec, "application/problem+json")
             self.spec.components.response(name, response, lazy=True)

@@ -282,7 +282,7 @@ def test_every_parameter_in_the_path_is_declared(document: Document) -> None:
 def everywhere(document: Document, name: str) -> set[str]:
     """The statuses that operations of its kind have in common."""
     operation = document.operation(name)
-    of_body = {"413", "415"} if "requestBody" in operation else set()
+    of_body = {"400", "413", "415"} if "requestBody" in operation else set()
     return {"default", "429", "503", *of_body} | (set() if operation.get("security") == [] else {"401"})
 
 
@@ -310,6 +310,12 @@ def test_every_response_says_which_headers_it_has(document: Document) -> None:
     for name in ("listTasks", "login", "deleteTask", "exportMe"):
         for response in document.operation(name)["responses"].values():
             assert "ETag" not in document.resolve(response)["headers"], name
+
+
+def test_the_limits_of_a_body_are_published(document: Document) -> None:
+    responses = document.operation("createTask")["responses"]
+    assert "at most 10 levels" in document.resolve(responses["400"])["description"]
+    assert "262,144 bytes" in document.resolve(responses["413"])["description"]
 
 
 def test_every_header_has_a_json_schema_and_an_example(document: Document) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 from apispec import APISpec
 
+from taskapp.api.parser import DEEPEST
 from taskapp.api.rate_limits import LIMIT, POLICY, RETRY_AFTER, WINDOW_SECONDS
+from taskapp.config import Config
 
 REQUEST_ID, CHALLENGE, LINK, ETAG, LOCATION = "X-Request-Id", "WWW-Authenticate", "Link", "ETag", "Location"
 
@@ -48,23 +50,30 @@ def headers_of_failure(status: int | None) -> dict[str, str]:
     return _references([REQUEST_ID, POLICY, LIMIT, *_OF_FAILURES.get(status or 0, [])])
 
 
+def describe_failures(config: Config) -> dict[int | None, str]:
+    """Say what some failures mean here, by status."""
+    return {
+        400: f"It cannot be read. A body is one value of JSON, nested at most {DEEPEST} levels deep.",
+        413: f"The body has more than {config.max_body_bytes:,} bytes.",
+    }
+
+
 def describe_responses(doc: dict[str, Any], *, public: bool, versioned: bool) -> None:
     """Add to an operation the failures that every such one has, and to its successes their headers.
 
     :param public: it asks for no token.
     :param versioned: it is under /v1.
     """
-    responses = doc["responses"]
-    failures = ([] if public else [401]) + ([413, 415] if "requestBody" in doc else []) + ([429, 503] if versioned else [])
-    for failure in failures:
+    responses = doc["responses"] = {str(status): response for status, response in doc["responses"].items()}
+    of_body = [400, 413, 415] if "requestBody" in doc else []
+    for failure in [*([] if public else [401]), *of_body, *([429, 503] if versioned else [])]:
         responses.setdefault(str(failure), HTTPStatus(failure).name)
-    creates = any(str(status) == "201" for status in responses)
     for status, response in responses.items():
         if isinstance(response, dict):
             names = [REQUEST_ID] + ([] if public else [POLICY, LIMIT]) + ([LINK] if versioned else [])
-            if str(status) == "304" or _shows_a_version(response):
+            if status == "304" or _shows_a_version(response):
                 names.append(ETAG)
-            if creates:
+            if "201" in responses:
                 names.append(LOCATION)
             response["headers"] = _references(names)
 
