@@ -1,6 +1,7 @@
 """How gunicorn serves the application; it reads this file by itself."""
 
 import sys
+from typing import Any
 
 from taskapp.config import Config, ConfigError
 
@@ -21,6 +22,17 @@ timeout = 30
 graceful_timeout = 30
 # Longer than the idle timeout of the usual proxies would be a race; a client's next request within seconds is the case.
 keepalive = 5
+
+# Of a body that the application did not read, gunicorn reads so much to keep the connection, and then closes it.
+_DRAINED_BYTES = 64 * 1024
+
+
+def pre_request(worker: Any, req: Any) -> None:
+    """Announce `Connection: close` where gunicorn may close, as after a 413: it ignores that header from an application."""
+    headers = dict(req.headers)
+    if "TRANSFER-ENCODING" in headers or int(headers.get("CONTENT-LENGTH", 0)) > _DRAINED_BYTES:
+        req.force_close()
+
 
 # The application writes one line per request itself.
 accesslog = None

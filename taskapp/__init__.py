@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from taskapp import logs
 from taskapp.account.cli import users as users_cli
 from taskapp.account.routes import blp as account
-from taskapp.api import access_token, openapi, problems, work
+from taskapp.api import access_token, blueprint, cors, headers, openapi, problems, rate_limits, work
 from taskapp.auth import passwords
 from taskapp.auth.routes import blp as sessions
 from taskapp.auth.routes import public as auth
@@ -46,8 +46,12 @@ def create_app(config: Config | None = None) -> Flask:
 
     work.init_app(app)
     logs.init_app(app)
+    headers.init_app(app)
+    cors.init_app(app, config)
     problems.init_app(app)
     access_token.init_app(app, config)
+    rate_limits.init_app(app, config)
+    blueprint.init_app(app)
     passwords.init_app(app, config)
     roles.init_app(app, config)
 

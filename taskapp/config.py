@@ -52,6 +52,10 @@ class Config:
     registrations_per_hour: int
     logins_per_minute: int
     refreshes_per_minute: int
+    requests_per_minute: int
+    anonymous_requests_per_minute: int
+    rate_limit_storage: str | None = field(repr=False)
+    cors_origins: list[str]
     host: str
     port: int
     workers: int
@@ -106,6 +110,15 @@ class Config:
                 registrations_per_hour=env.int("REGISTRATIONS_PER_HOUR", default=5, validate=Range(min=1)),
                 logins_per_minute=env.int("LOGINS_PER_MINUTE", default=20, validate=Range(min=1)),
                 refreshes_per_minute=env.int("REFRESHES_PER_MINUTE", default=60, validate=Range(min=1)),
+                # What one user may send; there is no way to switch this off.
+                requests_per_minute=env.int("REQUESTS_PER_MINUTE", default=600, validate=Range(min=1)),
+                # What one client network may send without a good token, where one is needed, before 401 becomes 429.
+                anonymous_requests_per_minute=env.int("ANONYMOUS_REQUESTS_PER_MINUTE", default=120, validate=Range(min=1)),
+                # `redis://[[user]:password@]host[:port][/database]`, where all worker processes count those two together. By
+                # default each counts for itself, in its memory: with n workers up to n times as many requests get through.
+                rate_limit_storage=_redis_url(env, "RATE_LIMIT_STORAGE"),
+                # Origins whose pages may call the API, `https://app.example.com`, with a comma between two; none by default.
+                cors_origins=_origins(env.str("CORS_ORIGINS", default=None)),
                 # Where gunicorn listens. The default is for a proxy on the same host.
                 host=env.str("HOST", default="127.0.0.1"),
                 port=env.int("PORT", default=8000, validate=Range(1, 65535)),
@@ -190,6 +203,39 @@ def _database_url(env: Env, name: str) -> str:
     if "options" in parsed.query:
         raise ConfigError(f"TASKAPP_{name} must not carry `options`: a transaction-mode pooler refuses them")
     return url
+
+
+def _redis_url(env: Env, name: str) -> str | None:
+    if (env.str(name, default=None), env.str(f"{name}_FILE", default=None)) == (None, None):
+        return None
+    url = _secret(env, name)
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    # What the client takes from the query of a URL would override the time-outs that keep requests going.
+    if not known or parts.query or parts.fragment or not re.fullmatch("(/[0-9]*)?", parts.path):
+        raise ConfigError(f"TASKAPP_{name} is not a URL of Redis: redis://user:password@host:6379/0")
+    return url
+
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _origins(text: str | None) -> list[str]:
+    """Read origins as browsers write them (RFC 6454 section 6.2): an address in any other spelling would never be met."""
+    origins = [] if text is None else [origin.strip() for origin in text.split(",")]
+    for origin in origins:
+        found = re.fullmatch(
+            r"([a-z][a-z0-9+.-]*)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?", origin
+        )
+        if not found or int(found[3] or 1) > 65535 or found[3] == _DEFAULT_PORTS.get(found[1], ""):
+            raise ConfigError(
+                f"TASKAPP_CORS_ORIGINS: {origin[:100]!r} is not an origin like https://app.example.com, "
+                "in small letters, without a path, a default port or a wildcard"
+            )
+    return origins
 
 
 def _seal_key(text: str) -> str:

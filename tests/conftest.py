@@ -112,6 +112,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "TASKAPP_REGISTRATIONS_PER_HOUR": "100000",
             "TASKAPP_LOGINS_PER_MINUTE": "100000",
             "TASKAPP_REFRESHES_PER_MINUTE": "100000",
+            "TASKAPP_REQUESTS_PER_MINUTE": "1000000",
+            "TASKAPP_ANONYMOUS_REQUESTS_PER_MINUTE": "1000000",
             **urls(lambda role: server.url(role, passwords[role], "taskapp")),
             **new_keys("test-1"),
         }

@@ -1,5 +1,6 @@
-"""What the tests expect of every failure, said once."""
+"""What the tests expect of every failure, and of every page, said once."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +32,12 @@ def problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
     assert body["type"] == f"http://localhost/problems/{code.replace('_', '-')}"
     assert body["request_id"] == response.headers["X-Request-Id"]
     return body
+
+
+def next_page(response: TestResponse) -> str | None:
+    """Return where the header ``Link`` says that the next page is."""
+    links = (re.fullmatch('<(.+)>; rel="next"', link) for link in response.headers.getlist("Link"))
+    return next((link[1] for link in links if link), None)
 
 
 def errors(response: TestResponse, code: str = "validation_error") -> list[tuple[str, str]]:

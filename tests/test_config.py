@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -27,7 +28,7 @@ COMPLETE = {
     "TASKAPP_AUTH_DATABASE_URL": f"postgresql://taskapp_auth:{SECRET}@db.example.com/taskapp",
     **KEYS,
 }
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "environment": "production",
     "migration_database_url": None,
     "operator_database_url": None,
@@ -41,6 +42,10 @@ DEFAULTS = {
     "registrations_per_hour": 5,
     "logins_per_minute": 20,
     "refreshes_per_minute": 60,
+    "requests_per_minute": 600,
+    "anonymous_requests_per_minute": 120,
+    "rate_limit_storage": None,
+    "cors_origins": [],
     "host": "127.0.0.1",
     "port": 8000,
     "workers": 2,
@@ -118,6 +123,9 @@ def test_an_empty_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> N
         ("TASKAPP_REGISTRATIONS_PER_HOUR", "0"),
         ("TASKAPP_LOGINS_PER_MINUTE", "0"),
         ("TASKAPP_REFRESHES_PER_MINUTE", "0"),
+        ("TASKAPP_REQUESTS_PER_MINUTE", "0"),
+        ("TASKAPP_REQUESTS_PER_MINUTE", ""),
+        ("TASKAPP_ANONYMOUS_REQUESTS_PER_MINUTE", "0"),
         ("TASKAPP_PORT", "0"),
         ("TASKAPP_PORT", "65536"),
         ("TASKAPP_PORT", "http"),
@@ -164,6 +172,91 @@ def test_a_wrong_value_is_named(env: pytest.MonkeyPatch, variable: str, value: s
 def test_what_is_no_url_of_postgresql_is_refused(env: pytest.MonkeyPatch, variable: str, value: str) -> None:
     env.setenv(variable, value)
     refused(variable)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "memory",
+        "memory://",
+        "http://localhost:6379",
+        "redis://",
+        "redis:///0",
+        "redis://localhost:port",
+        "redis://localhost:0",
+        "redis://localhost:65536",
+        "redis://[::1",
+        f"redis://:{SECRET}@localhost/first",
+        f"redis://:{SECRET}@localhost/0?socket_timeout=60",
+        f"redis://:{SECRET}/with/slashes@localhost",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_what_is_no_url_of_redis_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
+    env.setenv("TASKAPP_RATE_LIMIT_STORAGE", value)
+    refused("TASKAPP_RATE_LIMIT_STORAGE")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://localhost", f"rediss://taskapp:{SECRET}@redis.example.com:6380/1", "redis://[::1]/"]
+)
+@pytest.mark.parametrize("in_file", [False, True], ids=["in the environment", "in a file"])
+def test_limits_may_be_counted_in_redis(env: pytest.MonkeyPatch, tmp_path: Path, in_file: bool, url: str) -> None:
+    file = tmp_path / "url"
+    file.write_text(f"{url}\n")
+    env.setenv(*(("TASKAPP_RATE_LIMIT_STORAGE_FILE", str(file)) if in_file else ("TASKAPP_RATE_LIMIT_STORAGE", url)))
+    config = Config.from_environment()
+    assert config.rate_limit_storage == url
+    assert SECRET not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        ",",
+        "*",
+        "null",
+        "app.example.com",
+        "https://",
+        "https://*.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://app.example.com?x",
+        "https://app.example.com#x",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "http://app.example.com:0",
+        "http://app.example.com:65536",
+        "http://app.example.com:",
+        "http://user@app.example.com",
+        "HTTPS://app.example.com",
+        "https://App.example.com",
+        "https://app.example.com https://b.example.com",
+        "https://app.example.com,",
+        "https://app.example.com,*",
+        "https://app.example.com, null",
+        "https://app..example.com",
+        "https://app.example.com\nhttps://b.example.com",
+        "https://ex\u00e4mple.com",
+    ],
+)
+def test_what_is_no_origin_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
+    env.setenv("TASKAPP_CORS_ORIGINS", value)
+    refused("TASKAPP_CORS_ORIGINS")
+
+
+def test_origins_have_commas_between_them(env: pytest.MonkeyPatch) -> None:
+    env.setenv(
+        "TASKAPP_CORS_ORIGINS", "https://app.example.com, http://localhost:3000,http://[::1]:5173,capacitor://localhost"
+    )
+    assert Config.from_environment().cors_origins == [
+        "https://app.example.com",
+        "http://localhost:3000",
+        "http://[::1]:5173",
+        "capacitor://localhost",
+    ]
 
 
 @pytest.mark.parametrize("variable", ["TASKAPP_DATABASE_URL", "TASKAPP_AUTH_DATABASE_URL"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask_smorest.utils import resolve_schema_instance
 
-from taskapp.api.headers import BY_STATUS, EVERY_RESPONSE
+from taskapp.api.described_headers import BY_STATUS, COUNTED, EVERY_RESPONSE
 from taskapp.api.problems import PROBLEMS, FieldError
 from taskapp.api.problems import Problem as Failure
 
@@ -61,7 +61,7 @@ def component(codes: list[str]) -> tuple[str, dict[str, Any]]:
     examples = {code: {"summary": PROBLEMS[code].title, "value": _example(code)} for code in codes}
     response = {
         "description": described[0] if len(codes) == 1 else "\n".join(f"- {line}" for line in described),
-        "headers": {name: name for name in (*EVERY_RESPONSE, *BY_STATUS.get(status, ()))},
+        "headers": {name: name for name in (*EVERY_RESPONSE, *COUNTED, *BY_STATUS.get(status, ()))},
         "content": {"application/problem+json": {"schema": "Problem", "examples": examples}},
     }
     return "Or".join("".join(word.capitalize() for word in code.split("_")) for code in codes), response

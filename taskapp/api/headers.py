@@ -1,48 +1,37 @@
-"""The headers of our responses, as the document describes them."""
+"""What every response carries, whoever answers."""
 
-from typing import Any
+from flask import Flask, Response, request
+
+DOCUMENT = "/openapi.json"
+SERVICE_DESC = f'<{DOCUMENT}>; rel="service-desc"'
+
+# Nothing of ours but the pages of documentation is to be shown, and these have a policy of their own.
+CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
-def _header(description: str, example: Any, *, always: bool = True, kind: str = "string") -> dict[str, Any]:
-    return {"description": description, "required": always, "schema": {"type": kind}, "example": example}
+def init_app(app: Flask) -> None:
+    """Complete every response. Called by the application factory."""
+    app.after_request(_complete)
 
 
-HEADERS = {
-    "X-Request-Id": _header(
-        "Names this request in the service's log. It is the one you sent, if that is 1 to 64 of `A-Z a-z 0-9 . _ -`.",
-        "0198f3c27b1e7c559a3e5b1f6f0a9d11",
-    ),
-    "Cache-Control": _header(
-        "Who may keep this response (RFC 9111): nobody but you, and what holds secrets nobody.", "no-store"
-    ),
-    "ETag": _header(
-        "The version of what you got (RFC 9110 section 8.8.3), the same as its member `etag`. Send it as `If-Match` with a "
-        "change, or as `If-None-Match` to be sent only what is new.",
-        '"1"',
-    ),
-    "Location": _header("Where it is: a path on this server.", "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"),
-    "Link": _header(
-        'The next page (RFC 8288), as a path on this server, with `rel="next"`. The last page has none.',
-        '</v1/tasks?cursor=mCtQ3u2r>; rel="next"',
-        always=False,
-    ),
-    "Idempotency-Replayed": _header(
-        "`true` when this is the answer to an earlier request with the same `Idempotency-Key`.", "true", always=False
-    ),
-    "Retry-After": _header("Seconds to wait before you try again (RFC 9110 section 10.2.3).", 2, kind="integer"),
-    "WWW-Authenticate": _header(
-        'How to sign in (RFC 6750 section 3). With `error="invalid_token"` when the token sent does not count.',
-        'Bearer realm="taskapp", error="invalid_token"',
-    ),
-    "Content-Disposition": _header("Proposes a name for the file.", 'attachment; filename="taskapp-export.json"'),
-}
-"""Each is a component of the document; a header that no operation names is left out there."""
+def is_versioned(path: str) -> bool:
+    """Tell whether a path is one of the API's own."""
+    return path == "/v1" or path.startswith("/v1/")
 
-EVERY_RESPONSE = ("X-Request-Id", "Cache-Control")
 
-BY_STATUS = {
-    304: ("ETag",),
-    401: ("WWW-Authenticate",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-}
+def _complete(response: Response) -> Response:
+    headers = response.headers
+    # Browsers are not to guess a content type from what a user wrote.
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    # Other sites may not embed what is here. Those that CORS lets in fetch it, which this does not concern.
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    if response.status_code >= 400:
+        # RFC 9111 section 4.2.2: a cache may keep a 404 or a 405 that does not say otherwise.
+        headers.setdefault("Cache-Control", "no-store")
+    if is_versioned(request.path):
+        response.vary.add("Authorization")
+        # RFC 8631. A field of its own, behind that of the next page.
+        headers.add("Link", SERVICE_DESC)
+    return response

@@ -10,7 +10,7 @@ from flask import Flask
 from flask_smorest.utils import resolve_schema_instance
 from werkzeug.routing import UUIDConverter
 
-from taskapp.api.headers import HEADERS
+from taskapp.api.described_headers import HEADERS
 from taskapp.api.operation import CONDITIONS, paragraph
 from taskapp.api.problems import PROBLEMS
 from taskapp.api.schema import Schema
@@ -105,6 +105,11 @@ class ProblemSchema(ma.Schema):
     )
     errors = ma.fields.List(
         ma.fields.Nested(FieldErrorSchema), metadata={"description": "With 422: what is wrong, each with its place."}
+    )
+    violated_policies = ma.fields.List(
+        ma.fields.String(metadata={"example": "default"}),
+        data_key="violated-policies",
+        metadata={"description": "With 429: the limits of `RateLimit-Policy` that the request went over."},
     )
     current_etag = ma.fields.String(metadata={"example": '"2"', "description": "With 412: the ETag there is."})
 

@@ -9,7 +9,7 @@ import marshmallow as ma
 from flask_smorest.utils import resolve_schema_instance
 
 from taskapp.api import failures, idempotency, preconditions
-from taskapp.api.headers import BY_STATUS, EVERY_RESPONSE
+from taskapp.api.described_headers import BY_STATUS, COUNTED, EVERY_RESPONSE
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -52,9 +52,13 @@ def document(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method
     """Complete what flask-smorest knows of an operation."""
     if conditions := doc_info.get("conditions"):
         doc["parameters"] = [*doc.get("parameters", []), *conditions]
+    public = doc_info.get("manual_doc", {}).get("security") == []
     answers = {int(status): answer for status, answer in sorted(doc["responses"].items()) if int(status) < 400}
     for status, answer in answers.items():
-        _describe(answer, status, created=201 in answers, replayed="IdempotencyKey" in doc_info.get("conditions", ()))
+        of_operation = [] if public else [*COUNTED]
+        of_operation += ["Location"] if 201 in answers else []
+        of_operation += [idempotency.REPLAYED] if "IdempotencyKey" in doc_info.get("conditions", ()) else []
+        _describe(answer, status, of_operation)
     codes = failures.implied(doc, method) | set(doc_info.get("fails", ()))
     doc["responses"] = {**answers, **{status: _shared(spec, group) for status, group in failures.by_status(codes).items()}}
     return doc
@@ -65,16 +69,13 @@ def paragraph(documented: Any) -> str:
     return " ".join((inspect.getdoc(documented) or "").replace("``", "`").split())
 
 
-def _describe(answer: dict[str, Any], status: int, *, created: bool, replayed: bool) -> None:
+def _describe(answer: dict[str, Any], status: int, of_operation: list[str]) -> None:
     schema: ma.Schema | None = next(
         (resolve_schema_instance(media["schema"]) for media in answer.get("content", {}).values()), None
     )
     members = set(schema.fields) if schema else set()
-    names = [*EVERY_RESPONSE, *BY_STATUS.get(status, ())]
+    names = [*EVERY_RESPONSE, *of_operation, *BY_STATUS.get(status, ())]
     names += ["ETag"] if members & {"etag", "task"} else []
-    names += ["Location"] if created else []
-    names += [idempotency.REPLAYED] if replayed else []
-    names += ["Link"] if "next_cursor" in members else []
     answer["headers"] = {**{name: name for name in names}, **answer.get("headers", {})}
     if answer["description"] == HTTPStatus(status).phrase:
         answer["description"] = (

@@ -33,7 +33,9 @@ class ProblemType:
 
 PROBLEMS = {
     "malformed_request": ProblemType(
-        400, "Malformed request", "The request could not be read: it is not valid HTTP or not valid JSON."
+        400,
+        "Malformed request",
+        "The request could not be read: it is not valid HTTP, not valid JSON, or more than 10 levels deep.",
     ),
     "invalid_cursor": ProblemType(
         400, "Invalid cursor", "The cursor was not made by this API, or for another list. Start again without one."
@@ -76,7 +78,9 @@ PROBLEMS = {
     "precondition_failed": ProblemType(
         412, "Precondition failed", "The resource has changed since: If-Match does not name its current ETag."
     ),
-    "payload_too_large": ProblemType(413, "Payload too large", "The body of the request is over the limit."),
+    "payload_too_large": ProblemType(
+        413, "Payload too large", "The body of the request is over the limit: 256 KiB, unless this service has another."
+    ),
     "unsupported_media_type": ProblemType(
         415,
         "Unsupported media type",

@@ -39,8 +39,6 @@ def _begin() -> None:
 
 def _name_request(response: Response) -> Response:
     response.headers["X-Request-Id"] = identity.current().request_id
-    # Browsers are not to guess a content type from what a user wrote.
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 

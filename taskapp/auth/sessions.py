@@ -9,11 +9,11 @@ from sqlalchemy import Row
 from uuid_utils.compat import uuid7
 
 from taskapp.api.access_token import SCOPE, access_tokens
+from taskapp.api.client import client_address
 from taskapp.api.responses import instant, json_response
 from taskapp.api.settings import settings
 from taskapp.auth.idle import idle
 from taskapp.auth.refresh_token import RefreshToken
-from taskapp.auth.throttle import client_address
 from taskapp.isolation import identity
 from taskapp.users.schemas import user_json
 

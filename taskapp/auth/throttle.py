@@ -6,37 +6,18 @@ The keys are HMACs: the table tells nobody which addresses were tried.
 import hmac
 import math
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from flask import request
 from sqlalchemy import ColumnElement, Interval, func
 
+from taskapp.api.client import client_network
 from taskapp.api.problems import Problem
 from taskapp.api.settings import settings
 from taskapp.auth import events
 
 
-def client_address() -> IPv4Address | IPv6Address | None:
-    """Return where a request comes from; None when a proxy told us what is no address."""
-    try:
-        # A link-local address comes with its zone, which PostgreSQL's inet has no place for.
-        address = ip_address((request.remote_addr or "").partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def source(ipv4_bits: int) -> str:
-    """Return the network a request comes from: of IPv6 always the /64, which one person can have all of."""
-    address = client_address()
-    if address is None:
-        return ""
-    return str(ip_network(f"{address}/{ipv4_bits if address.version == 4 else 64}", strict=False))
-
-
 def login_keys(email: str) -> tuple[bytes, bytes]:
     """Return the keys of an account as tried from here, and of the account from anywhere."""
-    return _key("pair", email.lower(), source(ipv4_bits=24)), account_key(email)
+    return _key("pair", email.lower(), client_network(ipv4_bits=24)), account_key(email)
 
 
 def account_key(email: str) -> bytes:
@@ -51,7 +32,7 @@ def count_login(pair: bytes, account: bytes) -> ColumnElement[timedelta | None]:
 
 def count(operation: str, quota: int, period: timedelta) -> ColumnElement[timedelta | None]:
     """Count one attempt at ``operation`` from here, as an expression of a statement: how long to wait, or NULL."""
-    return func.app.count_attempt(_key(operation, source(ipv4_bits=32)), quota, period, type_=Interval)
+    return func.app.count_attempt(_key(operation, client_network(ipv4_bits=32)), quota, period, type_=Interval)
 
 
 def refuse(*waits: timedelta | None) -> None:

@@ -22,7 +22,6 @@ CONTENT_SECURITY_POLICY = (
 def guard(response: Response) -> Response:
     """Hold the browser to our own assets."""
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 

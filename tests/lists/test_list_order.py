@@ -30,7 +30,7 @@ def walk(person: Person, query: str) -> list[str]:
     for _ in range(20):
         response = person.get(path)
         names += [item["name"] for item in response.get_json()["items"]]
-        if "Link" not in response.headers:
+        if expect.next_page(response) is None:
             assert response.get_json()["next_cursor"] is None
             return names
         path = response.headers["Link"].removeprefix("<").removesuffix('>; rel="next"')

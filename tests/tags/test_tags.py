@@ -51,7 +51,7 @@ def test_pages_hold_every_tag_once(alice: Person, admin: Admin, limit: int) -> N
     for _ in range(6):
         response = alice.get(where)
         seen += [(item["name"], item["task_count"]) for item in response.get_json()["items"]]
-        if "Link" not in response.headers:
+        if expect.next_page(response) is None:
             break
         where = response.headers["Link"].removeprefix("<").removesuffix('>; rel="next"')
     assert seen == [("A", 0), ("B", 0), ("c", 1), ("d", 0), ("e", 1)]

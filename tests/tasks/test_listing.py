@@ -102,7 +102,7 @@ def pages(person: Person, query: Query) -> Iterator[list[dict[str, Any]]]:
         body = response.get_json()
         yield body["items"]
         if body["next_cursor"] is None:
-            assert "Link" not in response.headers
+            assert expect.next_page(response) is None
             return
         response = person.get(response.headers["Link"].removeprefix("<").removesuffix('>; rel="next"'))
     raise AssertionError("there is no last page")
