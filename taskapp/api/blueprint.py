@@ -18,9 +18,10 @@ from taskapp.isolation import identity
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_IF_MATCH = "Make the change only to the version with this ETag; otherwise the answer is 412."
-_IF_NONE_MATCH = "Answer 304, without a body, when the ETag is still this one."
-_TAGS = {"schema": {"type": "string", "example": '"1"'}}
+# No examples: tools that try an operation out send them, and the answers would be 412 and 304.
+_IF_MATCH = 'Make the change only to the version with this ETag, such as `"3"`; otherwise the answer is 412.'
+_IF_NONE_MATCH = 'Answer 304, without a body, when the ETag is still this one, such as `"3"`.'
+_TAGS = {"schema": {"type": "string"}}
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]

@@ -8,6 +8,7 @@ import marshmallow as ma
 from flask import Flask
 from flask_smorest.utils import prepare_response
 
+from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.problems import PROBLEMS
 
 DESCRIPTION = """\
@@ -24,7 +25,9 @@ class FieldErrorSchema(ma.Schema):
 
     pointer = ma.fields.String(metadata={"description": "Place in the body, as a fragment of RFC 6901."})
     parameter = ma.fields.String(metadata={"description": "Name of the parameter of the URL."})
-    code = ma.fields.String(required=True, metadata={"description": "Stable kind of the error."})
+    code = ma.fields.String(
+        required=True, metadata={"description": "Stable kind of the error.", "enum": sorted(FIELD_ERRORS)}
+    )
     detail = ma.fields.String(required=True, metadata={"description": "For people; may change."})
 
 
