@@ -6,6 +6,12 @@ const follow = () => document.documentElement.classList.toggle("dark-mode", dark
 dark.addEventListener("change", follow);
 follow();
 
+// Swagger UI takes what stands behind the # for itself, so that the link to the content would lead nowhere.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("content").focus();
+});
+
 // What Swagger UI does not tell a screen reader, or keeps from the keyboard.
 const ATTRIBUTES = [
   [".information-container", "role", () => "region"],
@@ -39,9 +45,10 @@ const later = () => {
 new MutationObserver(later).observe(document.getElementById("swagger-ui"), { childList: true, subtree: true });
 
 // Paths are links within buttons, where no link can be; the button puts the operation's address into the location too.
-const plainPaths = ({ React }) => ({
-  wrapComponents: { DeepLink: () => ({ text }) => React.createElement("span", null, text) },
-});
+const plainPaths = ({ React }) => {
+  const Path = ({ text }) => React.createElement("span", null, text);
+  return { wrapComponents: { DeepLink: () => Path } };
+};
 
 SwaggerUIBundle({
   url: "/openapi.json",
