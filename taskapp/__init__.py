@@ -30,7 +30,8 @@ from taskapp.trash.routes import blp as trash
 from taskapp.users.routes import blp as users
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-FEATURES = (auth, sessions, tokens, users, account, lists, tags, tasks, completions, trash, keys, health)
+# The documentation shows them in this order.
+FEATURES = (auth, sessions, tokens, users, account, tasks, completions, trash, lists, tags, keys, health)
 
 
 def create_app(config: Config | None = None) -> Flask:

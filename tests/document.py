@@ -13,6 +13,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from werkzeug.test import TestResponse
 
+from taskapp.api.field_errors import FIELD_ERRORS
+
 # Headers that are HTTP's affair, not this API's.
 PLUMBING = {
     *("Content-Type", "Content-Length", "Vary", "X-Content-Type-Options"),
@@ -125,6 +127,7 @@ class Document:
         body = response.get_json()
         self.validate(body, content[response.mimetype]["schema"]["$ref"])
         if response.status_code >= 400:
+            assert {error["code"] for error in body.get("errors", ())} <= FIELD_ERRORS.keys()
             codes = set(content[response.mimetype]["examples"])
             assert body["code"] in codes, f"{response.status} with the code {body['code']}, which is not documented"
 

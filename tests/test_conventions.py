@@ -28,6 +28,8 @@ BESIDES = {
     # What a task is due by, and what a list of tasks is filtered and sorted by.
     "taskapp/tasks/due.py",
     "taskapp/tasks/listing.py",
+    # What the pages about problems show.
+    "taskapp/docs/examples.py",
     # `flask tasks`.
     "taskapp/trash/cli.py",
     # `flask keys`: its command and what a new key looks like.

@@ -11,19 +11,11 @@ from typing import Any
 from flask_smorest.utils import resolve_schema_instance
 
 from taskapp.api.described_headers import BY_STATUS, COUNTED, EVERY_RESPONSE
-from taskapp.api.problems import PROBLEMS, FieldError
-from taskapp.api.problems import Problem as Failure
+from taskapp.api.examples import example
+from taskapp.api.problems import PROBLEMS
 
 MERGE_PATCH = "application/merge-patch+json"
-
-_ERRORS = {
-    "validation_error": [
-        FieldError("too_long", "Must have 500 or fewer characters.", pointer="#/title"),
-        FieldError("out_of_range", "Must be 1 or more.", parameter="limit"),
-    ],
-    "not_nullable": [FieldError("not_nullable", "Must not be null.", pointer="#/title")],
-    "read_only": [FieldError("read_only", "Cannot be changed.", pointer="#/created_at")],
-}
+_HOST = "https://tasks.example.com/"
 
 
 def implied(doc: dict[str, Any], method: str) -> set[str]:
@@ -58,16 +50,10 @@ def component(codes: list[str]) -> tuple[str, dict[str, Any]]:
     """Make the reusable response for ``codes`` of one status, named after them."""
     status = PROBLEMS[codes[0]].status
     described = [f"`{code}`: {PROBLEMS[code].meaning}" for code in codes]
-    examples = {code: {"summary": PROBLEMS[code].title, "value": _example(code)} for code in codes}
+    examples = {code: {"summary": PROBLEMS[code].title, "value": example(code, _HOST)} for code in codes}
     response = {
         "description": described[0] if len(codes) == 1 else "\n".join(f"- {line}" for line in described),
         "headers": {name: name for name in (*EVERY_RESPONSE, *COUNTED, *BY_STATUS.get(status, ()))},
         "content": {"application/problem+json": {"schema": "Problem", "examples": examples}},
     }
     return "Or".join("".join(word.capitalize() for word in code.split("_")) for code in codes), response
-
-
-def _example(code: str) -> dict[str, Any]:
-    extensions: dict[str, Any] = {"current_etag": '"2"'} if code == "precondition_failed" else {}
-    failure = Failure(code, errors=_ERRORS.get(code, ()), **extensions)
-    return failure.document("https://tasks.example.com/", "/v1/tasks", "0198f3c27b1e7c559a3e5b1f6f0a9d11")

@@ -11,6 +11,7 @@ from flask_smorest.utils import resolve_schema_instance
 from werkzeug.routing import UUIDConverter
 
 from taskapp.api.described_headers import HEADERS
+from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.operation import CONDITIONS, paragraph
 from taskapp.api.problems import PROBLEMS
 from taskapp.api.schema import Schema
@@ -43,14 +44,15 @@ class FieldErrorSchema(ma.Schema):
     pointer = ma.fields.String(
         metadata={"example": "#/title", "description": "Place in the body: a JSON Pointer as a URI fragment (RFC 6901)."}
     )
-    parameter = ma.fields.String(metadata={"example": "limit", "description": "Name of the parameter of the URL."})
+    parameter = ma.fields.String(
+        metadata={"example": "limit", "description": "Name of the parameter, of the URL or a header."}
+    )
     code = ma.fields.String(
         required=True,
         metadata={
             "example": "too_long",
-            "description": "Stable kind of the error, such as `required`, `not_nullable`, `invalid_type`, `invalid_value`, "
-            "`invalid_choice`, `invalid_format`, `invalid_characters`, `too_short`, `too_long`, `too_many`, `out_of_range`, "
-            "`duplicate`, `unknown_member`, `read_only`. More will come: treat one you do not know as `invalid_value`.",
+            "description": f"Stable kind of the error: {', '.join(f'`{code}`' for code in sorted(FIELD_ERRORS))}. More will "
+            "come: treat one you do not know as `invalid_value`.",
         },
     )
     detail = ma.fields.String(

@@ -16,25 +16,25 @@ View = TypeVar("View", bound=Callable[..., Any])
 CONDITIONS = {
     "IfMatch": {
         "name": "If-Match",
-        "description": "Make the change only to the version with this ETag, else answer 412. `*` is any version.",
+        "description": 'Change only the version with this ETag, such as `"3"`; else the answer is 412. `*` is any version.',
         "schema": {"type": "string", "pattern": preconditions.PATTERN},
-        "example": '"1"',
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
-        "description": "Answer 304, without a body, when the ETag is still this one.",
+        "description": 'Answer 304, without a body, when the ETag is still this one, such as `"3"`.',
         "schema": {"type": "string", "pattern": preconditions.PATTERN},
-        "example": '"1"',
     },
     "IdempotencyKey": {
         "name": idempotency.HEADER,
         "description": "A name you make for this request and no other, such as a UUID. Sent again with it within 24 hours, "
         "the request is not carried out a second time: the answer is the first one, with `Idempotency-Replayed: true`.",
         "schema": {"type": "string", "pattern": idempotency.PATTERN},
-        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
     },
 }
-"""Parameters in headers, by the names of their components."""
+"""Parameters in headers, by the names of their components.
+
+They have no examples: tools that try an operation out send those, and the answers would be 412, 304, or an earlier one.
+"""
 
 
 def noting(key: str, *values: str) -> Callable[[View], View]:

@@ -24,11 +24,15 @@ logger = logging.getLogger("taskapp.problems")
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of failure: its status, its title, and what it means to whoever receives it."""
+    """One kind of failure: its status, its title, what has happened, and what whoever wrote the client is to do.
+
+    ``meaning`` is also the ``detail`` of a problem that has none of its own; both are shown at ``/problems/``.
+    """
 
     status: int
     title: str
     meaning: str
+    remedy: str
 
 
 PROBLEMS = {
@@ -36,76 +40,155 @@ PROBLEMS = {
         400,
         "Malformed request",
         "The request could not be read: it is not valid HTTP, not valid JSON, or more than 10 levels deep.",
+        "Let a JSON library write the body: UTF-8, one value, no member twice, no NaN. Conditional headers take quoted "
+        'tags: `If-Match: "3"`. Sending the same request again fails again.',
     ),
     "invalid_cursor": ProblemType(
-        400, "Invalid cursor", "The cursor was not made by this API, or for another list. Start again without one."
+        400,
+        "Invalid cursor",
+        "The cursor was not made by this API, or for another list. Start again without one.",
+        "Pass `next_cursor` on exactly as you got it, with the same filters and the same sort as for the page before.",
     ),
     "missing_token": ProblemType(
-        401, "Sign in first", "This operation needs an access token: `Authorization: Bearer <access token>`."
+        401,
+        "Sign in first",
+        "This operation needs an access token: `Authorization: Bearer <access token>`.",
+        "Register or log in, and send the `access_token` of the answer in this header. Tokens in the URL or in the body do "
+        "not count.",
     ),
     "invalid_token": ProblemType(
-        401, "Invalid token", "The access token is malformed, expired or revoked, or its session has ended. Log in again."
+        401,
+        "Invalid token",
+        "The token is malformed, expired or revoked, or its session has ended.",
+        "Trade your refresh token at `POST /v1/auth/refresh` once, and repeat the request with the new access token. If "
+        "that fails too, the session is over: let the user log in. A personal access token has to be made anew.",
     ),
     "invalid_credentials": ProblemType(
-        401, "Invalid credentials", "No account has this e-mail address together with this password."
+        401,
+        "Invalid credentials",
+        "No account has this e-mail address together with this password.",
+        "Ask the user to type both again. The answer is the same whether or not the address has an account. Attempts are "
+        "counted, so do not repeat them by program.",
+    ),
+    "not_found": ProblemType(
+        404,
+        "Not found",
+        "There is no such resource, or none that belongs to you.",
+        "Check the address. If it is right, the resource is gone, or never was yours: drop it from what you keep. Tasks in "
+        "the trash are found with `GET /v1/tasks?deleted=only`.",
     ),
     "insufficient_scope": ProblemType(
         403,
         "Insufficient scope",
-        "A personal access token was sent that is not good for this operation. Where one could be, the header"
-        " WWW-Authenticate names the scope it needs.",
+        "A personal access token was sent that is not good for this operation. Where one could be, the header "
+        "`WWW-Authenticate` names the scope it needs.",
+        "Make a token with that scope, or sign in: what concerns the account itself takes an access token.",
     ),
-    "not_found": ProblemType(404, "Not found", "There is no such resource, or none that belongs to you."),
     "method_not_allowed": ProblemType(
         405,
         "Method not allowed",
         "The resource exists and does not offer this method; the header Allow names those it does.",
+        "Use one of the methods in `Allow`. Changes are made with PATCH; there is no PUT.",
     ),
-    "email_taken": ProblemType(409, "E-mail address taken", "An account with this e-mail address exists already."),
+    "email_taken": ProblemType(
+        409,
+        "E-mail address taken",
+        "An account with this e-mail address exists already.",
+        "Offer to log in instead, or ask for another address. Capital letters make no difference.",
+    ),
     "id_conflict": ProblemType(
-        409, "Id taken", "You have something with this id already, and it was created from something else."
+        409,
+        "Id taken",
+        "You have something with this id already, and it was created from something else.",
+        "Take a new UUID for every new thing, and send the same one only to repeat the very same request.",
     ),
     "occurrence_mismatch": ProblemType(
-        409, "Another occurrence", "The occurrence named is not the one that is due now, and was not completed before."
+        409,
+        "Another occurrence",
+        "The occurrence named is not the one that is due now, and was not completed before.",
+        "Get the task again, and show what is due now before completing it.",
+    ),
+    "quota_exceeded": ProblemType(
+        422,
+        "Quota exceeded",
+        "You have as many of these as one account may have.",
+        "Delete some, and empty the trash: what is in it counts too.",
     ),
     "idempotency_in_progress": ProblemType(
-        409, "Still under way", "A request with this Idempotency-Key is being carried out. Send it again after a second."
+        409,
+        "Still under way",
+        "A request with this `Idempotency-Key` is being carried out.",
+        "Send it again after the seconds named in `Retry-After`; you will get its answer.",
     ),
     "idempotency_key_reused": ProblemType(
-        422, "Idempotency key reused", "This Idempotency-Key was used for another request; make a new one for this."
+        422,
+        "Idempotency key reused",
+        "This `Idempotency-Key` was used for another request within the last 24 hours.",
+        "Make a new key for every request, and send the same one only to repeat the very same request.",
     ),
-    "quota_exceeded": ProblemType(422, "Quota exceeded", "You have as many of these as one account may have."),
     "precondition_failed": ProblemType(
-        412, "Precondition failed", "The resource has changed since: If-Match does not name its current ETag."
+        412,
+        "Precondition failed",
+        "The resource has changed since: If-Match does not name its current ETag.",
+        "Get the resource, apply the change to what is there now, and send it with the new ETag; `current_etag` names it. "
+        "An operation that knows no conditions refuses them too, as `detail` then says: leave the header out.",
     ),
     "payload_too_large": ProblemType(
-        413, "Payload too large", "The body of the request is over the limit: 256 KiB, unless this service has another."
+        413,
+        "Payload too large",
+        "The body of the request is over the limit: 256 KiB, unless this service has another.",
+        "Send a smaller body. Every text has a limit of its own besides, which the API reference names.",
     ),
     "unsupported_media_type": ProblemType(
         415,
         "Unsupported media type",
         "Send the body as application/json; a PATCH also as application/merge-patch+json.",
+        "Set the header `Content-Type: application/json`. With curl that takes `-H`: `-d` alone sends a form.",
     ),
     "validation_error": ProblemType(
         422,
         "Validation failed",
         "The request was understood and some of its members are not acceptable; `errors` lists them.",
+        "Mend each place that `errors` names: `pointer` is one in the body (RFC 6901), `parameter` one of the URL. Go by "
+        "the `code` of each, and show its `detail` to people.",
     ),
     "read_only": ProblemType(
-        422, "Read-only member", "Read-only members may be sent back as they are, but not with another value."
+        422,
+        "Read-only member",
+        "Read-only members may be sent back as they are, but not with another value.",
+        "Leave out the members that `errors` names, or send them as you got them.",
     ),
-    "not_nullable": ProblemType(422, "Not nullable", "The members named in `errors` cannot be cleared with null."),
-    "rate_limited": ProblemType(429, "Too many attempts", "Wait for the seconds named in Retry-After, then try again."),
+    "not_nullable": ProblemType(
+        422,
+        "Not nullable",
+        "The members named in `errors` cannot be cleared with null.",
+        "Leave a member out to keep its value, or send another value.",
+    ),
+    "rate_limited": ProblemType(
+        429,
+        "Too many attempts",
+        "Wait for the seconds named in Retry-After, then try again.",
+        "Let the client wait by itself for as long as `Retry-After` says. Trying earlier does not shorten it.",
+    ),
     "reauthentication_required": ProblemType(
-        403, "Password needed", "This operation needs your current password, and the one given is not it."
+        403,
+        "Password needed",
+        "This operation needs your current password, and the one given is not it.",
+        "Ask the user for the current password and send it as `password`. The access token is still good.",
     ),
     "internal_error": ProblemType(
-        500, "Internal error", "Something went wrong on our side. The request id leads its operators to the cause."
+        500,
+        "Internal error",
+        "Something went wrong on our side. The request id leads its operators to the cause.",
+        "Report it to whoever runs the service, with the `request_id`. A change may have been made or not: look before you "
+        "repeat it.",
     ),
     "service_unavailable": ProblemType(
         503,
         "Service unavailable",
         "The service cannot answer right now. Try again after the seconds named in Retry-After.",
+        "Wait for as long as `Retry-After` says and try again, longer each time. A change may have been made, so repeat one "
+        "only if that does no harm: a new task, for instance, under an id that you chose.",
     ),
 }
 
@@ -234,7 +317,7 @@ def init_app(app: Flask) -> None:
 
 
 def problem_response(problem: Problem) -> Response:
-    """Answer with the document of ``problem``."""
+    """Answer with the document of ``problem``, and the headers that belong to it."""
     kind = PROBLEMS[problem.code]
     body = problem.document(request.host_url, request.path, identity.current().request_id)
     headers = dict(problem.headers)

@@ -1,15 +1,23 @@
-"""Swagger UI, and a page for each kind of problem."""
+"""The pages for people: a beginning, Swagger UI, and each kind of problem explained."""
 
+from importlib.metadata import version
 from importlib.resources import files
 
-from flask import Blueprint, Response, render_template, send_from_directory
+import orjson
+from flask import Blueprint, Response, make_response, render_template, request, send_from_directory
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
+from taskapp.api.examples import example
+from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.problems import PROBLEMS
+from taskapp.api.settings import settings
 
 blp = Blueprint("docs", __name__, static_folder="static", static_url_path="/docs/static", template_folder="templates")
 
 SWAGGER_UI = str(files("flask_swagger_ui") / "dist")
+SWAGGER_UI_VERSION = version("flask-swagger-ui")
+_YEAR_SECONDS = 365 * 24 * 60 * 60
 
 # Nothing from another host, no inline script. Swagger UI draws its icons from data: URLs.
 CONTENT_SECURITY_POLICY = (
@@ -20,21 +28,49 @@ CONTENT_SECURITY_POLICY = (
 
 @blp.after_request
 def guard(response: Response) -> Response:
-    """Hold the browser to our own assets."""
+    """Hold the browser to our own assets, and let it ask for a page again each time: the next release may change it."""
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    if response.status_code < 400:
+        response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+@blp.app_template_filter()
+def with_code(text: str) -> Markup:
+    """Set what stands between backticks as code."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+@blp.get("/")
+def home() -> Response:
+    """Say what this is, and how to begin. Programs find the document by the links of RFC 8631."""
+    page = render_template("home.html", api=request.host_url.rstrip("/"), seconds=settings().access_token_seconds)
+    response = make_response(page)
+    response.headers["Link"] = '</openapi.json>; rel="service-desc", </docs>; rel="service-doc", </healthz>; rel="status"'
     return response
 
 
 @blp.get("/docs")
 def docs() -> str:
     """Show Swagger UI."""
-    return render_template("docs.html")
+    return render_template("docs.html", version=SWAGGER_UI_VERSION)
 
 
 @blp.get("/docs/assets/<name>")
 def swagger_asset(name: str) -> Response:
-    """Serve one of Swagger UI's files."""
-    return send_from_directory(SWAGGER_UI, name, max_age=3600)
+    """Serve one of Swagger UI's files; under the address that names its version, for good."""
+    if request.args.get("v") != SWAGGER_UI_VERSION:
+        return send_from_directory(SWAGGER_UI, name)
+    response = send_from_directory(SWAGGER_UI, name, max_age=_YEAR_SECONDS)
+    response.cache_control.immutable = True
+    return response
+
+
+@blp.get("/problems/", strict_slashes=False)
+def problems() -> str:
+    """List the kinds of problems."""
+    return render_template("problems.html", problems=PROBLEMS)
 
 
 @blp.get("/problems/<name>")
@@ -43,4 +79,10 @@ def problem(name: str) -> str:
     code = name.replace("-", "_")
     if code not in PROBLEMS:
         raise NotFound
-    return render_template("problem.html", code=code, kind=PROBLEMS[code])
+    return render_template(
+        "problem.html",
+        code=code,
+        kind=PROBLEMS[code],
+        example=orjson.dumps(example(code, request.host_url), option=orjson.OPT_INDENT_2).decode(),
+        field_errors=FIELD_ERRORS if code == "validation_error" else {},
+    )

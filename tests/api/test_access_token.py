@@ -168,7 +168,7 @@ def test_f13_f14_every_other_token_gets_the_same_answer(
         "type": "http://localhost/problems/invalid-token",
         "title": "Invalid token",
         "status": 401,
-        "detail": "The access token is malformed, expired or revoked, or its session has ended. Log in again.",
+        "detail": "The token is malformed, expired or revoked, or its session has ended.",
         "instance": "/v1/me",
         "code": "invalid_token",
     }

@@ -1,33 +1,19 @@
 """The documentation page, in a real browser, as somebody meets it who wants to try the API."""
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import expect
 import pytest
-from conftest import Cluster, Person
-from live import program, serving
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from conftest import Person
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
+from selenium.webdriver.common.keys import Keys
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-]
+from docs.browser import Page
+
+STATIC = ["/docs/static/start.js", "/docs/static/pages.css", "/docs/static/swagger.css"]
+PAGES = ["/", "/docs", "/problems/", "/problems/not-found"]
 
 
 def directives(person: Person, path: str) -> dict[str, set[str]]:
@@ -36,9 +22,7 @@ def directives(person: Person, path: str) -> dict[str, set[str]]:
     return {name: set(values) for name, *values in (directive.split() for directive in header.split(";"))}
 
 
-@pytest.mark.parametrize(
-    "path", ["/docs", "/docs/assets/swagger-ui-bundle.js", "/docs/static/start.js", "/problems/not-found"]
-)
+@pytest.mark.parametrize("path", [*PAGES, *STATIC, "/docs/assets/swagger-ui-bundle.js"])
 def test_f28_pages_come_with_a_strict_policy(anonymous: Person, path: str) -> None:
     policy = directives(anonymous, path)
     assert policy["default-src"] == {"'none'"}
@@ -51,19 +35,52 @@ def test_pages_tell_no_other_site_where_one_came_from(anonymous: Person) -> None
     assert anonymous.get("/docs").headers["Referrer-Policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/problems/not-found"])
+@pytest.mark.parametrize("path", PAGES)
 def test_pages_load_nothing_from_elsewhere_and_hold_no_script(anonymous: Person, path: str) -> None:
     html = anonymous.get(path).text
     assert re.findall(r'(?:src|href)="((?:[a-z]+:)?//[^"]*)"', html) == []
     assert re.findall(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:|<style|\sstyle=", html) == []
 
 
-def test_everything_the_page_names_is_there(anonymous: Person) -> None:
-    links = re.findall(r'(?:src|href)="(/[^"]*)"', anonymous.get("/docs").text)
-    assert len(links) >= 4
+@pytest.mark.parametrize("path", PAGES)
+def test_everything_a_page_names_is_there(anonymous: Person, path: str) -> None:
+    links = set(re.findall(r'(?:src|href)="(/[^"#]*)', anonymous.get(path).text))
+    assert len(links) >= 5
     for link in links:
         with anonymous.get(link) as response:
             assert response.status_code == 200, link
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_a_title_a_language_and_a_way_back(anonymous: Person, path: str) -> None:
+    html = anonymous.get(path).text
+    assert '<html lang="en">' in html
+    assert re.search("<title>[^<]*taskapp[^<]*</title>", html)
+    assert '<a class="name" href="/">taskapp</a>' in html
+
+
+@pytest.mark.parametrize("path", [*PAGES, *STATIC, "/docs/assets/swagger-ui.css"])
+def test_what_the_next_release_may_change_is_asked_for_again(anonymous: Person, path: str) -> None:
+    with anonymous.get(path) as response:
+        assert response.cache_control.no_cache
+        assert not response.cache_control.max_age
+
+
+def test_what_is_named_with_its_version_is_kept_for_good(anonymous: Person) -> None:
+    named = re.findall(r'"(/docs/assets/[^"]*[?]v=[^"]*)"', anonymous.get("/docs").text)
+    assert len(named) == 2
+    for path in named:
+        with anonymous.get(path) as response:
+            assert (response.cache_control.max_age, response.cache_control.immutable) == (365 * 24 * 60 * 60, True)
+    with anonymous.get(named[0] + "x") as response:
+        assert response.cache_control.no_cache
+
+
+def test_an_asset_that_has_not_changed_is_not_sent_again(anonymous: Person) -> None:
+    with anonymous.get(STATIC[0]) as response:
+        etag = response.headers["ETag"]
+    with anonymous.get(STATIC[0], headers={"If-None-Match": etag}) as response:
+        assert response.status_code == 304
 
 
 @pytest.mark.parametrize("name", ["..", "../routes.py", "%2e%2e%2fVERSION", "nothing.js", "/etc/passwd", "..%5croutes.py"])
@@ -71,67 +88,10 @@ def test_no_other_file_is_served(anonymous: Person, name: str) -> None:
     expect.problem(anonymous.get(f"/docs/assets/{name}"), 404, "not_found")
 
 
-class Page:
-    """The page in the browser."""
-
-    def __init__(self, browser: Chrome, url: str) -> None:
-        self.browser = browser
-        self.url = url
-
-    def open(self, path: str = "/docs") -> None:
-        self.browser.get(self.url + path)
-        self.wait(lambda: self.all(".opblock") and not self.all(".loading"))
-
-    def wait(self, condition: Any, seconds: float = 10) -> Any:
-        return WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def click(self, selector: str) -> None:
-        element = self.wait(lambda: [found for found in self.all(selector) if found.is_displayed()])[0]
-        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
-
-    def size(self, width: int, height: int, mobile: bool = False) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-    def complaints(self) -> list[str]:
-        """What the browser's console has said since it was last asked."""
-        return [entry["message"] for entry in self._log("browser")]
-
-    def hosts(self) -> set[str]:
-        """Whom the browser has asked for anything since it was last asked."""
-        events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
-        urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return {urlsplit(url).netloc for url in urls if not url.startswith("data:")}
-
-    def _log(self, name: str) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = self.browser.get_log(name)  # type: ignore[no-untyped-call]
-        return entries
-
-
-@pytest.fixture(scope="module")
-def page(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    options = ChromeOptions()
-    options.binary_location = program("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = Service(program("chromedriver"))
-    with serving(cluster.environment) as url:
-        browser = Chrome(options=options, service=service)
-        try:
-            yield Page(browser, url)
-        finally:
-            browser.quit()
-
-
 @pytest.fixture
 def fresh(page: Page) -> Page:
     """The page just opened, with nobody authorized."""
-    page.size(1280, 900)
+    page.look("desktop light")
     page.open()
     page.complaints()
     return page
@@ -157,18 +117,49 @@ def test_every_operation_is_on_the_page(fresh: Page, anonymous: Person) -> None:
 
 
 @pytest.mark.browser
+def test_they_stand_in_reading_order(fresh: Page) -> None:
+    tags = [tag.get_attribute("data-tag") for tag in fresh.all(".opblock-tag")]
+    read = ["auth", "sessions", "account", "credentials", "tasks", "completions", "trash", "lists", "tags", "keys", "health"]
+    assert [tag for tag in tags if tag in read] == read
+    assert [block.get_attribute("id") for block in fresh.all(".opblock")][:3] == [
+        f"operations-auth-{operation}" for operation in ("registerUser", "login", "refreshTokens")
+    ]
+
+
+@pytest.mark.browser
+def test_the_models_are_there_and_closed(fresh: Page) -> None:
+    assert len(fresh.all(".models")) == 1
+    assert fresh.all(".models.is-open") == []
+
+
+@pytest.mark.browser
+def test_an_address_opens_its_operation(page: Page) -> None:
+    page.open("/docs#/tasks/createTask")
+    (opened,) = page.wait(lambda: page.all(".opblock.is-open"))
+    assert opened.get_attribute("id") == "operations-tasks-createTask"
+    page.open("/docs")
+    page.click("#operations-lists-createList .opblock-summary-control")
+    page.wait(lambda: page.browser.current_url.endswith("/docs#/lists/createList"))
+
+
+@pytest.mark.browser
 def test_the_browser_has_nothing_to_complain_about(page: Page) -> None:
     page.complaints()
     page.open()
-    page.browser.execute_script("document.querySelectorAll('.opblock-summary-control').forEach(control => control.click())")
-    page.wait(lambda: len(page.all(".opblock.is-open")) == len(page.all(".opblock")))
+    # One after the other: each that is open makes opening the next slower.
+    for block in page.all(".opblock"):
+        for _ in ("open", "close"):
+            before = block.get_attribute("class")
+            page.browser.execute_script("arguments[0].querySelector('.opblock-summary-control').click()", block)
+            page.wait(lambda block=block, before=before: block.get_attribute("class") != before)
     assert page.complaints() == []
 
 
 @pytest.mark.browser
-def test_the_browser_asks_nobody_but_us(page: Page) -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_the_browser_asks_nobody_but_us(page: Page, path: str) -> None:
     page.hosts()
-    page.open()
+    page.open(path)
     assert page.hosts() == {urlsplit(page.url).netloc}
 
 
@@ -179,7 +170,9 @@ def test_a_public_operation_can_be_tried_out_at_once(fresh: Page) -> None:
 
 @pytest.mark.browser
 def test_without_a_token_the_answer_is_401(fresh: Page) -> None:
-    assert execute(fresh, "tasks", "listTasks")[0] == "401"
+    status, body = execute(fresh, "tasks", "listTasks")
+    # Set as JSON, a member a line.
+    assert (status, '\n  "code": "missing_token",\n' in body) == ("401", True)
 
 
 @pytest.mark.browser
@@ -201,6 +194,29 @@ def test_with_a_token_a_task_is_created_and_listed(fresh: Page, alice: Person) -
 
 
 @pytest.mark.browser
+def test_a_task_is_got_changed_and_deleted(fresh: Page, alice: Person) -> None:
+    authorize(fresh, alice.headers["Authorization"].removeprefix("Bearer "))
+    task = alice.post("/v1/tasks", {"title": "x"}).get_json()["id"]
+    status, body = execute(fresh, "tasks", "getTask", task_id=task)
+    assert (status, '"title": "x"' in body) == ("200", True)
+    status, body = execute(fresh, "tasks", "updateTask", body='{"title": "y"}', task_id=task)
+    assert (status, '"title": "y"' in body) == ("200", True)
+    assert execute(fresh, "trash", "deleteTask", task_id=task)[0] == "204"
+    assert alice.get("/v1/tasks").get_json()["items"] == []
+    assert fresh.complaints() == []
+
+
+@pytest.mark.browser
+def test_the_page_is_dark_where_one_prefers_it(page: Page) -> None:
+    shown = {}
+    for scheme in ("light", "dark"):
+        page.look(f"desktop {scheme}")
+        page.open()
+        shown[scheme] = [page.all(part)[0].value_of_css_property("background-color") for part in ("html", ".site")]
+    assert all(light != dark for light, dark in zip(shown["light"], shown["dark"], strict=True)), shown
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize(("name", "width", "height"), [("desktop", 1280, 900), ("phone", 390, 844)])
 def test_the_page_fits_the_screen(page: Page, tmp_path: Path, name: str, width: int, height: int) -> None:
     page.size(width, height, mobile=name == "phone")
@@ -212,7 +228,7 @@ def test_the_page_fits_the_screen(page: Page, tmp_path: Path, name: str, width: 
     assert page.browser.execute_script("return document.documentElement.scrollWidth") <= width
     # Swagger UI's own style sheet has arrived: without it a summary is a plain line of text.
     colour = page.all(".opblock-post .opblock-summary-method")[0].value_of_css_property("background-color")
-    assert colour == "rgba(73, 204, 144, 1)"
+    assert colour in {"rgba(73, 204, 144, 1)", "rgba(0, 181, 114, 1)"}  # in light, in dark
 
 
 def authorize(page: Page, token: str) -> None:
@@ -223,10 +239,14 @@ def authorize(page: Page, token: str) -> None:
     page.click(".modal-ux .btn-done")
 
 
-def execute(page: Page, tag: str, operation: str) -> tuple[str, str]:
-    """Open an operation, send its example, and return the status and the body of the answer."""
+def execute(page: Page, tag: str, operation: str, body: str = "", **parameters: str) -> tuple[str, str]:
+    """Open an operation, send its example or a body, and return the status and the body of the answer."""
     block = f"#operations-{tag}-{operation}"
     page.click(f"{block} .opblock-summary-control")
+    for name, value in parameters.items():
+        page.wait(lambda name=name: page.all(f'{block} [data-param-name="{name}"] input'))[0].send_keys(value)
+    if body:
+        page.wait(lambda: page.all(f"{block} .body-param textarea"))[0].send_keys(Keys.CONTROL, "a", Keys.NULL, body)
     page.click(f"{block} .execute")
     page.wait(lambda: page.all(f"{block} .live-responses-table .response-col_status"))
     (status,) = page.all(f"{block} .live-responses-table tbody .response-col_status")

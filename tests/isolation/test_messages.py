@@ -228,11 +228,13 @@ CALLS: dict[str, list[Call]] = {
     "getReadiness GET /readyz": [Call("ready", lambda s: s.anonymous.get("/readyz"), 200, 1)],
     "getHealth GET /healthz": [Call("healthy", lambda s: s.anonymous.get("/healthz"), 200, 0)],
     "openapiJson GET /openapi.json": [Call("document", lambda s: s.anonymous.get("/openapi.json"), 200, 0)],
+    "home GET /": [Call("page", lambda s: s.anonymous.get("/"), 200, 0)],
     "docs GET /docs": [Call("page", lambda s: s.anonymous.get("/docs"), 200, 0)],
     "static GET /docs/static/<path:filename>": [Call("script", lambda s: s.anonymous.get("/docs/static/start.js"), 200, 0)],
     "swaggerAsset GET /docs/assets/<name>": [
         Call("style", lambda s: s.anonymous.get("/docs/assets/swagger-ui.css"), 200, 0)
     ],
+    "problems GET /problems/": [Call("index", lambda s: s.anonymous.get("/problems/"), 200, 0)],
     "problem GET /problems/<name>": [Call("page", lambda s: s.anonymous.get("/problems/not-found"), 200, 0)],
 }
 EVERY_CALL = [

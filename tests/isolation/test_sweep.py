@@ -28,8 +28,10 @@ PUBLIC = {
     "health.get_readiness",
     "api-docs.openapi_json",
     "docs.static",
+    "docs.home",
     "docs.docs",
     "docs.swagger_asset",
+    "docs.problems",
     "docs.problem",
 }
 

@@ -1,8 +1,64 @@
 // A file of its own, because the page's Content-Security-Policy allows no inline script.
+
+// Swagger UI has a dark scheme; the button that turns it on belongs to a bar that this page does without.
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
+// Swagger UI takes what stands behind the # for itself, so that the link to the content would lead nowhere.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("content").focus();
+});
+
+// What Swagger UI does not tell a screen reader, or keeps from the keyboard.
+const ATTRIBUTES = [
+  [".information-container", "role", () => "region"],
+  [".information-container", "aria-label", () => "About this API"],
+  [".scheme-container", "role", () => "region"],
+  [".scheme-container", "aria-label", () => "Server and authorization"],
+  ["#servers", "aria-label", () => "Server"],
+  [".opblock-tag, .models > h4, .modal-ux h3", "aria-level", () => "2"],
+  [".opblock h4, .modal-ux h4", "aria-level", () => "3"],
+  [".opblock h5, .modal-ux h6", "aria-level", () => "4"],
+  [".opblock [id$='_responses']", "aria-label", (table) => `Responses of ${table.closest(".opblock").id}`],
+  ["[data-param-name] :is(input, select, textarea)", "aria-label", (field) => field.closest("tr").dataset.paramName],
+  [".body-param textarea", "aria-label", () => "Request body"],
+  ["pre.microlight", "tabindex", () => "0"],
+  [".close-modal", "aria-label", () => "Close"],
+  [".modal-ux .auth-btn-wrapper button", "aria-label", (button) => button.textContent],
+];
+const supply = () => {
+  for (const [selector, name, value] of ATTRIBUTES) {
+    for (const element of document.querySelectorAll(selector)) {
+      element.setAttribute(name, value(element));
+    }
+  }
+};
+// Once a frame: an operation that opens is many changes.
+let asked = 0;
+const later = () => {
+  cancelAnimationFrame(asked);
+  asked = requestAnimationFrame(supply);
+};
+new MutationObserver(later).observe(document.getElementById("swagger-ui"), { childList: true, subtree: true });
+
+// Paths are links within buttons, where no link can be; the button puts the operation's address into the location too.
+const plainPaths = ({ React }) => {
+  const Path = ({ text }) => React.createElement("span", null, text);
+  return { wrapComponents: { DeepLink: () => Path } };
+};
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
+  plugins: [plainPaths],
   deepLinking: true,
+  // The models stand with the operations that use them; the list of all of them begins closed.
+  defaultModelsExpandDepth: 0,
+  // Its colours are too pale on their ground, and every token is an element of its own.
+  syntaxHighlight: false,
   persistAuthorization: false,
   tryItOutEnabled: true,
   // No validator badge: it would ask another host.
