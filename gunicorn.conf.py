@@ -12,7 +12,7 @@ except ConfigError as error:
 
 bind = f"{_config.host}:{_config.port}"
 workers = _config.workers
-worker_class = "gthread"
+worker_class = "taskapp.server.Worker"
 threads = _config.threads
 # Room for a cursor and for filters in any script; a longer line is refused before the application sees it.
 limit_request_line = 8190

@@ -21,19 +21,17 @@ _HOST = "https://tasks.example.com/"
 def implied(doc: dict[str, Any], method: str) -> set[str]:
     """Return the codes that follow from what an operation takes: its method, its parameters, its body."""
     codes = {"internal_error", "service_unavailable"}
+    # What the server refuses before the application sees it: see taskapp/server.py.
+    codes |= {"malformed_request", "uri_too_long", "headers_too_large"}
     if method != "get":
         # A condition that an operation does not know is refused; see api/blueprint.py.
         codes |= {"precondition_failed"}
-    parameters = doc.get("parameters", [])
-    if any(isinstance(parameter, str) for parameter in parameters):
-        # If-Match or If-None-Match, which may be malformed.
-        codes |= {"malformed_request"}
-    for parameter in parameters:
+    for parameter in doc.get("parameters", []):
         if isinstance(parameter, dict) and parameter["in"] == "query":
             codes |= {"validation_error"}
             codes |= {"invalid_cursor"} if "cursor" in resolve_schema_instance(parameter["schema"]).fields else set()
     if content := doc.get("requestBody", {}).get("content"):
-        codes |= {"malformed_request", "payload_too_large", "unsupported_media_type", "validation_error", "not_nullable"}
+        codes |= {"payload_too_large", "unsupported_media_type", "validation_error", "not_nullable"}
         codes |= {"read_only"} if MERGE_PATCH in content else set()
     return codes
 

@@ -78,7 +78,7 @@ class ProblemSchema(ma.Schema):
     type = ma.fields.String(
         required=True,
         metadata={
-            "format": "uri",
+            "format": "uri-reference",
             "example": "https://tasks.example.com/problems/not-found",
             "description": "Page that explains this kind of problem.",
         },

@@ -9,10 +9,10 @@ from taskapp.api.problems import Problem
 
 # RFC 9110 sections 5.6.1 and 8.8.3: a list may have empty elements, and a tag may have commas.
 _TAG = r'(W/)?"([^"]*)"'
-_TAGS = rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t,]*{_TAG}[ \t]*)*(?:,[ \t,]*)?"
-_LIST = re.compile(_TAGS)
-PATTERN = rf"^([ \t]*\*[ \t]*|{_TAGS})$"
-"""Of the values of both headers: what is none of these is answered 400."""
+_LIST = re.compile(rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t,]*{_TAG}[ \t]*)*(?:,[ \t,]*)?")
+_PROPER = r'(?:W/)?"[!#-~]*"'
+PATTERN = rf"^(\*|{_PROPER}(?:[ \t]*,[ \t]*{_PROPER})*)$"
+"""Of the values of both headers, as the document has it. What is written less carefully is understood too."""
 
 
 def etag(version: int, counts: Sequence[int] = ()) -> str:

@@ -139,6 +139,18 @@ PROBLEMS = {
         "The body of the request is over the limit: 256 KiB, unless this service has another.",
         "Send a smaller body. Every text has a limit of its own besides, which the API reference names.",
     ),
+    "uri_too_long": ProblemType(
+        414,
+        "URI too long",
+        "The request line is over the limit: 8,190 bytes, unless this service has another.",
+        "Ask for less at a time: fewer filters, a shorter search. A cursor is never so long.",
+    ),
+    "headers_too_large": ProblemType(
+        431,
+        "Headers too large",
+        "A header of the request is over the limit, or there are too many of them.",
+        "Send only the headers that this API knows. One that grew by itself, such as Cookie, is not needed here.",
+    ),
     "unsupported_media_type": ProblemType(
         415,
         "Unsupported media type",

@@ -1,6 +1,7 @@
 """Whose body was not read meets on the same connection the next answer, or a close that was announced."""
 
 import http.client
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import Cluster
+from document import published_by
+from flask import Flask
 from live import serving
 
 LIMIT = 256 * 1024
@@ -74,3 +77,40 @@ def test_the_server_does_not_tell_its_version(address: tuple[str, int]) -> None:
     with closing(http.client.HTTPConnection(*address, timeout=10)) as connection:
         connection.request("GET", "/healthz")
         assert connection.getresponse().headers["Server"] == "gunicorn"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        ("GET /v1/tasks?q=" + "x" * 9_000 + " HTTP/1.1\r\nHost: localhost", 414, "uri_too_long"),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nCookie: " + "x" * 10_000, 431, "headers_too_large"),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost" + "\r\nX-Many: x" * 200, 431, "headers_too_large"),
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\nBad Name: x", 400, "malformed_request"),
+        ("GET  /healthz", 400, "malformed_request"),
+        ("NONSENSE", 400, "malformed_request"),
+    ],
+    ids=["long line", "long header", "many headers", "header with a blank", "no version", "no request"],
+)
+def test_what_the_server_refuses_is_a_problem_too(
+    app: Flask, address: tuple[str, int], head: str, status: int, code: str
+) -> None:
+    with closing(socket.create_connection(address, timeout=10)) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n")
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        body = json.loads(response.read())
+    assert (response.status, response.headers["Content-Type"]) == (status, "application/problem+json")
+    assert (body["code"], body["status"], body["type"]) == (code, status, f"/problems/{code.replace('_', '-')}")
+    assert body["request_id"] == response.headers["X-Request-Id"]
+    assert response.headers["Connection"] == "close"
+    published_by(app).validate(body, "#/components/schemas/Problem")
+    assert "x" * 100 not in json.dumps(body)
+
+
+def test_after_a_refusal_the_next_connection_is_served(address: tuple[str, int]) -> None:
+    for _ in range(30):
+        with closing(socket.create_connection(address, timeout=10)) as connection:
+            connection.sendall(b"NONSENSE\r\n\r\n")
+    with closing(http.client.HTTPConnection(*address, timeout=10)) as client:
+        client.request("GET", "/healthz")
+        assert client.getresponse().status == 200
