@@ -29,7 +29,6 @@ BESIDES = {
     "taskapp/tasks/due.py",
     "taskapp/tasks/listing.py",
     # What the pages about problems show.
-    "taskapp/docs/examples.py",
     # `flask tasks`.
     "taskapp/trash/cli.py",
     # `flask keys`: its command and what a new key looks like.
