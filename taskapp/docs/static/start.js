@@ -25,6 +25,7 @@ const ATTRIBUTES = [
   [".opblock [id$='_responses']", "aria-label", (table) => `Responses of ${table.closest(".opblock").id}`],
   ["[data-param-name] :is(input, select, textarea)", "aria-label", (field) => field.closest("tr").dataset.paramName],
   [".body-param textarea", "aria-label", () => "Request body"],
+  [".examples-select-element", "aria-label", () => "Example"],
   ["pre.microlight", "tabindex", () => "0"],
   [".close-modal", "aria-label", () => "Close"],
   [".modal-ux .auth-btn-wrapper button", "aria-label", (button) => button.textContent],
@@ -50,10 +51,29 @@ const plainPaths = ({ React }) => {
   return { wrapComponents: { DeepLink: () => Path } };
 };
 
+// To replace the references of an operation that opens, Swagger UI goes through the whole document, a second or more.
+// Ours refers to nothing but itself, and in no circle.
+const quickReferences = () => ({
+  afterLoad() {
+    this.fn.resolveSubtree = async (document, path) => ({ spec: resolved(document, path), errors: [] });
+  },
+});
+const resolved = (document, path) => {
+  const at = (keys) => keys.reduce((node, key) => node?.[key], document);
+  const replace = (_, value) => (typeof value?.$ref === "string" ? replace(_, at(value.$ref.slice(2).split("/"))) : value);
+  const part = at(path);
+  if (path[0] !== "paths" || !part) {
+    return part && JSON.parse(JSON.stringify(part, replace));
+  }
+  // What an operation has from its path, and from the whole document.
+  const parameters = [...(part.parameters ?? []), ...(at(path.slice(0, 2)).parameters ?? [])];
+  return JSON.parse(JSON.stringify({ security: document.security, ...part, parameters }, replace));
+};
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
-  plugins: [plainPaths],
+  plugins: [plainPaths, quickReferences],
   deepLinking: true,
   // The models stand with the operations that use them; the list of all of them begins closed.
   defaultModelsExpandDepth: 0,
