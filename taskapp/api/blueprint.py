@@ -67,7 +67,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             doc["security"] = []
         else:
             view_func = self.fails("missing_token", "invalid_token", "rate_limited")(view_func)
-            scopes = self._token_scopes(view_func, kwargs["methods"][0])
+            scopes = self._token_scopes(view_func, kwargs.get("methods", ["GET"])[0])
             if scopes is not None:
                 doc["security"] = [{"bearerJwt": []}, {"personalAccessToken": scopes}]
             if scopes != []:

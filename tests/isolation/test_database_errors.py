@@ -42,7 +42,7 @@ def write_while_reading() -> str:
     return "written"
 
 
-refusing = Blueprint("refusing", __name__)
+refusing = Blueprint("refusing", __name__, path={"kind": {"description": "Of refusal."}})
 refusing.add_url_rule("/refusing/<kind>", view_func=refuse, methods=["POST"])
 refusing.add_url_rule("/reading", view_func=write_while_reading)
 
