@@ -17,6 +17,12 @@ threads = _config.threads
 # Room for a cursor and for filters in any script; a longer line is refused before the application sees it.
 limit_request_line = 8190
 
+# What proxies say of a request is believed by the application, for TRUSTED_PROXIES of them, and by nobody else: by default
+# gunicorn believes whoever connects from this host, as a proxy does.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
 timeout = 30
 graceful_timeout = 30

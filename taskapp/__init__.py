@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from taskapp import logs
 from taskapp.account.cli import users as users_cli
 from taskapp.account.routes import blp as account
-from taskapp.api import access_token, blueprint, cors, headers, openapi, problems, rate_limits, work
+from taskapp.api import access_token, cors, headers, openapi, problems, rate_limits, sign_in, work
 from taskapp.auth import passwords
 from taskapp.auth.routes import blp as sessions
 from taskapp.auth.routes import public as auth
@@ -52,7 +52,7 @@ def create_app(config: Config | None = None) -> Flask:
     problems.init_app(app)
     access_token.init_app(app, config)
     rate_limits.init_app(app, config)
-    blueprint.init_app(app)
+    sign_in.init_app(app)
     passwords.init_app(app, config)
     roles.init_app(app, config)
 

@@ -8,6 +8,7 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.gthread import ThreadWorker
 from uuid_utils import uuid7
 
+from taskapp.api.headers import ALWAYS, CONTENT_SECURITY_POLICY
 from taskapp.api.problems import PROBLEMS, Problem
 
 _CODES = {LimitRequestLine: "uri_too_long", LimitRequestHeaders: "headers_too_large"}
@@ -40,6 +41,7 @@ def _response(code: str, request_id: str) -> bytes:
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
         f"X-Request-Id: {request_id}",
-        "X-Content-Type-Options: nosniff",
+        f"Content-Security-Policy: {CONTENT_SECURITY_POLICY}",
+        *(f"{name}: {value}" for name, value in ALWAYS.items()),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

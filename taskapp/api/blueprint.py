@@ -9,23 +9,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import flask_smorest
-from flask import Flask, Response, current_app, request
+from flask import Response, current_app, request
 
-from taskapp.api import idempotency, operation, personal_token, rate_limits
-from taskapp.api.access_token import access_tokens
-from taskapp.api.headers import is_versioned
+from taskapp.api import idempotency, operation, personal_token
 from taskapp.api.parser import Parser
 from taskapp.api.problems import Problem
+from taskapp.api.sign_in import sign_in
 from taskapp.api.work import operation_id
-from taskapp.isolation import identity
-from taskapp.isolation.identity import SignedIn, TokenHolder
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-
-def init_app(app: Flask) -> None:
-    """Sign in also who asks for what no blueprint has. Called by the application factory."""
-    app.before_request(_sign_in_astray)
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
@@ -111,45 +103,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return None if self.scope is None else [personal_token.scope(self.scope, method)]
 
     def _sign_in(self) -> None:
-        _sign_in(self._token_scopes(current_app.view_functions[request.endpoint or ""], request.method))
+        sign_in(self._token_scopes(current_app.view_functions[request.endpoint or ""], request.method))
 
     def _keep_private(self, response: Response) -> Response:
         # A shared cache must not keep one user's answer for another.
         response.headers.setdefault("Cache-Control", self.cache_control)
         response.vary.add("Authorization")
         return response
-
-
-def _sign_in_astray() -> None:
-    # Of what does not exist no blueprint knows; yet whoever is signed in is counted and told there too. A token that is no
-    # good is refused like anywhere: otherwise guesses could be tried out here without being counted.
-    if request.routing_exception is not None and is_versioned(request.path) and "Authorization" in request.headers:
-        _sign_in([])
-
-
-def _sign_in(token_scopes: list[str] | None) -> None:
-    """Find out who sends the request, and count it.
-
-    :param token_scopes: what a personal access token has to be good for; None where none is let in.
-    """
-    # RFC 6750 section 2.1, the one way that counts here; a token in the query or the body is not looked at.
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    token = token.strip()
-    try:
-        if scheme.lower() != "bearer" or not token:
-            raise Problem("missing_token")
-        if token.startswith(personal_token.PREFIX):
-            scope = token_scopes[0] if token_scopes else None
-            who: SignedIn | TokenHolder = TokenHolder(personal_token.named_user(token), personal_token.digest(token), scope)
-        else:
-            who = access_tokens().verify(token)
-    except Problem:
-        rate_limits.count_refused()
-        raise
-    rate_limits.count_signed_in(who)
-    if isinstance(who, TokenHolder) and token_scopes is None:
-        raise Problem("insufficient_scope")
-    identity.become(who)
 
 
 def _refuse_unheeded_condition() -> None:

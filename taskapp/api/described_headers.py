@@ -32,7 +32,7 @@ HEADERS = {
     # Of signed-in operations it is always there; public ones fail with the same responses.
     POLICY: _header(
         "Which limit the request was counted by, how many it allows, and in how many seconds from the first. `default` is "
-        "for what one user or token sends, `anonymous` for what one client network sends without a good token.",
+        "for what one user sends, `anonymous` for what one client network sends without a good token.",
         f'"default";q=600;w={WINDOW_SECONDS}',
         always=False,
     ),
@@ -44,10 +44,16 @@ HEADERS = {
     "Idempotency-Replayed": _header(
         "`true` when this is the answer to an earlier request with the same `Idempotency-Key`.", "true", always=False
     ),
-    "Retry-After": _header("Seconds to wait before you try again (RFC 9110 section 10.2.3).", 2, kind="integer"),
+    # Always there with 429 and 503, and with 409 while a request is under way.
+    "Retry-After": _header(
+        "Seconds to wait before you try again (RFC 9110 section 10.2.3).", 2, always=False, kind="integer"
+    ),
+    # Always there with 401; with 403 where a personal access token was not good enough.
     "WWW-Authenticate": _header(
-        'How to sign in (RFC 6750 section 3). With `error="invalid_token"` when the token sent does not count.',
+        'How to sign in (RFC 6750 section 3): with `error="invalid_token"` when the token sent does not count, and with '
+        '`error="insufficient_scope"` and the `scope` it lacks when it is not good for this.',
         'Bearer realm="taskapp", error="invalid_token"',
+        always=False,
     ),
     "Content-Disposition": _header("Proposes a name for the file.", 'attachment; filename="taskapp-export.json"'),
 }
@@ -59,6 +65,12 @@ COUNTED = (POLICY, LIMIT)
 BY_STATUS = {
     304: ("ETag",),
     401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    404: ("Idempotency-Replayed",),
+    409: ("Idempotency-Replayed", "Retry-After"),
+    412: ("Idempotency-Replayed",),
+    422: ("Idempotency-Replayed",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
+"""What the responses of a status may have besides."""

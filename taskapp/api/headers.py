@@ -9,6 +9,15 @@ SERVICE_DESC = f'<{DOCUMENT}>; rel="service-desc"'
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
+# Browsers are not to guess a content type from what a user wrote. Other sites may not embed what is here; those that CORS
+# lets in fetch it, which that does not concern.
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
 def init_app(app: Flask) -> None:
     """Complete every response. Called by the application factory."""
     app.after_request(_complete)
@@ -21,11 +30,7 @@ def is_versioned(path: str) -> bool:
 
 def _complete(response: Response) -> Response:
     headers = response.headers
-    # Browsers are not to guess a content type from what a user wrote.
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    # Other sites may not embed what is here. Those that CORS lets in fetch it, which this does not concern.
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.update(ALWAYS)
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     if response.status_code >= 400:
         # RFC 9111 section 4.2.2: a cache may keep a 404 or a 405 that does not say otherwise.

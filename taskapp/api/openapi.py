@@ -14,7 +14,7 @@ from taskapp.api.described_headers import HEADERS
 from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.operation import CONDITIONS, paragraph
 from taskapp.api.problems import PROBLEMS
-from taskapp.api.schema import Schema
+from taskapp.api.schema import Schema, TextMap
 
 GUIDE = files("taskapp.api") / "guide.md"
 
@@ -123,7 +123,7 @@ class Plugin(MarshmallowPlugin):
         """Add our own ways of describing a field."""
         super().init_spec(spec)
         assert self.converter is not None
-        for function in (_examples, _constant, _named):
+        for function in (_examples, _constant, _keys, _named):
             self.converter.add_attribute_function(function)  # type: ignore[no-untyped-call]
 
     def schema_helper(self, name: Any, _: Any, schema: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
@@ -210,6 +210,11 @@ def _examples(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) 
 def _constant(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
     """Write a choice of one as a constant, which generators need no name for."""
     return {"const": ret.pop("enum")[0]} if len(ret.get("enum", ())) == 1 else {}
+
+
+def _keys(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """Say how long the keys of a map may be: of what a field's metadata has, apispec takes over OpenAPI 3.0's words alone."""
+    return {"propertyNames": field.key_limits} if isinstance(field, TextMap) else {}
 
 
 _OF_THE_PLACE = {"description", "default", "readOnly"}

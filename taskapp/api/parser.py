@@ -17,6 +17,7 @@ from webargs.flaskparser import FlaskParser
 from taskapp.api.problems import FieldError, Problem, invalid
 
 DEEPEST = 10
+WIDEST = 1_000
 
 
 class Parser(FlaskParser):
@@ -27,7 +28,7 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """Read the body.
 
-        :raises Problem: 415 for another content type, 400 for what is not JSON, or more than 10 levels deep.
+        :raises Problem: 415 for another content type, 400 for what is not JSON, more than 10 levels deep, or too wide.
         """
         allowed = {"application/json"} | ({"application/merge-patch+json"} if req.method == "PATCH" else set())
         # Generated clients name the content type of a body that they leave out.
@@ -43,6 +44,9 @@ class Parser(FlaskParser):
             raise Problem("malformed_request", "The body is not valid JSON.") from error
         if _is_deeper(value, DEEPEST):
             raise Problem("malformed_request", f"The body is nested more than {DEEPEST} levels deep.")
+        if _is_wider(value, WIDEST):
+            # Each member would be looked at, and could be an error of its own.
+            raise Problem("malformed_request", f"The body has an object or an array of more than {WIDEST} members.")
         return value
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
@@ -100,6 +104,14 @@ def _is_deeper(value: Any, levels: int) -> bool:
         return False
     return levels == 0 or any(
         _is_deeper(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value)
+    )
+
+
+def _is_wider(value: Any, members: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    return len(value) > members or any(
+        _is_wider(item, members) for item in (value.values() if isinstance(value, dict) else value)
     )
 
 

@@ -310,13 +310,17 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         return body
 
 
+MOST_ERRORS = 50
+"""So many are listed; `detail` has the number of all."""
+
+
 def invalid(errors: Iterable[FieldError]) -> Problem:
     """Make the 422 for ``errors``; where all are of one kind that has a code of its own, that is the problem's."""
     errors = list(errors)
     kinds = {error.code for error in errors}
     code = kinds.pop() if kinds == {"read_only"} or kinds == {"not_nullable"} else "validation_error"
     members = "1 member is invalid." if len(errors) == 1 else f"{len(errors)} members are invalid."
-    return Problem(code, members if code == "validation_error" else None, errors=errors)
+    return Problem(code, members if code == "validation_error" else None, errors=errors[:MOST_ERRORS])
 
 
 def init_app(app: Flask) -> None:
@@ -339,7 +343,7 @@ def problem_response(problem: Problem) -> Response:
         headers["WWW-Authenticate"] = f'Bearer realm="taskapp"{reason}'
     if problem.code == "insufficient_scope":
         who = identity.current().identity
-        needed = f', scope="{who.scope}"' if isinstance(who, TokenHolder) else ""
+        needed = f', scope="{who.scope}"' if isinstance(who, TokenHolder) and who.scope else ""
         headers["WWW-Authenticate"] = f'Bearer realm="taskapp", error="insufficient_scope"{needed}'
     if kind.status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))

@@ -7,6 +7,7 @@ here and nowhere else. Logging in, registering and refreshing are counted in Pos
 import math
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from flask import Flask, Response, current_app, g
 
@@ -14,8 +15,6 @@ from taskapp.api.client import client_network
 from taskapp.api.counters import counters
 from taskapp.api.problems import Problem
 from taskapp.config import Config
-from taskapp.isolation import identity
-from taskapp.isolation.identity import SignedIn, TokenHolder
 
 POLICY = "RateLimit-Policy"
 LIMIT = "RateLimit"
@@ -70,19 +69,13 @@ def init_app(app: Flask, config: Config) -> None:
     app.after_request(_tell)
 
 
-def count_signed_in(who: SignedIn | TokenHolder) -> None:
-    """Count a request of somebody who has signed in, or says so.
+def count_signed_in(user_id: UUID) -> None:
+    """Count a request of somebody who has signed in, by whatever token.
 
     :raises Problem: 429.
     """
     limits = _limits()
-    if isinstance(who, SignedIn):
-        limits.count(limits.default, str(who.user_id))
-        return
-    # Whose a personal access token is, PostgreSQL will find out. It has a budget of its own: else whoever makes one up could
-    # use up that of the user it names. And to make up many costs no less than to guess: see `_tell`.
-    limits.count(limits.anonymous, client_network(ipv4_bits=32), by=0)
-    limits.count(limits.default, who.digest.hex())
+    limits.count(limits.default, str(user_id))
 
 
 def count_refused() -> None:
@@ -96,14 +89,20 @@ def count_refused() -> None:
     limits.count(limits.anonymous, client_network(ipv4_bits=32))
 
 
+def refuse_guesser() -> None:
+    """Refuse a token that PostgreSQL would have to look up, when too many from its network were no good.
+
+    :raises Problem: 429.
+    """
+    limits = _limits()
+    limits.count(limits.anonymous, client_network(ipv4_bits=32), by=0)
+
+
 def _limits() -> RateLimits:
     return cast(RateLimits, current_app.extensions["taskapp_rate_limits"])
 
 
 def _tell(response: Response) -> Response:
-    if response.status_code == 401 and isinstance(identity.current().identity, TokenHolder):
-        limits = _limits()
-        limits.counters.count(f"{limits.anonymous.name}:{client_network(ipv4_bits=32)}", WINDOW_SECONDS)
     standing: Standing | None = g.get("standing")
     if standing is not None:
         policy = standing.policy

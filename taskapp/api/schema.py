@@ -251,6 +251,7 @@ class TextMap(_CodedErrors, ma.fields.Field[Any]):
         super().__init__(**kwargs)
         self.most = most
         self.key = Text(1, longest_key)
+        self.key_limits = {"minLength": 1, "maxLength": longest_key}
         self.value = Text(0, longest, allow_none=removable)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:

@@ -6,6 +6,7 @@ from functools import cache
 from flask import Flask, Response, g, request
 from uuid_utils import uuid7
 
+from taskapp.api import personal_token
 from taskapp.isolation import identity
 from taskapp.isolation.identity import Work
 
@@ -30,7 +31,8 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     work = Work(
         operation=operation_id((request.endpoint or "-").rpartition(".")[2]),
-        request_id=given if _REQUEST_ID.fullmatch(given) else uuid7().hex,
+        # A personal access token would fit, and is not to be shown.
+        request_id=given if _REQUEST_ID.fullmatch(given) and not given.startswith(personal_token.PREFIX) else uuid7().hex,
         # RFC 9110 section 9.2.1: safe methods. PostgreSQL then refuses whatever a view tries to write.
         read_only=request.method in {"GET", "HEAD"},
     )

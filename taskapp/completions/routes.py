@@ -41,7 +41,8 @@ blp = Blueprint("completions", __name__, url_prefix="/v1", description=_ABOUT, p
 def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
     """Complete a task, or give it up.
 
-    Doing so again changes nothing. Its open subtasks are completed with it.
+    Doing so again with the same outcome changes nothing; with the other one, the new outcome takes the place of the old. Its
+    open subtasks are completed with it.
     """
     versions = preconditions.version_wanted()
     outcome, occurrence = body["outcome"], body.get("occurrence")

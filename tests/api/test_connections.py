@@ -114,3 +114,23 @@ def test_after_a_refusal_the_next_connection_is_served(address: tuple[str, int])
     with closing(http.client.HTTPConnection(*address, timeout=10)) as client:
         client.request("GET", "/healthz")
         assert client.getresponse().status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/x/v1/me", {"SCRIPT_NAME": "/x"}),
+        ("/v1/me", {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}),
+        ("/v1/me", {"X-Forwarded-Protocol": "ssl", "X-Forwarded-Host": "evil.example"}),
+    ],
+    ids=["prefix", "scheme", "host"],
+)
+def test_f11_who_connects_from_this_host_is_not_believed_for_that(
+    address: tuple[str, int], path: str, headers: dict[str, str]
+) -> None:
+    with closing(http.client.HTTPConnection(*address, timeout=10)) as client:
+        client.request("GET", path, headers=headers)
+        response = client.getresponse()
+        body = json.loads(response.read())
+    assert response.status == (404 if path.startswith("/x/") else 401)
+    assert body["type"].startswith(f"http://{address[0]}:{address[1]}/problems/")

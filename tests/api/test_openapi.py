@@ -203,8 +203,8 @@ def test_every_response_says_which_headers_it_has(document: Document) -> None:
             assert "X-Request-Id" in headers
             assert ({"RateLimit", "RateLimit-Policy"} <= headers) == (not (succeeds and public)), path
             assert "Link" in headers
-            assert ("Retry-After" in headers) == (status in {"429", "503"})
-            assert ("WWW-Authenticate" in headers) == (status == "401")
+            assert ("Retry-After" in headers) == (status in {"409", "429", "503"})
+            assert ("WWW-Authenticate" in headers) == (status in {"401", "403"})
             assert ("Location" in headers) == (succeeds and "201" in operation["responses"])
     for name in ("getTask", "updateTask", "createTask", "completeTask", "getList", "getMe"):
         for status, response in document.operation(name)["responses"].items():
@@ -218,6 +218,28 @@ def test_the_limits_of_a_body_are_published(document: Document) -> None:
     responses = document.operation("createTask")["responses"]
     assert "10 levels" in document.resolve(responses["400"])["description"]
     assert "256 KiB" in document.resolve(responses["413"])["description"]
+
+
+def test_an_answer_that_is_not_as_published_is_noticed(document: Document, alice: Person) -> None:
+    """Without this, the check of all the tests' responses could be none."""
+    response = alice.get("/v1/me")
+    assert document.covers(response)
+    spoils: list[Callable[[], None]] = [
+        lambda: response.headers.add("X-Strange", "x"),
+        lambda: response.headers.remove("RateLimit"),
+        lambda: response.set_data(b"{}"),
+        lambda: setattr(response, "status_code", 418),
+    ]
+    for spoil in spoils:
+        before = list(response.headers), response.get_data(), response.status_code
+        spoil()
+        with pytest.raises((AssertionError, ValidationError)):
+            document.check(response)
+        response.headers.clear()
+        response.headers.extend(before[0])
+        response.set_data(before[1])
+        response.status_code = before[2]
+    document.check(response)
 
 
 def test_every_header_has_a_json_schema_and_an_example(document: Document) -> None:

@@ -102,3 +102,26 @@ def test_a_body_that_cannot_be_read_is_refused(alice: Person, headers: dict[str,
         environ_overrides={"wsgi.input_terminated": True},
     )
     expect.problem(response, 400, "malformed_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"title": "x", "tags": [1] * 1_001},
+        {f"m{n}": 1 for n in range(1_001)},
+        {"title": "x", "metadata": {"a": [{"b": [0] * 20_000}]}},
+    ],
+    ids=["items", "members", "deep within"],
+)
+def test_f30_a_body_that_is_too_wide_is_refused_as_a_whole(somebody: Person, body: Any) -> None:
+    response = somebody.post("/v1/tasks", body)
+    expect.problem(response, 400, "malformed_request")
+    assert len(response.data) < 1_000
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/auth/login"])
+def test_f30_of_many_errors_fifty_are_listed_and_all_are_counted(somebody: Person, path: str) -> None:
+    response = somebody.post(path, {f"m{n}": 1 for n in range(900)})
+    body = expect.problem(response, 422, "validation_error")
+    assert len(body["errors"]) == 50
+    assert int(body["detail"].split()[0]) >= 900

@@ -63,7 +63,7 @@ def spectral(modules: Path, document: Path) -> str:
 
 
 def test_redocly_has_nothing_to_say(node_modules: Path) -> None:
-    assert redocly(node_modules, DOCUMENT) == {"errors": 0, "warnings": 0, "ignored": 3}
+    assert redocly(node_modules, DOCUMENT) == {"errors": 0, "warnings": 0, "ignored": 0}
 
 
 def test_spectral_has_nothing_to_say(node_modules: Path) -> None:

@@ -47,7 +47,7 @@ def attack(url: str, sender: str, examples: int, counts: Path) -> dict[str, int]
 
 
 def test_every_answer_to_somebody_who_is_signed_in_is_as_published(url: str, tmp_path: Path) -> None:
-    counts = attack(url, "somebody", 100, tmp_path / "counts.json")
+    counts = attack(url, "somebody", 90, tmp_path / "counts.json")
     assert sum(counts.values()) >= 5000, counts
     assert not [status for status in counts if status.startswith("5")], counts
     # It got in, and was not only refused.

@@ -367,6 +367,8 @@ def test_by_a_personal_access_token_an_operation_takes_no_more_messages_and_wher
 ) -> None:
     # What is not documented is for everybody to read.
     security = {item["operationId"]: item.get("security") for _, _, item in published_by(proxied).operations()}
+    # One that was not confirmed within the last minute takes one more, before all else.
+    assert status_of(by_token(scene, scene.token).alice.get("/v1/me")) == 200
     with proxy.recording() as said:
         status = status_of(call.send(by_token(scene, scene.token)))
     refused = security.get(operation, []) is None and call.status != 401
@@ -386,6 +388,15 @@ def test_a_personal_access_token_that_never_was_takes_one_message_and_a_malforme
     with proxy.recording() as said:
         assert by_token(scene, token).alice.get("/v1/tasks").status_code == 401
     assert kinds(said) == ["Q"] * messages
+
+
+def test_a_personal_access_token_is_confirmed_once_before_its_first_request(proxy: Proxy, scene: Scene) -> None:
+    counted = []
+    for _ in range(3):
+        with proxy.recording() as said:
+            assert by_token(scene, scene.token).alice.get("/v1/tasks").status_code == 200
+        counted.append(len(said))
+    assert counted == [2, 1, 1]
 
 
 def test_a_request_takes_one_round_trip(proxy: Proxy, scene: Scene) -> None:

@@ -334,6 +334,7 @@ def test_f24_no_token_reaches_account_sessions_or_tokens(
     alice: Person, admin: Admin, method: str, path: str, body: Any
 ) -> None:
     by_script = script(alice, *SCOPES)
+    assert by_script.get("/v1/me").status_code == 200  # which is remembered as its last use
     before = stored(admin, alice), admin.execute("SELECT * FROM app.users, app.sessions")
     assert refusal(by_script, method, path, body) == ""
     assert (stored(admin, alice), admin.execute("SELECT * FROM app.users, app.sessions")) == before

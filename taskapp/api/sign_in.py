@@ -1,0 +1,106 @@
+"""Who sends a request: read from its token, and counted, before any view runs.
+
+An access token's signature says who it is. A personal access token only names somebody until PostgreSQL has looked it up.
+One that was not confirmed lately is looked up before anything else is done: whoever makes tokens up gets 401 everywhere and
+soon 429, and uses up nobody's budget. That takes a message of its own, once a minute for each token and worker process.
+"""
+
+import time
+from threading import Lock
+from typing import cast
+
+from flask import Flask, current_app, request
+from sqlalchemy import literal, select
+from sqlalchemy.exc import DBAPIError
+
+from taskapp.api import personal_token, rate_limits
+from taskapp.api.access_token import access_tokens
+from taskapp.api.headers import is_versioned
+from taskapp.api.problems import Problem
+from taskapp.isolation import identity, roles
+from taskapp.isolation.identity import TokenHolder
+
+CONFIRMED_SECONDS = 60
+SESSION_ENDED = "TA001"
+_REMEMBERED = 10_000
+
+
+class Confirmed:
+    """The personal access tokens that PostgreSQL has confirmed lately, by digest."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._until: dict[bytes, float] = {}
+
+    def has(self, digest: bytes) -> bool:
+        """Tell whether it was confirmed within the last minute."""
+        return time.monotonic() < self._until.get(digest, 0)
+
+    def add(self, digest: bytes) -> None:
+        """Remember it for a minute."""
+        with self._lock:
+            if len(self._until) >= _REMEMBERED:
+                self._until.clear()
+            self._until[digest] = time.monotonic() + CONFIRMED_SECONDS
+
+
+def init_app(app: Flask) -> None:
+    """Sign in also who asks for what no blueprint has. Called by the application factory."""
+    app.extensions["taskapp_confirmed_tokens"] = Confirmed()
+    app.before_request(_sign_in_astray)
+
+
+def sign_in(token_scopes: list[str] | None) -> None:
+    """Find out who sends the request, and count it.
+
+    :param token_scopes: what a personal access token has to be good for; None where none is let in.
+    :raises Problem: 401, 403, 429.
+    """
+    # RFC 6750 section 2.1, the one way that counts here; a token in the query or the body is not looked at.
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip(" ")
+    try:
+        if scheme.lower() != "bearer" or not token:
+            raise Problem("missing_token")
+        if not token.startswith(personal_token.PREFIX):
+            who = access_tokens().verify(token)
+            rate_limits.count_signed_in(who.user_id)
+            identity.become(who)
+            return
+        holder = TokenHolder(personal_token.named_user(token), personal_token.digest(token), None)
+        _confirm(holder)
+    except Problem as problem:
+        if problem.code != "rate_limited":
+            rate_limits.count_refused()
+        raise
+    rate_limits.count_signed_in(holder.user_id)
+    if token_scopes is None:
+        raise Problem("insufficient_scope")
+    scope = token_scopes[0] if token_scopes else None
+    identity.become(TokenHolder(holder.user_id, holder.digest, scope))
+
+
+def _confirm(holder: TokenHolder) -> None:
+    """Let PostgreSQL look a token up, unless it has done so lately.
+
+    :raises Problem: 401; 429 when too many from this network were no good.
+    """
+    confirmed = cast(Confirmed, current_app.extensions["taskapp_confirmed_tokens"])
+    if confirmed.has(holder.digest):
+        return
+    rate_limits.refuse_guesser()
+    identity.become(holder)
+    try:
+        roles.api().execute(select(literal(1)))
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == SESSION_ENDED:
+            raise Problem("invalid_token") from error
+        raise
+    confirmed.add(holder.digest)
+
+
+def _sign_in_astray() -> None:
+    # Of what does not exist no blueprint knows; yet whoever is signed in is counted and told there too. A token that is no
+    # good is refused like anywhere: otherwise guesses could be tried out here without being counted.
+    if request.routing_exception is not None and is_versioned(request.path) and "Authorization" in request.headers:
+        sign_in([])
