@@ -213,7 +213,7 @@ def _constant(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) 
 
 
 def _keys(converter: Any, field: ma.fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    """Say how long the keys of a map may be: of what a field's metadata has, apispec takes over OpenAPI 3.0's words alone."""
+    """Say how long the keys of a map may be: apispec takes only the words of OpenAPI 3.0 from a field."""
     return {"propertyNames": field.key_limits} if isinstance(field, TextMap) else {}
 
 
