@@ -35,7 +35,7 @@ openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
 	@$(BIN)/flask --app tests/contract/publishing.py openapi write docs/openapi.json
 
 .PHONY: contract
-contract: .venv/dev ## Lint docs/openapi.json, generate clients from it, and use them
+contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, attack a server through it
 	@$(BIN)/python -m pytest tests/contract $(ARGS)
 
 .PHONY: format

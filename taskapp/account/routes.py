@@ -1,4 +1,4 @@
-"""Leaving, moving and taking things along. What changes credentials asks for the password again (API.md F5)."""
+"""Leaving, moving and taking things along. What changes credentials asks for the password again (security.md F5)."""
 
 from datetime import timedelta
 from typing import Any

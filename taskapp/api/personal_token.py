@@ -1,4 +1,4 @@
-"""Personal access tokens: what they look like, and what they may be good for (API.md F24).
+"""Personal access tokens: what they look like, and what they may be good for (security.md F24).
 
 Whether one is good, and for what, is not known here: the database looks it up in the same message as the request's
 statement, by the SHA-256 that is all it has of a token. A slow hash would add nothing to 208 random bits.

@@ -1,4 +1,4 @@
-"""Security events: what an operator wants to find in the log afterwards (API.md F29).
+"""Security events: what an operator wants to find in the log afterwards (security.md F29).
 
 The line has the request's id, and the user and session where they are known. It never has a token or a password, and of a
 failure not even the address that was typed: it may be a password typed into the wrong field.

@@ -1,4 +1,4 @@
-"""Asking whoever is signed in for the password once more, and making sure that it still is the password (API.md F5)."""
+"""Asking whoever is signed in for the password once more, and making sure that it still is the password (security.md F5)."""
 
 from typing import Any
 

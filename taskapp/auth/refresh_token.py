@@ -1,7 +1,7 @@
 """Refresh tokens: opaque, rotating, and verified before the database hears of them.
 
-A token names its user, its session and its generation, and carries a MAC of the three (API.md F19, F22). Nothing of it is
-stored: the database keeps the number of the generation that is good, so the successor of a token can be written again for
+A token names its user, its session and its generation, and carries a MAC of the three (security.md F19, F22). Nothing of it
+is stored: the database keeps the number of the generation that is good, so the successor of a token can be written again for
 whoever lost the race to refresh, and a forged token never gets as far as ending a session.
 """
 

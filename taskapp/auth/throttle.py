@@ -1,4 +1,4 @@
-"""How often one may try (API.md F9, F10): counted in PostgreSQL, so that every worker and every restart sees the count.
+"""How often one may try (security.md F9, F10): counted in PostgreSQL, so that every worker and every restart sees the count.
 
 The keys are HMACs: the table tells nobody which addresses were tried.
 """

@@ -1,4 +1,4 @@
-"""A log-in that fails does not tell why (API.md F6): neither by what is answered nor by how long it takes."""
+"""A log-in that fails does not tell why (security.md F6): neither by what is answered nor by how long it takes."""
 
 from collections.abc import Callable
 from statistics import median

@@ -1,4 +1,4 @@
-"""Refresh tokens (API.md F19 to F23): good once, forgiven once, and the end of the session when stolen."""
+"""Refresh tokens (security.md F19 to F23): good once, forgiven once, and the end of the session when stolen."""
 
 import base64
 import hashlib

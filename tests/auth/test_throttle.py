@@ -1,4 +1,4 @@
-"""How often one may try (API.md F7, F9 to F11). Time passes here by setting the counters back, not by sleeping."""
+"""How often one may try (security.md F7, F9 to F11). Time passes here by setting the counters back, not by sleeping."""
 
 import hashlib
 from collections.abc import Callable, Iterator

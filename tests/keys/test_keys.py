@@ -1,4 +1,4 @@
-"""The keys of access tokens: published for anybody to verify with, and replaced without logging anybody out (API.md F18)."""
+"""The keys of access tokens: published to verify with, replaced without logging anybody out (security.md F18)."""
 
 import base64
 import hashlib
