@@ -263,7 +263,9 @@ _BY_CONSTRAINT: dict[str, str | FieldError] = {
     "tasks_list_of_parent": FieldError("list_of_parent", "A subtask is in the list of its parent.", pointer="#/list_id"),
     "tasks_after": FieldError("unknown_task", "Must be another task of the same list and parent.", pointer="#/after"),
     "tasks_due_date_required": FieldError("required", "Is required.", pointer="#/due/date"),
-    "tasks_due_time_required": FieldError("required", "A time zone needs a time.", pointer="#/due/time"),
+    "tasks_due_time_required": FieldError(
+        "required", "A time zone needs a time: set it, or clear the zone with it.", pointer="#/due/time"
+    ),
     "tasks_due_in_range": FieldError("out_of_range", "Must lie within the years 1 to 9999, also in UTC.", pointer="#/due"),
     "tasks_metadata_check": FieldError("too_many", "Must have 50 or fewer keys.", pointer="#/metadata"),
 }

@@ -43,6 +43,8 @@ _CODE_OF_KEY = {"required": "required", "null": "not_nullable", "validator_faile
 class _CodedErrors:
     """Field mixin: gives each of marshmallow's messages a code, by its key."""
 
+    default_error_messages: dict[str, Any] = {"required": "Is required.", "null": "Must not be null."}
+
     def make_error(self, key: str, **kwargs: Any) -> ma.ValidationError:
         error = super().make_error(key, **kwargs)  # type: ignore[misc]
         code = _CODE_OF_KEY.get(key, "invalid_type")
@@ -120,6 +122,8 @@ class Uuid(_CodedErrors, ma.fields.UUID):
 class Instant(_CodedErrors, ma.fields.AwareDateTime):
     """An instant of RFC 3339, with its offset."""
 
+    default_error_messages = {"invalid": "Must be an instant with its offset, such as 2026-12-01T09:30:00Z."}
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
@@ -186,6 +190,8 @@ class Several(_CodedErrors, ma.fields.List[Any]):
 class Date(_CodedErrors, ma.fields.Date):
     """A day of RFC 3339: ``YYYY-MM-DD``."""
 
+    default_error_messages = {"invalid": "Must be a day, such as 2026-12-01."}
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         # Python's parser takes week dates too, and digits without hyphens.
         if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
@@ -195,6 +201,8 @@ class Date(_CodedErrors, ma.fields.Date):
 
 class WallTime(_CodedErrors, ma.fields.Time):
     """What a clock on the wall shows: ``HH:MM``, 00:00 to 23:59."""
+
+    default_error_messages = {"invalid": "Must be a time of day, such as 09:30."}
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"pattern": WALL_TIME, **kwargs.get("metadata", {})}

@@ -19,6 +19,7 @@ from secrets import token_hex
 from threading import BoundedSemaphore
 from typing import Any, cast
 
+import marshmallow as ma
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, current_app
@@ -26,7 +27,8 @@ from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from taskapp.api.problems import FieldError, Problem, invalid
-from taskapp.api.schema import Text
+from taskapp.api.schema import Coded, Text
+from taskapp.api.settings import settings
 from taskapp.config import Config
 
 LONGEST = 256
@@ -49,7 +51,7 @@ class Password(Text):
 
 
 class NewPassword(Password):
-    """A password to be set. Its shortest length is a setting, checked by :meth:`Passwords.check`."""
+    """A password to be set. Its shortest length is a setting."""
 
     def __init__(self, **kwargs: Any) -> None:
         description = (
@@ -57,6 +59,14 @@ class NewPassword(Password):
         )
         kwargs["metadata"] = {"description": description, **kwargs.get("metadata", {})}
         super().__init__(8, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        shortest = settings().password_min_length
+        if len(text) < shortest:
+            # At once the number that counts, and not first the one that is published.
+            raise ma.ValidationError(Coded("too_short", f"Must have {shortest} or more characters."))
+        return text
 
 
 class Passwords:

@@ -63,7 +63,7 @@ class TokensSchema(ma.Schema):
     scope = ma.fields.String(
         required=True,
         metadata={
-            "example": "tasks:read tasks:write",
+            "example": "tasks:read tasks:write lists:read lists:write",
             "description": "What the access token is good for, with blanks between.",
         },
     )
