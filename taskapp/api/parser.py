@@ -42,11 +42,12 @@ class Parser(FlaskParser):
             value = json.loads(body_of(req).decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Problem("malformed_request", "The body is not valid JSON.") from error
-        if _is_deeper(value, DEEPEST):
-            raise Problem("malformed_request", f"The body is nested more than {DEEPEST} levels deep.")
-        if _is_wider(value, WIDEST):
-            # Each member would be looked at, and could be an error of its own.
-            raise Problem("malformed_request", f"The body has an object or an array of more than {WIDEST} members.")
+        for level, members in _containers(value):
+            if level > DEEPEST:
+                raise Problem("malformed_request", f"The body is nested more than {DEEPEST} levels deep.")
+            if members > WIDEST:
+                # Each would be looked at, and could be an error of its own.
+                raise Problem("malformed_request", f"The body has an object or an array of more than {WIDEST} members.")
         return value
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
@@ -99,20 +100,12 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    return levels == 0 or any(
-        _is_deeper(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value)
-    )
-
-
-def _is_wider(value: Any, members: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    return len(value) > members or any(
-        _is_wider(item, members) for item in (value.values() if isinstance(value, dict) else value)
-    )
+def _containers(value: Any, level: int = 1) -> Iterator[tuple[int, int]]:
+    """Walk the objects and arrays of a body, outermost first: how deep each is, and how many members it has."""
+    if isinstance(value, dict | list):
+        yield level, len(value)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _containers(item, level + 1)
 
 
 def _step(name: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from taskapp.isolation import identity
+from taskapp.isolation.database import sqlstate
 from taskapp.isolation.identity import TokenHolder
 
 logger = logging.getLogger("taskapp.problems")
@@ -370,29 +371,34 @@ def violated(error: DBAPIError) -> str | None:
 
 
 def _database_error(error: DBAPIError) -> Response:
-    state = getattr(error.orig, "pgcode", None) or ""
+    return problem_response(database_problem(error))
+
+
+def database_problem(error: DBAPIError) -> Problem:
+    """Make the problem that tells a client of an error of the database, and log what it does not tell."""
+    state = sqlstate(error)
     constraint = violated(error)
     if state == UNKNOWN_TIMEZONE:
-        return problem_response(invalid([_NO_SUCH_ZONE]))
+        return invalid([_NO_SUCH_ZONE])
     if constraint is not None and constraint.endswith("_user_id_fkey"):
         # The account was deleted while this request was under way.
-        return problem_response(Problem("invalid_token"))
+        return Problem("invalid_token")
     if constraint in _BY_CONSTRAINT:
         known = _BY_CONSTRAINT[constraint]
-        return problem_response(Problem(known) if isinstance(known, str) else invalid([known]))
+        return Problem(known) if isinstance(known, str) else invalid([known])
     if state == CHECK_VIOLATION and constraint is not None and constraint.endswith("_check"):
         # The CHECKs repeat the schemas' rules. Where the two disagree, as on characters that only one of them knows yet, the
         # client is told the place. PostgreSQL names such a constraint <table>_<column>_check.
         _log_database_error(error, state, constraint)
         column = constraint.removesuffix("_check").partition("_")[2]
-        return problem_response(invalid([FieldError("invalid_value", "Is not acceptable.", pointer=f"#/{column}")]))
+        return invalid([FieldError("invalid_value", "Is not acceptable.", pointer=f"#/{column}")])
     code = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])
     if code is None and (error.connection_invalidated or (not state and error.statement is None)):
         # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either.
         code = "service_unavailable"
     if code not in {"invalid_token", "insufficient_scope"}:
         _log_database_error(error, state, constraint)
-    return problem_response(Problem(code or "internal_error"))
+    return Problem(code or "internal_error")
 
 
 def _log_database_error(error: DBAPIError, state: str, constraint: str | None) -> None:

@@ -6,6 +6,7 @@ soon 429, and uses up nobody's budget. That takes a message of its own, once a m
 """
 
 import time
+from dataclasses import replace
 from threading import Lock
 from typing import cast
 
@@ -16,12 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from taskapp.api import personal_token, rate_limits
 from taskapp.api.access_token import access_tokens
 from taskapp.api.headers import is_versioned
-from taskapp.api.problems import Problem
+from taskapp.api.problems import PROBLEMS, Problem, database_problem
 from taskapp.isolation import identity, roles
-from taskapp.isolation.identity import TokenHolder
+from taskapp.isolation.identity import SignedIn, TokenHolder
 
 CONFIRMED_SECONDS = 60
-SESSION_ENDED = "TA001"
 _REMEMBERED = 10_000
 
 
@@ -56,47 +56,43 @@ def sign_in(token_scopes: list[str] | None) -> None:
     :param token_scopes: what a personal access token has to be good for; None where none is let in.
     :raises Problem: 401, 403, 429.
     """
+    try:
+        who = _verified()
+    except Problem as problem:
+        if PROBLEMS[problem.code].status == 401:
+            rate_limits.count_refused()
+        raise
+    rate_limits.count_signed_in(who.user_id)
+    if isinstance(who, TokenHolder):
+        if token_scopes is None:
+            raise Problem("insufficient_scope")
+        who = replace(who, scope=token_scopes[0] if token_scopes else None)
+    identity.become(who)
+
+
+def _verified() -> SignedIn | TokenHolder:
+    """Read the token; of a personal one the scope is left open.
+
+    :raises Problem: 401; 429 when PostgreSQL would have to look it up, and too many from this network were no good.
+    """
     # RFC 6750 section 2.1, the one way that counts here; a token in the query or the body is not looked at.
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip(" ")
-    try:
-        if scheme.lower() != "bearer" or not token:
-            raise Problem("missing_token")
-        if not token.startswith(personal_token.PREFIX):
-            who = access_tokens().verify(token)
-            rate_limits.count_signed_in(who.user_id)
-            identity.become(who)
-            return
-        holder = TokenHolder(personal_token.named_user(token), personal_token.digest(token), None)
-        _confirm(holder)
-    except Problem as problem:
-        if problem.code != "rate_limited":
-            rate_limits.count_refused()
-        raise
-    rate_limits.count_signed_in(holder.user_id)
-    if token_scopes is None:
-        raise Problem("insufficient_scope")
-    scope = token_scopes[0] if token_scopes else None
-    identity.become(TokenHolder(holder.user_id, holder.digest, scope))
-
-
-def _confirm(holder: TokenHolder) -> None:
-    """Let PostgreSQL look a token up, unless it has done so lately.
-
-    :raises Problem: 401; 429 when too many from this network were no good.
-    """
+    if scheme.lower() != "bearer" or not token:
+        raise Problem("missing_token")
+    if not token.startswith(personal_token.PREFIX):
+        return access_tokens().verify(token)
+    holder = TokenHolder(personal_token.named_user(token), personal_token.digest(token), None)
     confirmed = cast(Confirmed, current_app.extensions["taskapp_confirmed_tokens"])
-    if confirmed.has(holder.digest):
-        return
-    rate_limits.refuse_guesser()
-    identity.become(holder)
-    try:
-        roles.api().execute(select(literal(1)))
-    except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) == SESSION_ENDED:
-            raise Problem("invalid_token") from error
-        raise
-    confirmed.add(holder.digest)
+    if not confirmed.has(holder.digest):
+        rate_limits.refuse_guesser()
+        identity.become(holder)
+        try:
+            roles.api().execute(select(literal(1)))
+        except DBAPIError as error:
+            raise database_problem(error) from error
+        confirmed.add(holder.digest)
+    return holder
 
 
 def _sign_in_astray() -> None:

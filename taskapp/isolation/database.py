@@ -70,7 +70,7 @@ class Database:
             return self._execute_once(statement, parameters)
         except DBAPIError as error:
             # Class 40 is a deadlock or the like: PostgreSQL has undone all of it.
-            undone = (getattr(error.orig, "pgcode", None) or "").startswith("40")
+            undone = sqlstate(error).startswith("40")
             if not (undone or (error.connection_invalidated and identity.current().read_only)):
                 raise
             return self._execute_once(statement, parameters)
@@ -139,6 +139,11 @@ class Transaction:
 
 
 _together: ContextVar[Transaction | None] = ContextVar("taskapp_together", default=None)
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return what PostgreSQL calls an error, or nothing when it was not PostgreSQL that spoke."""
+    return getattr(error.orig, "pgcode", None) or ""
 
 
 def _takes_several_messages(statement: Executable, parameters: Sequence[Mapping[str, Any]]) -> bool:
