@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Row,
+    Select,
     Table,
     cast,
     false,
@@ -57,8 +58,7 @@ def insert_once(
     """
     table = typing.cast(Table, model.__table__)
     given = {table.c[name]: value for name, value in {**values, "created_from": from_}.items()}
-    # OFFSET stops at the quota, where count() would go on.
-    full = select(select(table.c.id).offset(quota - 1).limit(1).exists().label("full")).cte("quota")
+    full = select(reached(select(table.c.id), quota)).cte("quota")
     rows = select(*(_typed(column, value) for column, value in given.items()))
     there = select(*columns, table.c.created_from).where(table.c.id == values["id"]).cte("there")
     # What a value is computed by may write, so it is not asked for in vain.
@@ -70,6 +70,11 @@ def insert_once(
         select(*(there.c[column.name] for column in inserted.c), false(), same).where(~select(inserted.c.id).exists()),
     ).subquery("row")
     return select(full.c.full, row).select_from(full.outerjoin(row, true()))
+
+
+def reached(rows: Select[Any], quota: int) -> ColumnElement[bool]:
+    """Tell, as the column ``full``, whether there are ``quota`` rows. OFFSET stops there, where count() would go on."""
+    return rows.offset(quota - 1).limit(1).exists().label("full")
 
 
 def create_once(attempt: Callable[[], Sequence[Row[Any]]]) -> Row[Any]:

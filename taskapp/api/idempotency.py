@@ -17,6 +17,7 @@ from sqlalchemy import Executable, ForeignKeyConstraint, Index, Insert, Row, Sma
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
+from taskapp.api.creation import reached
 from taskapp.api.parser import body_of
 from taskapp.api.problems import FieldError, Problem, problem_response
 from taskapp.api.settings import settings
@@ -121,10 +122,8 @@ def _claim(key: str) -> Executable:
     claimed = select(func.app.claim_key(key).label("claimed")).subquery("claim")
     kept = (Answer.asked, Answer.status, Answer.body, Answer.location, Answer.etag)
     since = func.now() - timedelta(hours=_KEPT_HOURS)
-    # OFFSET stops at the quota, where count() would go on.
     others = aliased(Answer)
-    young = select(others.key).where(others.answered_at >= since)
-    full = young.offset(settings().answers_per_user - 1).limit(1).exists().label("full")
+    full = reached(select(others.key).where(others.answered_at >= since), settings().answers_per_user)
     before = (Answer.key == key) & (Answer.answered_at >= since)
     return select(claimed.c.claimed, full, *kept).select_from(claimed.outerjoin(Answer, before))
 

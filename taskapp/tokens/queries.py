@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Executable, cast, delete, func, insert, literal, select, true, tuple_
 from sqlalchemy.sql.dml import ReturningDelete
 
+from taskapp.api.creation import reached
 from taskapp.auth.queries import is_hash
 from taskapp.tokens.models import AccessToken
 from taskapp.users.models import User
@@ -26,7 +27,7 @@ def create(verified: str, values: Mapping[str, Any], quota: int) -> Executable:
     """
     unchanged = select(User.user_id).where(is_hash(verified), User.disabled_at.is_(None))
     proven = unchanged.with_for_update(key_share=True).cte("proven")
-    full = select(select(AccessToken.id).where(_IS_LIVE).offset(quota - 1).limit(1).exists().label("full")).cte("quota")
+    full = select(reached(select(AccessToken.id).where(_IS_LIVE), quota)).cte("quota")
     columns = [TOKENS.c[name] for name in values]
     row = select(*(cast(literal(values[column.name], column.type), column.type) for column in columns))
     allowed = row.select_from(proven).where(~select(full.c.full).scalar_subquery())
