@@ -31,6 +31,7 @@ from taskapp.local import LocalError, _check_port
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 
 ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
+LOADS = 3  # What a second start may take, in loads of the application.
 
 
 @dataclass
@@ -284,7 +285,7 @@ def test_no_secret_is_printed(first: FirstRun, project: Path) -> None:
 class SecondRun:
     """A run with the data of the first, ended as Ctrl-C in a terminal does it."""
 
-    seconds: float
+    loads: float
     account: dict[str, Any]
     tried: "subprocess.CompletedProcess[str]"
     in_terminal: list[str]
@@ -294,23 +295,34 @@ class SecondRun:
 @pytest.fixture(scope="module")
 def second(first: FirstRun, project: Path) -> SecondRun:
     email = json.loads(first.tried.stdout)["user"]["email"]
+    load = seconds_of_a_load(project)
     with start(project) as run:
-        seconds = run.wait_until_up()
+        loads = run.wait_until_up() / load
         account = post(f"{run.url}/v1/auth/login", {**ACCOUNT, "email": email})["user"]
         tried = in_another_terminal(project, command_to_try(run.printed))
         in_terminal = [command_line(pid) for pid in run.started if os.getpgid(pid) == run.process.pid]
         ended = run.end(lambda: os.killpg(run.process.pid, signal.SIGINT))
     for _ in range(3):
-        # Other tests run at the same time; the question is what a start takes, not what they take from it.
-        if seconds >= 5:
+        # Other tests run at the same time, and need not take as much from the start as from the load.
+        if loads >= LOADS:
+            load = seconds_of_a_load(project)
             with start(project) as run:
-                seconds = run.wait_until_up()
+                loads = min(loads, run.wait_until_up() / load)
                 run.end(partial(os.killpg, run.process.pid, signal.SIGINT))
-    return SecondRun(seconds, account, tried, in_terminal, ended)
+    return SecondRun(loads, account, tried, in_terminal, ended)
 
 
-def test_a_second_start_answers_within_five_seconds(second: SecondRun) -> None:
-    assert second.seconds < 5
+def seconds_of_a_load(project: Path) -> float:
+    """What a start is measured by, as seconds mean nothing on a machine that others use too."""
+    begun = time.monotonic()
+    command = [sys.executable, "-c", "import taskapp, flask_migrate"]
+    subprocess.run(command, cwd=project, env=strangers_environment(), check=True)
+    return time.monotonic() - begun
+
+
+def test_a_second_start_takes_little_more_than_to_load_the_application(second: SecondRun) -> None:
+    """On a laptop a load takes a second and a half, and the second start has to answer within five."""
+    assert second.loads < LOADS
 
 
 def test_a_second_start_keeps_the_data(first: FirstRun, second: SecondRun) -> None:
