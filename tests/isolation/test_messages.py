@@ -401,14 +401,18 @@ def test_a_personal_access_token_is_confirmed_once_before_its_first_request(prox
 
 def test_a_request_takes_one_round_trip(proxy: Proxy, scene: Scene) -> None:
     each_way = 0.15
-    proxy.seconds = each_way
-    try:
+
+    def seconds() -> float:
         started = time.perf_counter()
         scene.alice.get("/v1/me")
-        elapsed = time.perf_counter() - started
+        return time.perf_counter() - started
+
+    proxy.seconds = each_way
+    try:
+        # Whatever else runs on these cores can only add to it.
+        assert 2 * each_way <= min(seconds() for _ in range(4)) < 4 * each_way
     finally:
         proxy.seconds = 0
-    assert 2 * each_way <= elapsed < 4 * each_way
 
 
 def test_a_request_of_an_ended_session_takes_one_message(proxy: Proxy, scene: Scene, admin: Admin) -> None:
