@@ -54,8 +54,9 @@ class EmbeddedServer:
 
     `folder` is for this class alone and gets mode 0700. `durable=False` is fast, but a crash loses
     the last commits, one of the machine perhaps everything. With `tcp_port` it listens on 127.0.0.1
-    too, and the socket bears that number. On Linux the thread that calls `start()` has to outlive
-    the server.
+    too, and the socket bears that number. `programs` is the folder of another PostgreSQL of that
+    version, which everybody may run. On Linux the thread that calls `start()` has to outlive the
+    server.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class EmbeddedServer:
         version: int = 18,
         durable: bool = True,
         tcp_port: int | None = None,
+        programs: Path | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.port = tcp_port or 5432
         self._data = self.folder / "data"
         self._log = self.folder / "postgres.log"
         self._version = version
+        self._programs = programs
         self._durable = durable
         self._listen = "127.0.0.1" if tcp_port else ""
         self._password = ""
@@ -142,7 +145,7 @@ class EmbeddedServer:
                 self._lock = None
 
     def _start(self) -> None:
-        install = _find_install(self._version)
+        install = self._programs.parent if self._programs else _find_install(self._version)
         self._make_folder()
         self._lock = self._take_lock()
         log = self._open("postgres.log", os.O_WRONLY | os.O_APPEND)
@@ -241,6 +244,8 @@ class EmbeddedServer:
         if self._account is None:
             return install / "bin"
         self._give(runtime)
+        if self._programs:
+            return self._programs
         # The binaries find their libraries by the way from one to the other, so that stays.
         package, libraries = install.parent, install.parent.with_suffix(".libs")
         copy = runtime / package.name

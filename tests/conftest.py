@@ -7,10 +7,11 @@ test to roll back: a transaction-local setting outlives a savepoint, so that adm
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import psycopg2
@@ -95,12 +96,39 @@ class Person:
         return self("DELETE", path, **kwargs)
 
 
+VERSION = int(os.environ.get("TASKAPP_TEST_POSTGRES", "18"))
+DEBIAN = {15: Path("/usr/lib/postgresql/15/bin")}
+"""Versions that Debian has, and no wheel."""
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Start PostgreSQL (18, or what TASKAPP_TEST_POSTGRES says), make the roles and run the migrations."""
-    version = int(os.environ.get("TASKAPP_TEST_POSTGRES", "18"))
-    folder = tmp_path_factory.mktemp("cluster")
-    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port()) as server:
+    with started(tmp_path_factory.mktemp("cluster"), VERSION) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=[15, 16, 18])
+def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The same on each version of PostgreSQL that there is."""
+    if request.param == VERSION:
+        yield request.getfixturevalue("cluster")
+        return
+    if request.param in DEBIAN and not DEBIAN[request.param].exists():
+        missing(f"PostgreSQL {request.param}")
+    ours = dict(os.environ)
+    with started(tmp_path_factory.mktemp("cluster"), request.param) as made:
+        # Tests that make an application go on with the cluster above.
+        os.environ.clear()
+        os.environ.update(ours)
+        yield made
+
+
+@contextmanager
+def started(folder: Path, version: int) -> Iterator[Cluster]:
+    """Start a server of this version, with everything the application needs."""
+    programs = DEBIAN.get(version)
+    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs) as server:
         with closing(psycopg2.connect(server.admin_url)) as conn:
             conn.autocommit = True
             conn.cursor().execute("CREATE DATABASE taskapp")
@@ -121,6 +149,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         provision(admin_url, passwords, environment, say=print)
         break_on_purpose(admin_url)
         yield Cluster(server, passwords, environment, admin_url)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test that needs it, or fail where nothing may be missing."""
+    give_up = pytest.fail if os.environ.get("TASKAPP_TEST_REQUIRE_ALL") == "1" else pytest.skip
+    give_up(f"{what} is not installed")
 
 
 def free_port() -> int:

@@ -28,6 +28,10 @@ LOGINS = {
 }
 OWNERS = ("taskapp_owner", "taskapp_definer")
 PEOPLE = ("taskapp_dba", "taskapp_auditor", "taskapp_breakglass")
+WARDEN = "taskapp_warden"
+"""Member of every person's login, which lets it end their sessions and nothing else: a login by itself has no rights."""
+ACTED_AS = ("taskapp_api", "taskapp_auth")
+"""What the migrator may become besides the owners, to prove on a live database how these two fare."""
 
 
 class RolesError(Exception):
@@ -46,9 +50,11 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
         existing = _existing(conn)
         # CREATE ROLE's defaults are what we want: no SUPERUSER, CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS. From
         # PostgreSQL 16 on a membership takes NOINHERIT from the role as it is granted, so that comes first.
-        for role in (*OWNERS, *PEOPLE):
+        for role in (*OWNERS, *PEOPLE, WARDEN):
             if role not in existing:
-                cur.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(role)))
+                # Until PostgreSQL 15 it is the member's attribute that decides; the warden has to have what it ends.
+                inherit = sql.SQL("INHERIT" if role == WARDEN else "NOINHERIT")
+                cur.execute(sql.SQL("CREATE ROLE {} NOLOGIN {}").format(sql.Identifier(role), inherit))
         for role, settings in LOGINS.items():
             verb = "ALTER" if role in existing else "CREATE"
             cur.execute(
@@ -65,7 +71,8 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
                         sql.Identifier(role), sql.Identifier(name), sql.Literal(value)
                     )
                 )
-        cur.execute("GRANT taskapp_owner, taskapp_definer TO taskapp_migrator")
+        for role in (*OWNERS, WARDEN, *ACTED_AS):
+            cur.execute(sql.SQL("GRANT {} TO taskapp_migrator").format(sql.Identifier(role)))
 
         database = sql.Identifier(conn.info.dbname)
         # PUBLIC may create temporary tables in a new database: functions of one's own in pg_temp, and copies of rows that
@@ -82,13 +89,13 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
 def _check_roles(cur: cursor) -> None:
     # A role made elsewhere keeps what it has, and Neon's console makes roles that bypass row-level security. Taking that
     # away needs more rights than we may have, so whoever has them is asked to.
-    ours = [*LOGINS, *OWNERS, *PEOPLE]
+    ours = [*LOGINS, *OWNERS, *PEOPLE, WARDEN]
     cur.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb"
-        " OR rolreplication OR rolinherit OR rolcanlogin <> (rolname = ANY(%s)))"
+        " OR rolreplication OR rolinherit <> (rolname = %s) OR rolcanlogin <> (rolname = ANY(%s)))"
         " UNION SELECT m.rolname FROM pg_auth_members JOIN pg_roles m ON m.oid = member JOIN pg_roles r ON r.oid = roleid"
         " WHERE m.rolname = ANY(%s) AND NOT (m.rolname = 'taskapp_migrator' AND r.rolname = ANY(%s))",
-        (ours, list(LOGINS), [*LOGINS, *OWNERS], list(OWNERS)),
+        (ours, WARDEN, list(LOGINS), [*LOGINS, *OWNERS], [*OWNERS, WARDEN, *ACTED_AS]),
     )
     if wrong := sorted(name for (name,) in cur):
         raise RolesError(

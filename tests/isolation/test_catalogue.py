@@ -411,7 +411,8 @@ ROLES = [
     Rule(
         "no role has a power of its own",
         "SELECT rolname FROM role"
-        " WHERE rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication OR rolinherit",
+        " WHERE rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolreplication"
+        " OR rolinherit <> (rolname = 'taskapp_warden')",
         "ALTER ROLE taskapp_dba BYPASSRLS",
     ),
     Rule(
@@ -421,11 +422,13 @@ ROLES = [
         "ALTER ROLE taskapp_owner LOGIN",
     ),
     Rule(
-        "the migrator may take on the roles that own things, and no other role any",
+        "the migrator may take on the roles that own things, and those it proves things of, and no other role any",
         "SELECT member::regrole, roleid::regrole FROM pg_auth_members"
         " WHERE (member IN (SELECT oid FROM role) OR roleid IN (SELECT oid FROM role))"
         " AND (member::regrole::text, roleid::regrole::text)"
-        " NOT IN (('taskapp_migrator', 'taskapp_owner'), ('taskapp_migrator', 'taskapp_definer'))",
+        " NOT IN (('taskapp_migrator', 'taskapp_owner'), ('taskapp_migrator', 'taskapp_definer'),"
+        " ('taskapp_migrator', 'taskapp_warden'),"
+        " ('taskapp_migrator', 'taskapp_api'), ('taskapp_migrator', 'taskapp_auth'))",
         "GRANT taskapp_auth TO taskapp_api",
     ),
     Rule(
