@@ -29,7 +29,7 @@ NOT_GRANTED = "permission denied"
 POLICY = "row-level security"
 
 # Tables whose rows belong to no user, and so have no owner's column. Whoever makes another one writes it here.
-NOBODYS = ("attempts",)
+NOBODYS = ("access_log", "attempts")
 
 A_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g"
 
@@ -244,7 +244,9 @@ def rows_of(admin: Admin, user_id: str | None, *proven: str) -> dict[str, list[A
     Fail when a table of `proven`, or any table at all when none is named, has no row of theirs: that would prove nothing.
     """
     stored = {
-        table: [row for (row,) in admin.execute(f"SELECT to_jsonb(t) FROM app.{table} t WHERE user_id = %s", user_id)]
+        table: [
+            row for (row,) in admin.execute(f"SELECT to_jsonb(t) FROM app.{table} t WHERE user_id = %s ORDER BY 1", user_id)
+        ]
         for table in tenant_tables(admin)
     }
     assert all(stored[table] for table in proven or stored), stored

@@ -16,7 +16,7 @@ OWN_ENDED_ROW = f"({OWN_ROW} AND (revoked_at IS NOT NULL))"
 OWN_LIVE_ROW = f"({OWN_ROW} AND (revoked_at IS NULL))"
 
 # The rows that belong to no user, and so to no owner's column, key or floor.
-NOBODYS = "('attempts')"
+NOBODYS = "('access_log', 'attempts')"
 # The policies that show or let be written more than the rows of an identity, each by its table, name and role. Those of the
 # operator are limited by grants alone. Those that end sessions and tokens can end any, and none can be brought back.
 OPEN = """(
@@ -31,8 +31,34 @@ OPEN = """(
     ('sessions', 'sessions_operator_select', '{taskapp_operator}'),
     ('sessions', 'sessions_operator_update', '{taskapp_operator}'),
     ('access_tokens', 'access_tokens_operator_select', '{taskapp_operator}'),
-    ('access_tokens', 'access_tokens_operator_delete', '{taskapp_operator}')
+    ('access_tokens', 'access_tokens_operator_delete', '{taskapp_operator}'),
+    ('access_log', 'access_log_definer_select', '{taskapp_definer}'),
+    ('access_log', 'access_log_auditor_select', '{taskapp_auditor}')
 )"""
+
+# What people go by instead of an identity: a ticket, a break-glass. Auditors see all rows, and the grants are their limit.
+OF_THE_TICKET = "(user_id = ( SELECT app.ticket_subject() AS ticket_subject))"
+GLASS_IS_BROKEN = "( SELECT app.glass_is_broken() AS glass_is_broken)"
+# Their trail: one's own tickets, what there is to approve; what is closed stays as it is.
+TRAIL = {
+    "access_log_dba_select": ("(person = SESSION_USER)", None),
+    "access_log_breakglass_select": ("(kind = ''break-glass''::text)", None),
+    "access_log_definer_insert": (
+        None,
+        "((person = SESSION_USER) AND (approved_by IS NULL) AND (closed_by IS NULL))",
+    ),
+    "access_log_definer_update": ("(closed_at IS NULL)", "((SESSION_USER = approved_by) OR (SESSION_USER = closed_by))"),
+}
+# Of accounts, whom a ticket is for.
+LOOKED_UP = (
+    "((( SELECT lower(NULLIF(current_setting(''app.who''::text, true), ''''::text)) AS lower) = (user_id)::text)"
+    " OR (( SELECT lower(NULLIF(current_setting(''app.who''::text, true), ''''::text)) AS lower) = lower(email)))"
+)
+
+
+def _trail(index: int) -> str:
+    return "".join(f" WHEN polname = '{name}' THEN '{told[index]}'" for name, told in TRAIL.items() if told[index])
+
 
 # What has been in the trash for 30 days is the operator's to delete.
 EXPIRED = """(
@@ -95,9 +121,10 @@ TABLES = [
         "ALTER TABLE app.tasks OWNER TO taskapp_migrator",
     ),
     Rule(
-        "there are tables, indexes and nothing else that could show rows",
-        "SELECT relname FROM pg_class"
-        " WHERE relnamespace = 'app'::regnamespace AND (relkind NOT IN ('r', 'i') OR relispartition)",
+        "there are tables, indexes, views that run as their caller, and nothing else that could show rows",
+        "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace AND (relispartition OR NOT ("
+        " relkind IN ('r', 'i') OR relname = 'access_log_id_seq'"
+        " OR (relkind = 'v' AND 'security_invoker=true' = ANY (reloptions)) IS TRUE))",
         "CREATE VIEW app.all_tasks AS TABLE app.tasks",
     ),
     Rule(
@@ -153,7 +180,9 @@ TABLES = [
         "a table of nobody's says nothing of whose its rows are",
         "SELECT relname, attname FROM tenant JOIN pg_attribute ON attrelid = tenant.oid AND attnum > 0 AND NOT attisdropped"
         f" WHERE relname IN {NOBODYS}"
-        " AND attname NOT IN ('key', 'count', 'since', 'blocked_until', 'succeeded_at')",
+        " AND attname NOT IN ('key', 'count', 'since', 'blocked_until', 'succeeded_at')"
+        # But for the trail, which says whose rows somebody could read.
+        " AND relname <> 'access_log'",
         "ALTER TABLE app.attempts ADD user_id uuid",
     ),
     Rule(
@@ -198,9 +227,10 @@ POLICIES = [
     ),
     Rule(
         "whoever has a grant has a floor",
-        # But for operators, who have no rows of their own to be kept to, and rows that are nobody's.
+        # But for operators and auditors, who have no rows of their own to be kept to, and rows that are nobody's.
         "SELECT DISTINCT relname, grantee::regrole FROM granted"
-        f" WHERE grantee <> 'taskapp_operator'::regrole AND relname NOT IN {NOBODYS} AND NOT EXISTS ("
+        f" WHERE grantee NOT IN ('taskapp_operator'::regrole, 'taskapp_auditor'::regrole)"
+        f" AND relname NOT IN {NOBODYS} AND NOT EXISTS ("
         " SELECT FROM policy WHERE polrelid = granted.oid AND NOT polpermissive AND grantee = ANY (polroles))",
         "DROP POLICY tasks_api_floor ON app.tasks",
     ),
@@ -219,6 +249,11 @@ POLICIES = [
         f" WHEN (relname, polname, roles) IN {STALE} THEN '(answered_at < (now() - ''24:00:00''::interval))'"
         f" WHEN (relname, polname) = ('sessions', 'sessions_auth_update') THEN '{OWN_LIVE_ROW}'"
         f" WHEN polname IN ('users_auth_floor', 'users_auth_select') THEN '({OWN_ROW} OR {ROW_OF_THE_ADDRESS})'"
+        f" WHEN polname IN ('users_definer_floor', 'users_definer_select') THEN '{LOOKED_UP}'"
+        f"{_trail(0)}"
+        f" WHEN roles = '{{taskapp_dba}}' THEN '{OF_THE_TICKET}'"
+        f" WHEN roles = '{{taskapp_breakglass}}' THEN '{GLASS_IS_BROKEN}'"
+        " WHEN roles = '{taskapp_auditor}' AND polname = relname || '_auditor_select' THEN 'true'"
         f" ELSE '{OWN_ROW}' END",
         "ALTER POLICY tasks_api_select ON app.tasks USING (user_id = app.current_user_id())",
     ),
@@ -228,6 +263,8 @@ POLICIES = [
         " WHEN (relname, polname) = ('sessions', 'sessions_operator_update') THEN '(revoked_at IS NOT NULL)'"
         f" WHEN (relname, polname) = ('sessions', 'sessions_api_update') THEN '{OWN_ENDED_ROW}'"
         f" WHEN (relname, polname, roles) IN {OPEN} THEN 'true'"
+        f"{_trail(1)}"
+        " WHEN roles IN ('{taskapp_dba}', '{taskapp_breakglass}') OR polname = 'users_definer_floor' THEN 'false'"
         f" ELSE '{OWN_ROW}' END",
         "ALTER POLICY tasks_api_insert ON app.tasks WITH CHECK (true)",
     ),
@@ -259,7 +296,7 @@ GRANTS = [
     Rule(
         "columns are granted by name",
         "SELECT relname, privilege_type FROM granted WHERE attname IS NULL AND privilege_type <> 'DELETE'"
-        " AND (relname, privilege_type, grantee::regrole::text)"
+        " AND (relname, privilege_type) <> ('access_log', 'SELECT') AND (relname, privilege_type, grantee::regrole::text)"
         " NOT IN (('attempts', 'SELECT', 'taskapp_auth'), ('attempts', 'SELECT', 'taskapp_operator'))",
         "GRANT UPDATE ON app.tasks TO taskapp_api",
     ),
@@ -288,8 +325,10 @@ GRANTS = [
         "GRANT SELECT (digest) ON app.access_tokens TO taskapp_auth",
     ),
     Rule(
-        "taskapp_definer sees tokens, and nothing else of users",
-        "SELECT DISTINCT relname FROM granted WHERE grantee = 'taskapp_definer'::regrole AND relname <> 'access_tokens'",
+        "taskapp_definer sees tokens, whom a ticket is for, the trail, and nothing else of users",
+        "SELECT DISTINCT relname FROM granted WHERE grantee = 'taskapp_definer'::regrole"
+        " AND relname NOT IN ('access_tokens', 'access_log') AND (relname, attname) NOT IN (('users', 'user_id'),"
+        " ('users', 'email'))",
         "GRANT SELECT (title) ON app.tasks TO taskapp_definer",
     ),
     Rule(
@@ -301,7 +340,7 @@ GRANTS = [
     ),
     Rule(
         "what is nobody's is taskapp_auth's alone, but that an operator sees it and resets its count",
-        f"SELECT relname, attname, grantee::regrole, privilege_type FROM granted WHERE relname IN {NOBODYS}"
+        "SELECT relname, attname, grantee::regrole, privilege_type FROM granted WHERE relname = 'attempts'"
         " AND grantee <> 'taskapp_auth'::regrole AND (grantee <> 'taskapp_operator'::regrole OR NOT"
         " (privilege_type = 'SELECT' OR (privilege_type, attname) IS NOT DISTINCT FROM ('UPDATE', 'count')))",
         "GRANT UPDATE (blocked_until) ON app.attempts TO taskapp_operator",
@@ -365,12 +404,15 @@ FUNCTIONS = [
     Rule(
         "a function runs as its owner only if it is named here",
         "SELECT signature FROM function WHERE prosecdef AND signature NOT IN ('app.current_user_id()', 'app.login_email()',"
-        " 'app.enter_token(uuid,bytea,text,text,boolean)')",
+        " 'app.enter_token(uuid,bytea,text,text,boolean)', 'app.ticket_subject()', 'app.glass_is_broken()',"
+        " 'app.open_ticket(text,text,integer)', 'app.close_ticket(bigint)', 'app.request_break_glass(text,integer)',"
+        " 'app.approve_break_glass(bigint)', 'app_private.end_sessions_of(text)')",
         "ALTER FUNCTION app.enter SECURITY DEFINER",
     ),
     Rule(
-        "a function that runs as its owner runs as taskapp_definer",
-        "SELECT signature FROM function WHERE prosecdef AND proowner <> 'taskapp_definer'::regrole",
+        "a function that runs as its owner runs as taskapp_definer, but for the one that the warden has",
+        "SELECT signature FROM function WHERE prosecdef AND (proowner <> 'taskapp_definer'::regrole)"
+        " <> (signature = 'app_private.end_sessions_of(text)' AND proowner = 'taskapp_warden'::regrole)",
         "ALTER FUNCTION app.current_user_id OWNER TO taskapp_owner",
     ),
     Rule(
@@ -381,7 +423,8 @@ FUNCTIONS = [
     ),
     Rule(
         "a function belongs to a role that cannot log in",
-        "SELECT signature FROM function WHERE proowner NOT IN ('taskapp_owner'::regrole, 'taskapp_definer'::regrole)",
+        "SELECT signature FROM function WHERE proowner NOT IN"
+        " ('taskapp_owner'::regrole, 'taskapp_definer'::regrole, 'taskapp_warden'::regrole)",
         "ALTER FUNCTION app.enter OWNER TO taskapp_migrator",
     ),
     Rule(
@@ -432,13 +475,10 @@ ROLES = [
         "GRANT taskapp_auth TO taskapp_api",
     ),
     Rule(
-        "people's roles have no grants yet",
-        "SELECT grantee::regrole FROM ("
-        " SELECT (aclexplode(relacl)).grantee FROM pg_class UNION SELECT (aclexplode(attacl)).grantee FROM pg_attribute"
-        " UNION SELECT (aclexplode(nspacl)).grantee FROM pg_namespace"
-        " UNION SELECT (aclexplode(proacl)).grantee FROM pg_proc) AS entry"
-        " WHERE grantee IN ('taskapp_dba'::regrole, 'taskapp_auditor'::regrole, 'taskapp_breakglass'::regrole)",
-        "GRANT USAGE ON SCHEMA app TO taskapp_dba",
+        "people write nothing",
+        "SELECT relname, grantee::regrole, privilege_type FROM granted WHERE privilege_type <> 'SELECT'"
+        " AND grantee IN ('taskapp_dba'::regrole, 'taskapp_auditor'::regrole, 'taskapp_breakglass'::regrole)",
+        "GRANT DELETE ON app.access_log TO taskapp_dba",
     ),
     Rule(
         "the server itself ends what the application forgets",
@@ -560,6 +600,34 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_operator", "sessions", "UPDATE"): {"revoked_at"},
     ("taskapp_operator", "attempts", "SELECT"): {"*"},
     ("taskapp_operator", "attempts", "UPDATE"): {"count"},
+    ("taskapp_definer", "users", "SELECT"): {"user_id", "email"},
+    ("taskapp_definer", "access_log", "SELECT"): {"*"},
+    ("taskapp_definer", "access_log", "INSERT"): {"kind", "login", "subject", "reason", "minutes", "expires_at"},
+    ("taskapp_definer", "access_log", "UPDATE"): {
+        *{"approved_by", "approved_at", "approved_in", "expires_at", "closed_at", "closed_by"},
+    },
+}
+# What people do not see of a table, each in their way.
+PEOPLE = ("taskapp_dba", "taskapp_breakglass", "taskapp_auditor")
+HIDDEN_FROM_READERS = {
+    "users": {"password_hash"},
+    "sessions": {"generation", "refreshed_at"},
+    "access_tokens": {"digest"},
+    "answers": {"asked", "body", "location", "etag"},
+}
+SEEN_BY_AUDITORS = {
+    "users": {"user_id", "email", "version", "created_at", "updated_at", "disabled_at"},
+    "sessions": {"user_id", "id", "created_at", "expires_at", "revoked_at", "last_used_at"},
+    "access_tokens": {"user_id", "id", "scopes", "created_at", "last_used_at", "expires_at"},
+    "lists": {"user_id", "id", "archived", "version", "created_at", "updated_at"},
+    "tags": {"user_id"},
+    "tasks": {
+        *{"user_id", "id", "status", "priority", "list_id", "parent_id", "version"},
+        *{"created_at", "updated_at", "completed_at", "deleted_at"},
+    },
+    "completions": {"user_id", "id", "task_id", "outcome", "completed_at"},
+    "answers": {"user_id", "status", "answered_at"},
+    "access_log": {"*"},
 }
 # taskapp_api's; which columns it reads, the tests of the features say.
 CONTENT = {"tasks", "lists", "tags", "completions", "answers"}
@@ -607,6 +675,15 @@ CALLERS: dict[str, set[str]] = {
     "app.enter_token(uuid,bytea,text,text,boolean)": {"taskapp_api"},
     "app_private.seal_holds(text,text)": set(),
     "app_private.seal_briefly(text,text)": set(),
+    "app_private.end_sessions_of(text)": {"taskapp_definer"},
+    "app_private.live_ticket(text)": set(),
+    "app_private.log_access(text,uuid,text,integer,timestamp with time zone)": set(),
+    "app.ticket_subject()": {"taskapp_dba"},
+    "app.open_ticket(text,text,integer)": {"taskapp_dba"},
+    "app.glass_is_broken()": {"taskapp_breakglass"},
+    "app.request_break_glass(text,integer)": {"taskapp_breakglass"},
+    "app.approve_break_glass(bigint)": {"taskapp_breakglass"},
+    "app.close_ticket(bigint)": {"taskapp_dba", "taskapp_breakglass", "taskapp_auditor"},
     **{
         signature: {"taskapp_api"}
         for signature in (
@@ -662,7 +739,7 @@ def test_a_role_has_the_columns_it_is_to_have_and_no_more(admin: Admin) -> None:
         f"{PRELUDE} SELECT grantee::regrole::text, relname, privilege_type, array_agg(coalesce(attname, '*')::text)"
         " FROM granted GROUP BY grantee, relname, privilege_type"
     )
-    granted = {(role, table, privilege): set(columns) for role, table, privilege, columns in found}
+    granted = {(role, table, privilege): set(columns) for role, table, privilege, columns in found if role not in PEOPLE}
     assert {key: columns for key, columns in granted.items() if key[1] not in CONTENT} == GRANTED
     of_content = {
         (role, table, privilege): columns for (role, table, privilege), columns in granted.items() if table in CONTENT
@@ -670,6 +747,24 @@ def test_a_role_has_the_columns_it_is_to_have_and_no_more(admin: Admin) -> None:
     reading = {("taskapp_api", table, "SELECT") for table in CONTENT}
     assert {key: columns for key, columns in of_content.items() if key not in reading} == WRITTEN | PURGING
     assert not any("*" in of_content[key] for key in reading)
+
+
+def test_people_see_the_columns_they_are_to_see_and_no_more(admin: Admin) -> None:
+    every = dict(
+        admin.execute(
+            f"{PRELUDE} SELECT relname, array_agg(attname::text) FROM tenant JOIN pg_attribute ON attrelid = tenant.oid"
+            f" WHERE attnum > 0 AND NOT attisdropped AND relname NOT IN {NOBODYS} GROUP BY relname"
+        )
+    )
+    found = admin.execute(
+        f"{PRELUDE} SELECT grantee::regrole::text, relname, array_agg(coalesce(attname, '*')::text) FROM granted"
+        f" WHERE grantee::regrole::text IN {PEOPLE} GROUP BY grantee, relname"
+    )
+    seen = {(role, table): set(columns) for role, table, columns in found}
+    readers = {table: set(columns) - HIDDEN_FROM_READERS.get(table, set()) for table, columns in every.items()}
+    for role, expected in zip(PEOPLE, (readers, readers, SEEN_BY_AUDITORS), strict=True):
+        ours = {table: columns for (whose, table), columns in seen.items() if whose == role}
+        assert ours == {**expected, "access_log": {"*"}}
 
 
 def test_a_function_can_be_called_by_whom_it_is_for_and_nobody_else(admin: Admin) -> None:

@@ -157,6 +157,14 @@ STATEMENTS = {
         "delete": "DELETE FROM app.attempts WHERE key = decode(%(counter)s, 'hex')",
         "truncate": "TRUNCATE app.attempts CASCADE",
     },
+    # The trail of people at psql. Nobody of the application reads or writes it.
+    "access_log": {
+        "select": "SELECT FROM app.access_log",
+        "insert": "INSERT INTO app.access_log (kind, login, reason, minutes) VALUES ('break-glass', 1, 'a reason', 1)",
+        "update": "UPDATE app.access_log SET closed_at = now(), closed_by = 'me'",
+        "delete": "DELETE FROM app.access_log",
+        "truncate": "TRUNCATE app.access_log",
+    },
 }
 
 Outcome = int | str
@@ -193,6 +201,7 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         "access_tokens": {"select": (1, 0, 0), "select what it is": (1, 0, 0), "delete": (1, 0, 0)},
         "answers": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "delete": (1, 0, 0)},
         "attempts": {},
+        "access_log": {},
     },
     "taskapp_auth": {
         # An identity has one account, and these have theirs.
@@ -228,6 +237,7 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
             "update more": WHOEVER,
             "delete": WHOEVER,
         },
+        "access_log": {},
     },
 }
 
@@ -250,6 +260,7 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
     # Nor does an answer until it is a day old, and then it is nobody's by name.
     "answers": {},
     "attempts": {"select": WHOEVER, "update": WHOEVER},
+    "access_log": {},
 }
 
 PEOPLE = ("owner", "other", "nobody")

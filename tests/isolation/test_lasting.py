@@ -104,6 +104,10 @@ NO_CONTENT = {
         *{"created_at", "updated_at", "completed_at", "completed_sort", "deleted_at"},
     },
     "completions": {"user_id", "id", "task_id", "outcome", "completed_at"},
+    "access_log": {
+        *{"id", "kind", "person", "login", "subject", "minutes", "opened_at", "opened_in"},
+        *{"approved_by", "approved_at", "approved_in", "expires_at", "closed_at", "closed_by"},
+    },
     "answers": {"user_id", "answered_at"},
 }
 
