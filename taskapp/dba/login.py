@@ -1,0 +1,102 @@
+"""A person's own connection: logged in under their own name, to the server itself."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor, parse_dsn
+
+GROUPS: Mapping[str, str] = {
+    "taskapp_dba": "dba",
+    "taskapp_auditor": "auditor",
+    "taskapp_breakglass": "breakglass",
+}
+"""What people can be members of, and what this project calls it where it speaks to people."""
+
+_OURS = "TA005"
+
+url_option = click.option(
+    "--url",
+    required=True,
+    envvar="TASKAPP_DBA_DATABASE_URL",
+    help="postgresql://you@host/taskapp, the direct endpoint; also from TASKAPP_DBA_DATABASE_URL.",
+)
+
+
+def clear(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what PostgreSQL refuses into one line, and a hint if there is one."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except psycopg2.Error as error:
+            raise click.ClickException(said(error)) from error
+
+    return run
+
+
+def said(error: psycopg2.Error) -> str:
+    """What to tell somebody at a terminal."""
+    if error.pgcode == _OURS:
+        hint = f"\n{error.diag.message_hint}" if error.diag.message_hint else ""
+        return f"{error.diag.message_primary}{hint}"
+    lines = str(error).strip().splitlines()
+    return f"the database refuses: {lines[0] if lines else type(error).__name__}"
+
+
+@contextmanager
+def logged_in(url: str) -> Iterator[connection]:
+    """Log in; ask for the password if neither the URL nor libpq's own means (``~/.pgpass``) have one.
+
+    :raises click.ClickException: when that fails.
+    """
+    try:
+        conn = psycopg2.connect(url)
+    except psycopg2.OperationalError as error:
+        if "no password supplied" not in str(error):
+            raise click.ClickException(f"cannot log in: {str(error).strip().splitlines()[0]}") from error
+        conn = psycopg2.connect(**{**parse_dsn(url), "password": ask_password(new=False)})
+    except psycopg2.Error as error:
+        raise click.ClickException("--url has to be postgresql://you@host/database") from error
+    with closing(conn):
+        yield conn
+
+
+def ask_password(*, new: bool) -> str:
+    """Ask at a terminal, a new one twice; read one line from a pipe; never show it."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=new)
+    return password
+
+
+@contextmanager
+def becoming(conn: connection, group: str) -> Iterator[cursor]:
+    """Do something in one transaction as a member of ``group``; works through a transaction-mode pooler too.
+
+    :raises click.ClickException: when the login is no member.
+    """
+    with conn, conn.cursor() as cur:
+        try:
+            cur.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(group)))
+        except psycopg2.errors.InsufficientPrivilege as error:
+            option = GROUPS[group]
+            flag = "" if option == "dba" else f" --{option}"
+            raise click.ClickException(
+                f"{conn.info.user} is no member of {group}; an administrator changes that: "
+                f"flask isolation dba add {conn.info.user}{flag}"
+            ) from error
+        yield cur
+
+
+def is_pooled(conn: connection) -> bool:
+    """Whether a pooler stands between: the process that libpq was told of is not the one that answers."""
+    with conn, conn.cursor() as cur:
+        cur.execute("SELECT pg_backend_pid()")
+        return cur.fetchone() != (conn.info.backend_pid,)
