@@ -450,7 +450,7 @@ MUTATIONS = [
             OTHERS_IDS,
             rule("no role has a power of its own"),
             roles("the_application_cannot_take_on_another_role[taskapp_owner-taskapp_auth]"),
-            rule("the migrator may take on the roles that own things, and no other role any"),
+            rule("the migrator may take on the roles that own things, and those it proves things of, and no other role any"),
         ),
     ),
 ]
