@@ -93,10 +93,3 @@ def becoming(conn: connection, group: str) -> Iterator[cursor]:
                 f"flask isolation dba add {conn.info.user}{flag}"
             ) from error
         yield cur
-
-
-def is_pooled(conn: connection) -> bool:
-    """Whether a pooler stands between: the process that libpq was told of is not the one that answers."""
-    with conn, conn.cursor() as cur:
-        cur.execute("SELECT pg_backend_pid()")
-        return cur.fetchone() != (conn.info.backend_pid,)

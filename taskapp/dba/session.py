@@ -14,7 +14,8 @@ import click
 import psycopg2
 from psycopg2.extensions import connection, make_dsn, parse_dsn
 
-from taskapp.dba.login import becoming, is_pooled, said
+from taskapp.dba.login import becoming, said
+from taskapp.isolation.pooling import is_pooled
 
 PSQLRC = Path(__file__).with_name("psqlrc")
 

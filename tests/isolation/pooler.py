@@ -25,17 +25,19 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {folder}/users.txt
 pool_mode = transaction
-default_pool_size = 1
+default_pool_size = {size}
 server_login_retry = 1
+{more}
 """
 
 
 class PgBouncer:
-    """Runs while it is entered. All clients of a role take turns on one server connection."""
+    """Runs while it is entered. All clients of a role take turns on one server connection, or on `size` of them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, size: int = 1, more: str = "") -> None:
         self.port = free_port()
         self._cluster = cluster
+        self._size, self._more = size, more
         self._program = PGBOUNCER or program("pgbouncer")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +46,9 @@ class PgBouncer:
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="taskapp-pgbouncer-"))
-        settings = SETTINGS.format(server=self._cluster.server.port, port=self.port, folder=self._folder)
+        settings = SETTINGS.format(
+            server=self._cluster.server.port, port=self.port, folder=self._folder, size=self._size, more=self._more
+        )
         (self._folder / "pgbouncer.ini").write_text(settings)
         users = [f'"{role}" "{self._cluster.passwords[role]}"\n' for role in ROLES]
         (self._folder / "users.txt").write_text("".join(users))
