@@ -7,6 +7,7 @@ names the variable; there is no default for a secret.
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -22,6 +23,17 @@ ENVIRONMENTS = ("production", "local")
 
 LOCAL_MARK = "local"
 """What a secret's name or first line begins with when `make run` made it, for one machine only."""
+
+SECRETS = (
+    "TASKAPP_DATABASE_URL",
+    "TASKAPP_AUTH_DATABASE_URL",
+    "TASKAPP_MIGRATION_DATABASE_URL",
+    "TASKAPP_OPERATOR_DATABASE_URL",
+    "TASKAPP_SEAL_KEY",
+    "TASKAPP_JWT_PRIVATE_KEY",
+    "TASKAPP_REFRESH_KEYS",
+)
+"""What `flask database` makes and replaces."""
 
 _DISTINCT_DIGITS = 8
 
@@ -41,6 +53,7 @@ class Config:
     operator_database_url: str | None = field(repr=False)
     seal_key: str = field(repr=False)
     jwt_private_keys: list[str] = field(repr=False)
+    jwt_switch_at: datetime | None
     jwt_issuer: str
     jwt_audience: str
     access_token_seconds: int
@@ -93,6 +106,8 @@ class Config:
                 seal_key=_seal_key(_secret(env, "SEAL_KEY")),
                 # PEM of EC P-256 private keys. The first signs access tokens (ES256), all are published and believed.
                 jwt_private_keys=_p256_private_keys(_secret(env, "JWT_PRIVATE_KEY")),
+                # A line before the last of them, which `flask database rotate-key` writes: when it takes over.
+                jwt_switch_at=_switch_at(_secret(env, "JWT_PRIVATE_KEY")),
                 jwt_issuer=env.str("JWT_ISSUER", default="taskapp"),
                 jwt_audience=env.str("JWT_AUDIENCE", default="taskapp"),
                 # RFC 9068 tokens are short-lived; the session behind them is what lasts.
@@ -149,6 +164,24 @@ class Config:
         return config
 
 
+def given_secrets() -> dict[str, str]:
+    """Return those of :data:`SECRETS` that this process was given, as they stand.
+
+    :raises ConfigError: when a file that should hold one cannot be read.
+    """
+    env = Env(prefix="TASKAPP_")
+    given = {}
+    for variable in SECRETS:
+        name = variable.removeprefix("TASKAPP_")
+        if _is_given(env, name):
+            given[variable] = _secret(env, name)
+    return given
+
+
+def _is_given(env: Env, name: str) -> bool:
+    return (env.str(name, default=None), env.str(f"{name}_FILE", default=None)) != (None, None)
+
+
 def _secret(env: Env, name: str) -> str:
     """Read a value that may stand in a file instead, as container platforms hand over secrets."""
     path = env.str(f"{name}_FILE", default=None)
@@ -181,8 +214,7 @@ def _refuse_unsafe_secrets(secrets: dict[str, str]) -> None:
 
 
 def _optional_database_url(env: Env, name: str) -> str | None:
-    given = (env.str(name, default=None), env.str(f"{name}_FILE", default=None))
-    return None if given == (None, None) else _database_url(env, name)
+    return _database_url(env, name) if _is_given(env, name) else None
 
 
 def _database_url(env: Env, name: str) -> str:
@@ -206,7 +238,7 @@ def _database_url(env: Env, name: str) -> str:
 
 
 def _redis_url(env: Env, name: str) -> str | None:
-    if (env.str(name, default=None), env.str(f"{name}_FILE", default=None)) == (None, None):
+    if not _is_given(env, name):
         return None
     url = _secret(env, name)
     try:
@@ -249,6 +281,27 @@ def _refresh_key(text: str) -> bytes:
     if not key:
         raise ConfigError("TASKAPP_REFRESH_KEYS must be 64 hex digits each, with a comma between two")
     return bytes.fromhex(key[1])
+
+
+_SWITCH = "the last key signs from"
+
+
+def switching(keys: list[str], moment: datetime) -> str:
+    """Write TASKAPP_JWT_PRIVATE_KEY so that the last of ``keys`` takes over by itself at ``moment``, to the second."""
+    *before, last = keys
+    line = f"{_SWITCH} {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return "\n".join([*(key.strip() for key in before), line, last.strip(), ""])
+
+
+def _switch_at(text: str) -> datetime | None:
+    if _SWITCH not in text:
+        return None
+    found = re.findall(rf"^{_SWITCH} (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$", text, re.MULTILINE)
+    try:
+        (moment,) = map(datetime.fromisoformat, found)
+    except ValueError as error:
+        raise ConfigError(f"TASKAPP_JWT_PRIVATE_KEY: one line says `{_SWITCH} 2026-01-31T23:59:59Z`") from error
+    return moment
 
 
 def _p256_private_keys(text: str) -> list[str]:

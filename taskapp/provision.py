@@ -8,7 +8,8 @@ from flask_migrate import upgrade
 
 from taskapp import create_app
 from taskapp.config import Config
-from taskapp.isolation.bootstrap import LOGINS, install_key, make_roles, retire_other_keys
+from taskapp.isolation.bootstrap import LOGINS, make_roles
+from taskapp.isolation.keyring import install_key
 from taskapp.isolation.seal import SealKey
 from taskapp.keys.pem import new_private_key
 
@@ -56,6 +57,4 @@ def provision(admin_url: str, passwords: dict[str, str], environment: Environmen
     with create_app(config).app_context():
         upgrade()
     say("seal key")
-    key = SealKey.parse(config.seal_key)
-    install_key(environment["TASKAPP_MIGRATION_DATABASE_URL"], key)
-    retire_other_keys(environment["TASKAPP_MIGRATION_DATABASE_URL"], key)
+    install_key(environment["TASKAPP_MIGRATION_DATABASE_URL"], SealKey.parse(config.seal_key))

@@ -31,6 +31,7 @@ COMPLETE = {
 DEFAULTS: dict[str, Any] = {
     "environment": "production",
     "migration_database_url": None,
+    "jwt_switch_at": None,
     "operator_database_url": None,
     "jwt_issuer": "taskapp",
     "jwt_audience": "taskapp",
@@ -348,6 +349,21 @@ def test_the_keys_of_access_tokens_keep_their_order(env: pytest.MonkeyPatch, bet
     keys = [pem(ec.generate_private_key(ec.SECP256R1())).strip() for _ in range(3)]
     env.setenv("TASKAPP_JWT_PRIVATE_KEY", between.join(f"{key}\n" for key in keys))
     assert Config.from_environment().jwt_private_keys == keys
+
+
+@pytest.mark.parametrize(
+    "moment", ["", "2026-11-28", "2026-11-28T20:30:00", "2026-11-28T20:30:00+01:00", "2026-13-28T20:30:00Z"]
+)
+def test_a_key_takes_over_at_an_instant_in_utc(env: pytest.MonkeyPatch, moment: str) -> None:
+    line = f"the last key signs from {moment}\n"
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", KEYS["TASKAPP_JWT_PRIVATE_KEY"] + line + KEYS["TASKAPP_JWT_PRIVATE_KEY"])
+    refused("TASKAPP_JWT_PRIVATE_KEY")
+
+
+def test_of_keys_that_take_over_there_is_one(env: pytest.MonkeyPatch) -> None:
+    line = "the last key signs from 2026-11-28T20:30:00Z\n"
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", 2 * (line + KEYS["TASKAPP_JWT_PRIVATE_KEY"]))
+    refused("TASKAPP_JWT_PRIVATE_KEY")
 
 
 # Their private halves, as they were published.

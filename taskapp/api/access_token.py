@@ -4,24 +4,20 @@ A token says who signed in and in which session (RFC 9068, ES256). Whether that 
 database answers it in the same message as the request's statement, so logging out takes effect at once.
 """
 
-import base64
-import hashlib
-import json
 import time
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from flask import Flask, current_app
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from flask import Flask, current_app, g
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
-from jwt.algorithms import ECAlgorithm
 
 from taskapp.api.personal_token import SCOPES
 from taskapp.api.problems import Problem
+from taskapp.api.signing_keys import SigningKeys
 from taskapp.config import Config
 from taskapp.isolation.identity import SignedIn
 
@@ -36,17 +32,18 @@ class AccessTokens:
     def __init__(self, config: Config) -> None:
         self.lifetime = config.access_token_seconds
         self._audience = config.jwt_audience
-        self.keys = {kid_of(public): public for public in map(_public_key, config.jwt_private_keys)}
-        """What tokens are verified with, by key id; the first one's private half signs."""
+        self.keys = SigningKeys(config)
         # Verifying a signature takes a hundred times longer than finding one that was verified before.
         self._verified = lru_cache(_CACHED_TOKENS)(self._verify)
 
     def issue(self, user_id: UUID, session_id: UUID) -> str:
         """Sign a token for one session of one user."""
+        # Asked once: a moment later it may be another one's turn, and the header would name a key that did not sign.
+        g.signing_key = self.keys.at(time.time())[0]
         token: str = create_access_token(
             str(user_id),
             additional_claims={"sid": str(session_id), "client_id": "taskapp", "scope": SCOPE},
-            additional_headers={"typ": _TYPE, "kid": next(iter(self.keys))},
+            additional_headers={"typ": _TYPE, "kid": g.signing_key.kid},
         )
         return token
 
@@ -65,17 +62,20 @@ class AccessTokens:
 
     def jwks(self) -> list[dict[str, str]]:
         """Return the public keys, as RFC 7517 has them."""
-        return [{**_members(public), "kid": kid, "use": "sig", "alg": "ES256"} for kid, public in self.keys.items()]
+        return [key.jwk() for key in self.keys.at(time.time())]
 
     def _verify(self, token: str) -> tuple[SignedIn, float]:
         # RFC 8725 section 3: the header names neither the algorithm nor the key that is used; both are checked against
         # ours. PyJWT by itself would accept another `typ`, a missing `exp`, and our audience among others.
-        if jwt.get_unverified_header(token).get("typ") != _TYPE:
+        header = jwt.get_unverified_header(token)
+        if header.get("typ") != _TYPE:
             raise ValueError("not one of our access tokens")
         claims: dict[str, Any] = decode_token(token)
         if claims["aud"] != self._audience or not isinstance(claims["iat"], int | float):
             raise ValueError("not meant for us")
-        return SignedIn(UUID(str(claims["sub"])), UUID(str(claims["sid"]))), float(claims["exp"])
+        # What was verified is remembered, but not beyond the key.
+        expires_at = min(float(claims["exp"]), self.keys.believed_until(header["kid"]))
+        return SignedIn(UUID(str(claims["sub"])), UUID(str(claims["sid"]))), expires_at
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -83,7 +83,6 @@ def init_app(app: Flask, config: Config) -> None:
     app.config.update(
         JWT_ALGORITHM="ES256",
         JWT_DECODE_ALGORITHMS=["ES256"],
-        JWT_PRIVATE_KEY=config.jwt_private_keys[0],
         JWT_ENCODE_ISSUER=config.jwt_issuer,
         JWT_DECODE_ISSUER=config.jwt_issuer,
         JWT_ENCODE_AUDIENCE=config.jwt_audience,
@@ -96,26 +95,18 @@ def init_app(app: Flask, config: Config) -> None:
     tokens = AccessTokens(config)
     app.extensions["taskapp_access_tokens"] = tokens
 
-    @JWTManager(app).decode_key_loader
+    manager = JWTManager(app)
+
+    @manager.encode_key_loader
+    def signing_key(identity: str) -> str:
+        return cast(str, g.signing_key.pem)
+
+    @manager.decode_key_loader
     def key_of(header: dict[str, Any], claims: dict[str, Any]) -> EllipticCurvePublicKey:
         # The header chooses among our own keys; one it brings along, or points to, is never looked at.
-        return tokens.keys[header["kid"]]
+        return {key.kid: key.public for key in tokens.keys.at(time.time())}[header["kid"]]
 
 
 def access_tokens() -> AccessTokens:
     """Return the current application's."""
     return cast(AccessTokens, current_app.extensions["taskapp_access_tokens"])
-
-
-def kid_of(key: EllipticCurvePublicKey) -> str:
-    """Name a key by its thumbprint (RFC 7638)."""
-    members = json.dumps(_members(key), sort_keys=True, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).rstrip(b"=").decode()
-
-
-def _public_key(pem: str) -> EllipticCurvePublicKey:
-    return cast(EllipticCurvePrivateKey, load_pem_private_key(pem.encode(), password=None)).public_key()
-
-
-def _members(key: EllipticCurvePublicKey) -> dict[str, str]:
-    return cast(dict[str, str], ECAlgorithm.to_jwk(key, as_dict=True))

@@ -1,7 +1,7 @@
-"""What an administrator does once per database: the roles, and the keys that identities are sealed with.
+"""What an administrator does once per database: the roles.
 
 Works for any administrator who may create roles and owns the database; a superuser is not needed. Everything after it,
-migrations included, runs as a role without privileges.
+migrations and keys included, runs as a role without privileges.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,6 @@ from contextlib import closing
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
-
-from taskapp.isolation.seal import SealKey
 
 _SERVED = {
     "statement_timeout": "10s",
@@ -30,8 +28,12 @@ OWNERS = ("taskapp_owner", "taskapp_definer")
 PEOPLE = ("taskapp_dba", "taskapp_auditor", "taskapp_breakglass")
 WARDEN = "taskapp_warden"
 """Member of every person's login, which lets it end their sessions and nothing else: a login by itself has no rights."""
+ROLES = (*LOGINS, *OWNERS, *PEOPLE, WARDEN)
 ACTED_AS = ("taskapp_api", "taskapp_auth")
 """What the migrator may become besides the owners, to prove on a live database how these two fare."""
+
+# Until PostgreSQL 15, whoever may create roles may change all of them that are no superuser.
+_ADMIN_OPTION_NEEDED = 160000
 
 
 class RolesError(Exception):
@@ -39,15 +41,17 @@ class RolesError(Exception):
 
 
 def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """Make every role, or give those that exist their settings and passwords again. Safe to repeat.
+    """Make every role, or give those that exist their settings, memberships and passwords again. Safe to repeat.
 
     :param admin_url: URL of the database that is to be ours, as its owner with CREATEROLE.
-    :param passwords: for each role of :data:`LOGINS`.
-    :raises RolesError: when a role that existed before may do what would undo isolation; nothing is changed then.
+    :param passwords: for each role of :data:`LOGINS`; one that exists and is not named keeps its own.
+    :raises RolesError: when the administrator may not do all of it, or a role that existed before may do what would undo
+        isolation; nothing is changed then.
     :raises psycopg2.Error: as the server has it; nothing is changed then.
     """
     with closing(psycopg2.connect(admin_url)) as conn, conn, conn.cursor() as cur:
-        existing = _existing(conn)
+        _check_administrator(cur)
+        existing = existing_roles(conn)
         # CREATE ROLE's defaults are what we want: no SUPERUSER, CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS. From
         # PostgreSQL 16 on a membership takes NOINHERIT from the role as it is granted, so that comes first.
         for role in (*OWNERS, *PEOPLE, WARDEN):
@@ -57,11 +61,9 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
                 cur.execute(sql.SQL("CREATE ROLE {} NOLOGIN {}").format(sql.Identifier(role), inherit))
         for role, settings in LOGINS.items():
             verb = "ALTER" if role in existing else "CREATE"
-            cur.execute(
-                sql.SQL("{} ROLE {} LOGIN NOINHERIT PASSWORD {}").format(
-                    sql.SQL(verb), sql.Identifier(role), sql.Literal(passwords[role])
-                )
-            )
+            kept = role in existing and role not in passwords
+            password = sql.SQL("") if kept else sql.SQL("PASSWORD {}").format(sql.Literal(passwords[role]))
+            cur.execute(sql.SQL("{} ROLE {} LOGIN NOINHERIT {}").format(sql.SQL(verb), sql.Identifier(role), password))
             # A role may set its own defaults, and one stray `row_security = off` would refuse every later request.
             for place in (sql.SQL(""), sql.SQL("IN DATABASE {}").format(sql.Identifier(conn.info.dbname))):
                 cur.execute(sql.SQL("ALTER ROLE {} {} RESET ALL").format(sql.Identifier(role), place))
@@ -83,56 +85,51 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
             cur.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(role)))
         for role in OWNERS:
             cur.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, sql.Identifier(role)))
-        _check_roles(cur)
+        if wrong := wrong_roles(cur):
+            raise RolesError(
+                f"{', '.join(wrong)} existed before, with rights or memberships that would undo isolation: "
+                "drop or rename it, then run this again"
+            )
 
 
-def _check_roles(cur: cursor) -> None:
+def _check_administrator(cur: cursor) -> None:
+    """Find out before anything is done: to who does not own a database, PostgreSQL merely warns that nothing was revoked."""
+    cur.execute(
+        "SELECT current_user, datname, rolsuper OR rolcreaterole, pg_has_role(datdba, 'USAGE')"
+        " FROM pg_database, pg_roles WHERE datname = current_database() AND rolname = current_user"
+    )
+    ((admin, database, makes_roles, owns),) = cur.fetchall()
+    if not makes_roles:
+        raise RolesError(f"{admin} may not create roles: ALTER ROLE {admin} CREATEROLE, or log in as another administrator")
+    if not owns:
+        raise RolesError(f"{admin} does not own the database {database}, which only its owner can close to everybody else")
+    if cur.connection.server_version < _ADMIN_OPTION_NEEDED:
+        return
+    cur.execute(
+        "SELECT rolname FROM pg_roles"
+        " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') ORDER BY rolname",
+        (list(ROLES),),
+    )
+    if others := [name for (name,) in cur]:
+        raise RolesError(f"{admin} did not make {', '.join(others)}, and may not change them: log in as who made them")
+
+
+def wrong_roles(cur: cursor) -> list[str]:
+    """Name those of our roles that have attributes or memberships that they must not have."""
     # A role made elsewhere keeps what it has, and Neon's console makes roles that bypass row-level security. Taking that
     # away needs more rights than we may have, so whoever has them is asked to.
-    ours = [*LOGINS, *OWNERS, *PEOPLE, WARDEN]
     cur.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb"
         " OR rolreplication OR rolinherit <> (rolname = %s) OR rolcanlogin <> (rolname = ANY(%s)))"
         " UNION SELECT m.rolname FROM pg_auth_members JOIN pg_roles m ON m.oid = member JOIN pg_roles r ON r.oid = roleid"
         " WHERE m.rolname = ANY(%s) AND NOT (m.rolname = 'taskapp_migrator' AND r.rolname = ANY(%s))",
-        (ours, WARDEN, list(LOGINS), [*LOGINS, *OWNERS], [*OWNERS, WARDEN, *ACTED_AS]),
+        (list(ROLES), WARDEN, list(LOGINS), [*LOGINS, *OWNERS], [*OWNERS, WARDEN, *ACTED_AS]),
     )
-    if wrong := sorted(name for (name,) in cur):
-        raise RolesError(
-            f"{', '.join(wrong)} existed before, with rights or memberships that would undo isolation: "
-            "drop or rename it, then run this again"
-        )
+    return sorted(name for (name,) in cur)
 
 
-def _existing(conn: connection) -> set[str]:
+def existing_roles(conn: connection) -> set[str]:
+    """Name every role of the server."""
     with conn.cursor() as cur:
         cur.execute("SELECT rolname FROM pg_roles")
         return {name for (name,) in cur}
-
-
-def install_key(migration_url: str, key: SealKey) -> None:
-    """Let the database believe seals made with ``key``. Safe to repeat.
-
-    The pads reach the server once, as bind parameters of a message that other sessions see nothing of.
-
-    :param migration_url: as ``taskapp_migrator``, on a migrated database.
-    """
-    pads = key.pads()
-    with closing(psycopg2.connect(migration_url)) as conn, conn, conn.cursor() as cur:
-        cur.execute("SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'")
-        row = cur.fetchone()
-        shown_bytes = row[0] if row else 0
-        cur.execute("SET LOCAL ROLE taskapp_definer")
-        cur.execute(
-            "/* taskapp installKey".ljust(shown_bytes) + " */ "  # noqa: S608 - spaces
-            "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad) VALUES (%s, %s, %s) "
-            "ON CONFLICT (key_id) DO UPDATE SET inner_pad = EXCLUDED.inner_pad, outer_pad = EXCLUDED.outer_pad",
-            (key.key_id, pads.inner, pads.outer),
-        )
-
-
-def retire_other_keys(migration_url: str, key: SealKey) -> None:
-    """Let seals made with any key but ``key`` count for nothing from now on."""
-    with closing(psycopg2.connect(migration_url)) as conn, conn, conn.cursor() as cur:
-        cur.execute("SET LOCAL ROLE taskapp_definer")
-        cur.execute("UPDATE app_private.keys SET not_after = now() WHERE key_id <> %s AND not_after > now()", (key.key_id,))

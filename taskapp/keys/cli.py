@@ -5,19 +5,22 @@ the old one. Between two, wait until everybody has seen the step before: verifie
 and the old key's last token lives on for its lifetime.
 """
 
+import time
+
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from taskapp.config import LOCAL_MARK, Config
+from taskapp.api.access_token import access_tokens
+from taskapp.config import LOCAL_MARK
 from taskapp.keys.pem import new_private_key
 
 jwt_key = AppGroup("jwt-key", help="Replace the key that signs access tokens.")
 
 
 def _keys() -> list[str]:
-    config: Config = current_app.config["TASKAPP"]
-    return list(config.jwt_private_keys)
+    """Return the keys that count by now, as PEM; the first signs."""
+    return [key.pem for key in access_tokens().keys.at(time.time())]
 
 
 def _show(keys: list[str], then: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import Admin, Cluster
 
 from isolation.conftest import POLICY, ActAs, Stray, User, rows_of
-from taskapp.isolation.bootstrap import install_key
+from taskapp.isolation.keyring import install_key
 from taskapp.isolation.seal import SEAL_SECONDS, SealKey
 
 SEAL_WRONG = "TA002"

@@ -49,11 +49,11 @@ def test_a_pooler_is_one_also_while_others_use_it(pooler: PgBouncer) -> None:
 @pytest.mark.pgbouncer
 def test_a_pooler_that_takes_turns_at_its_server_connections_is_one(cluster: Cluster) -> None:
     with PgBouncer(cluster, size=2, more="server_round_robin = 1") as pooler:
-        with closing(psycopg2.connect(pooler.url("taskapp_api"))) as one:
-            with closing(psycopg2.connect(pooler.url("taskapp_api"))) as two:
-                # Both at once take a server connection each, which stay.
-                for conn in (one, two):
-                    conn.cursor().execute("SELECT 1")
+        url = pooler.url("taskapp_api")
+        with closing(psycopg2.connect(url)) as one, closing(psycopg2.connect(url)) as two:
+            # Both at once take a server connection each, which stay.
+            for conn in (one, two):
+                conn.cursor().execute("SELECT 1")
         assert pooled(pooler.url("taskapp_api"))
 
 
