@@ -15,6 +15,7 @@ from types import FrameType
 
 import psycopg2
 
+from taskapp.admin.environment import as_shell, private_file
 from taskapp.config import LOCAL_MARK, ConfigError
 from taskapp.embedded import EmbeddedServer, EmbeddedServerError
 from taskapp.provision import Environment, new_keys, new_passwords, provision, urls
@@ -100,7 +101,8 @@ def _environment(server: EmbeddedServer) -> Environment:
     # What a newer version needs besides is added; what there is stays as it is.
     stored["passwords"] = passwords = {**new_passwords(), **stored["passwords"]}
     stored["keys"] = {**_local_keys(), **stored["keys"]}
-    _write_private(kept, json.dumps(stored, indent=1))
+    with private_file(kept) as file:
+        json.dump(stored, file, indent=1)
     # The server's socket has a new folder at every start.
     environment = {
         "TASKAPP_ENVIRONMENT": "local",
@@ -136,15 +138,8 @@ def _create_database(server: EmbeddedServer) -> None:
 
 def _write_environment(environment: Environment) -> None:
     """Let other terminals in: `set -a; . .taskapp/environment` and `flask`, `psql` and scripts find the database."""
-    lines = [f"{name}='{value}'\n" for name, value in environment.items()]
-    _write_private(FOLDER / "environment", "".join(lines))
-
-
-def _write_private(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.rename(path)
+    with private_file(FOLDER / "environment") as file:
+        file.write(as_shell(environment))
 
 
 def _wait_until_ready(gunicorn: "subprocess.Popen[bytes]", port: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from flask_migrate import upgrade
 
@@ -21,13 +22,23 @@ def new_passwords() -> dict[str, str]:
     return {role: secrets.token_urlsafe(24) for role in LOGINS}
 
 
+def new_key_id() -> str:
+    """Name a seal key after the second it is made in."""
+    return f"k{datetime.now(UTC):%Y%m%d%H%M%S}"
+
+
 def new_keys(key_id: str) -> Environment:
     """Make the key that seals identities, under the name ``key_id``, and those that sign the two kinds of tokens."""
     return {
-        "TASKAPP_SEAL_KEY": f"{key_id}:{secrets.token_hex(32)}",
+        "TASKAPP_SEAL_KEY": new_seal_key(key_id),
         "TASKAPP_JWT_PRIVATE_KEY": new_private_key(),
         "TASKAPP_REFRESH_KEYS": secrets.token_hex(32),
     }
+
+
+def new_seal_key(key_id: str) -> str:
+    """Make a key that seals identities, as the setting has it."""
+    return f"{key_id}:{secrets.token_hex(32)}"
 
 
 def urls(url_of: Callable[[str], str]) -> Environment:
@@ -45,10 +56,16 @@ def provision(admin_url: str, passwords: dict[str, str], environment: Environmen
 
     This process takes on ``environment``, as every process that is to work with the database has to.
 
+    :param passwords: of login roles, by name; one that exists and is not named keeps its own.
     :param say: is told each step as it begins.
+    :raises RolesError: when a role or the administrator is not what it has to be; nothing is changed then.
+    :raises KeyringError: when the seal key was retired.
     :raises psycopg2.Error: as the server has it.
     :raises sqlalchemy.exc.DBAPIError: as the server has it.
     """
+    for name in environment:
+        # A file would be believed in its place.
+        os.environ.pop(f"{name}_FILE", None)
     os.environ.update(environment)
     config = Config.from_environment()
     say("roles")

@@ -8,3 +8,19 @@ def is_patched(server_version_num: int) -> bool:
     """Say whether a server has the fixes; ``server_version_num`` is as PostgreSQL counts, 180007 for 18.7."""
     major = server_version_num // 10_000
     return major > max(PATCHED) or server_version_num >= PATCHED.get(major, max(PATCHED.values()))
+
+
+def warning(server_version_num: int) -> str | None:
+    """Say what a server lacks, and which version has it; None when it has the fixes."""
+    if is_patched(server_version_num):
+        return None
+    first = PATCHED.get(server_version_num // 10_000, PATCHED[min(PATCHED)])
+    return (
+        f"PostgreSQL {written(server_version_num)} is without the fixes of row-level security of 2026-11-12; "
+        f"{written(first)} has them"
+    )
+
+
+def written(server_version_num: int) -> str:
+    """Write a version as people do: 18.7."""
+    return f"{server_version_num // 10_000}.{server_version_num % 10_000}"

@@ -1,0 +1,16 @@
+"""`flask database`: what an administrator does with a whole database.
+
+A plugin of flask's (setup.cfg) and not of the application, which cannot start before `init` has run.
+"""
+
+from flask.cli import AppGroup
+
+from taskapp.admin.init import init
+from taskapp.admin.rotate import rotate_key
+from taskapp.admin.status import status
+
+database = AppGroup(
+    "database", help="Make a PostgreSQL database ready (Neon or any other), replace its keys, see how it is."
+)
+for command in (init, rotate_key, status):
+    database.add_command(command)

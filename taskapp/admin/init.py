@@ -1,0 +1,162 @@
+"""`flask database init`: make a database ours, or set one right that is."""
+
+from pathlib import Path
+from urllib.parse import SplitResult, quote, urlsplit
+
+import click
+import psycopg2
+from psycopg2.extensions import connection, make_dsn, parse_dsn
+from sqlalchemy.exc import DBAPIError
+
+from taskapp.admin.environment import handing_over, write_options
+from taskapp.config import ConfigError, given_secrets
+from taskapp.dba.login import clear, logged_in, said
+from taskapp.isolation.bootstrap import LOGINS, RolesError, existing_roles
+from taskapp.isolation.keyring import KeyringError
+from taskapp.isolation.pooling import is_pooled
+from taskapp.isolation.versions import PATCHED, warning, written
+from taskapp.provision import Environment, new_key_id, new_keys, new_passwords, provision, urls
+
+_MIGRATION = "TASKAPP_MIGRATION_DATABASE_URL"
+_OPERATOR = "TASKAPP_OPERATOR_DATABASE_URL"
+_KEEP_OR_REPLACE = (
+    "Load it, as by `set -a; . ./taskapp.env; set +a`, and all of it stays good;\n"
+    "or give --new-secrets to replace every password and key, which voids the environment in use."
+)
+
+
+@click.command(short_help="Make roles and keys, migrate, print the environment.")
+@click.option(
+    "--admin-url",
+    required=True,
+    envvar="TASKAPP_ADMIN_DATABASE_URL",
+    help="postgresql://owner@host/database, the direct endpoint, as the database's owner with CREATEROLE; also from "
+    "TASKAPP_ADMIN_DATABASE_URL. Asks for the password if the URL has none.",
+)
+@click.option("--pooled-host", help="Host (and :port) of the transaction-mode pooler; on Neon it is found by itself.")
+@click.option("--new-secrets", is_flag=True, help="Replace every password and key; the environment in use is void at once.")
+@write_options
+@clear
+def init(admin_url: str, pooled_host: str | None, new_secrets: bool, file: Path | None, force: bool) -> None:
+    """Make roles and keys, migrate, and print the environment to set.
+
+    Needs no superuser: the role that owns the database and may create roles is enough. Nothing secret is written to disk
+    unless --write says where.
+
+    Run it again, in the environment that it printed, to set roles, grants and settings right and to migrate: passwords and
+    keys stay, and what is new is added. In no environment it refuses, as it would void the one in use.
+    """
+    admin = _parsed(admin_url)
+    with handing_over(file, force=force) as hand_over:
+        with logged_in(admin_url) as conn:
+            _check_server(conn)
+            # With the password that was asked for.
+            admin_dsn = make_dsn(**{**parse_dsn(conn.dsn), "password": conn.info.password})
+            there = existing_roles(conn) & set(LOGINS)
+        kept = _kept(admin_url) if there and not new_secrets else {}
+        # Who is there keeps their password, also one that this environment does not know.
+        passwords = {role: new for role, new in new_passwords().items() if not kept or role not in there} | _passwords(kept)
+        environment = _environment(admin, passwords, kept, pooled_host)
+        _provision(admin_dsn, passwords, environment, kept=bool(kept))
+        hand_over(environment)
+
+
+def _environment(admin: SplitResult, passwords: dict[str, str], kept: Environment, pooled_host: str | None) -> Environment:
+    """Name all that is to be set: what is kept as it stands, unless another pooler is to be named, and the rest anew."""
+    made = urls(lambda role: _url(admin, role, passwords.get(role, ""), pooled_host))
+    if pooled_host:
+        kept = {name: value for name, value in kept.items() if name not in made or name == _MIGRATION}
+    environment = {**made, **new_keys(new_key_id()), **kept}
+    if "taskapp_operator" not in passwords:
+        environment.pop(_OPERATOR)
+    return environment
+
+
+def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environment, *, kept: bool) -> None:
+    steps: list[str] = []
+
+    def say(step: str) -> None:
+        steps.append(step)
+        click.echo(f"{step} …", err=True)
+
+    try:
+        provision(admin_dsn, passwords, environment, say)
+    except (RolesError, KeyringError) as error:
+        raise click.ClickException(str(error)) from error
+    except (psycopg2.Error, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        assert isinstance(cause, psycopg2.Error)
+        again = "" if kept or len(steps) < 2 else "\nNothing was printed, so run it again with --new-secrets."
+        raise click.ClickException(f"{said(cause)}{again}") from error
+
+
+def _parsed(admin_url: str) -> SplitResult:
+    try:
+        admin = urlsplit(admin_url)
+        if admin.scheme not in {"postgresql", "postgres"}:
+            raise ValueError("another scheme")
+    except ValueError as error:
+        raise click.UsageError("--admin-url has to be postgresql://role:password@host/database") from error
+    host = admin.hostname or ""
+    if "-pooler" in host:
+        direct = host.replace("-pooler", "", 1)
+        raise click.UsageError(f"--admin-url names a pooler; roles and migrations need the direct endpoint, {direct}")
+    return admin
+
+
+def _check_server(conn: connection) -> None:
+    """Refuse what the rest could not be done with; warn of what it can, and of what is no reason to stop."""
+    version = conn.server_version
+    if version < min(PATCHED) * 10_000:
+        raise click.ClickException(f"PostgreSQL {min(PATCHED)} or newer is needed; this is {written(version)}")
+    if is_pooled(conn):
+        raise click.ClickException(
+            "--admin-url leads through a pooler; roles and migrations need the server itself: give the direct endpoint"
+        )
+    if warned := warning(version):
+        click.echo(f"warning: {warned}", err=True)
+
+
+def _kept(admin_url: str) -> Environment:
+    """Return the secrets in use, of which only the operator's URL may be missing.
+
+    :raises click.ClickException: when they are not given, or are those of another database.
+    """
+    try:
+        given = given_secrets()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    needed = {*urls(str), *new_keys("-")} - {_OPERATOR}
+    if missing := sorted(needed - set(given)):
+        wrong = f"{', '.join(missing)} not set" if given else "no TASKAPP_ variables set"
+    elif (theirs := _place(given[_MIGRATION])) != (ours := _place(admin_url)):
+        wrong = f"{_MIGRATION} is of {theirs}, not of {ours}"
+    else:
+        return given
+    raise click.ClickException(
+        f"this server was made ready before, and its environment is not given: {wrong}.\n{_KEEP_OR_REPLACE}"
+    )
+
+
+def _place(url: str) -> str:
+    place = parse_dsn(url)
+    return f"{place.get('host', 'localhost')}:{place.get('port', '5432')}/{place.get('dbname', '')}"
+
+
+def _passwords(kept: Environment) -> dict[str, str]:
+    """Read each login role's password out of its URL."""
+    places = [parse_dsn(kept[name]) for name in urls(str) if name in kept]
+    return {place["user"]: place["password"] for place in places if "password" in place}
+
+
+def _url(admin: SplitResult, role: str, password: str, pooled_host: str | None) -> str:
+    """Write the administrator's URL for another role; all but migrations go through the pooler."""
+    direct = admin.netloc.rpartition("@")[2]
+    host = direct if role == "taskapp_migrator" else pooled_host or _neon_pooler(direct)
+    return admin._replace(netloc=f"{role}:{quote(password)}@{host}").geturl()
+
+
+def _neon_pooler(host: str) -> str:
+    """Neon's pooler answers at the first label with ``-pooler``; anywhere else there is nothing to guess."""
+    name, dot, rest = host.partition(".")
+    return f"{name}-pooler.{rest}" if dot and rest.split(":")[0].endswith(".neon.tech") else host

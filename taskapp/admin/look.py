@@ -1,0 +1,181 @@
+"""How a database is, and whether something is to be done about it.
+
+It is looked at here and not proved: whether isolation holds is for `flask isolation doctor` to find out.
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from alembic.script import ScriptDirectory
+from psycopg2.errors import InsufficientPrivilege, UndefinedTable
+from psycopg2.extensions import connection, cursor
+
+from taskapp import MIGRATIONS
+from taskapp.api.signing_keys import SigningKeys
+from taskapp.config import Config
+from taskapp.isolation.bootstrap import ROLES, wrong_roles
+from taskapp.isolation.keyring import StoredKey, stored_keys
+from taskapp.isolation.pooling import is_pooled
+from taskapp.isolation.versions import is_patched, warning, written
+
+_INIT = "flask database init"
+_ATTRIBUTES = ("superuser", "bypassrls", "createrole", "createdb", "replication")
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of ours: what it may besides what it was granted, and whom it may become or has the rights of."""
+
+    name: str
+    login: bool
+    inherit: bool
+    attributes: list[str]
+    member_of: list[str]
+    as_it_should_be: bool
+
+
+@dataclass(frozen=True)
+class SigningKeyUse:
+    """A key of access tokens in the environment of this process, and what it is good for now."""
+
+    kid: str
+    use: str
+
+
+@dataclass
+class Status:
+    """What was seen. None stands for what this login may not see, or what is not there."""
+
+    database: str
+    login: str
+    server: str
+    has_rls_fixes: bool
+    pooled: bool
+    revision: str | None
+    newest_revision: str
+    roles: list[Role]
+    seal_keys: list[StoredKey] | None
+    signing_keys: list[SigningKeyUse] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    to_do: list[str] = field(default_factory=list)
+
+
+def look(conn: connection, config: Config | None) -> Status:
+    """Look at the database of ``conn``, and at the keys of this process if it has a configuration.
+
+    :raises psycopg2.Error: as the server has it.
+    """
+    with conn, conn.cursor() as cur:
+        roles = _roles(cur)
+    keys = _seal_keys(conn)
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert head is not None
+    seen = Status(
+        database=conn.info.dbname,
+        login=conn.info.user,
+        server=written(conn.server_version),
+        has_rls_fixes=is_patched(conn.server_version),
+        pooled=is_pooled(conn),
+        revision=_revision(conn),
+        newest_revision=head,
+        roles=roles,
+        seal_keys=keys,
+    )
+    if warned := warning(conn.server_version):
+        seen.warnings.append(warned)
+    _judge(seen)
+    if config is not None:
+        _judge_environment(seen, config)
+    return seen
+
+
+def _judge(seen: Status) -> None:
+    if seen.pooled and seen.login == "taskapp_migrator":
+        seen.to_do.append("TASKAPP_MIGRATION_DATABASE_URL leads through a pooler: migrations need the direct endpoint")
+    if missing := sorted(set(ROLES) - {role.name for role in seen.roles}):
+        seen.to_do.append(f"the server has no role {', '.join(missing)}: {_INIT}")
+    if wrong := [role.name for role in seen.roles if not role.as_it_should_be]:
+        seen.to_do.append(f"rights or memberships that would undo isolation: {', '.join(wrong)}")
+    if seen.revision is None:
+        seen.to_do.append(f"the schema is missing: {_INIT}")
+    elif seen.revision != seen.newest_revision:
+        seen.to_do.append(
+            f"the database is at revision {seen.revision}, the code at {seen.newest_revision}: flask db upgrade"
+        )
+    if seen.seal_keys is not None and seen.revision and not any(key.believed for key in seen.seal_keys):
+        seen.to_do.append(f"no seal key is believed, so nobody can sign in: {_INIT} --new-secrets")
+
+
+def _judge_environment(seen: Status, config: Config) -> None:
+    signing = SigningKeys(config)
+    now = time.time()
+    believed = signing.at(now)
+    if now < signing.switch_at < float("inf"):
+        uses = [f"signs until {minute(config.jwt_switch_at)}", "signs after that"]
+    else:
+        uses = ["signs"] + ["is believed"] * (len(believed) - 1)
+    seen.signing_keys = [SigningKeyUse(key.kid, use) for key, use in zip(believed, uses, strict=True)]
+    if seen.seal_keys is None:
+        return
+    key_id = config.seal_key.partition(":")[0]
+    ours = next((key for key in seen.seal_keys if key.key_id == key_id and key.believed), None)
+    if ours is None:
+        seen.to_do.append(f"TASKAPP_SEAL_KEY is {key_id}, which the database does not believe")
+    elif ours.not_after is not None:
+        seen.to_do.append(
+            f"TASKAPP_SEAL_KEY is {key_id}, which ends at {minute(ours.not_after)} UTC: deploy the environment that "
+            "flask database rotate-key printed, or run it again"
+        )
+
+
+def _revision(conn: connection) -> str | None:
+    """Ask as whoever has a right to know: the application's login roles, or the owner of the table."""
+    for become in ("", "SET LOCAL ROLE taskapp_owner"):
+        try:
+            with conn, conn.cursor() as cur:
+                if become:
+                    cur.execute(become)
+                cur.execute("SELECT version_num FROM app.alembic_version")
+                row = cur.fetchone()
+                return str(row[0]) if row else None
+        except UndefinedTable:
+            return None
+        except InsufficientPrivilege:
+            continue
+    return None
+
+
+def _seal_keys(conn: connection) -> list[StoredKey] | None:
+    try:
+        with conn, conn.cursor() as cur:
+            return stored_keys(cur)
+    except (InsufficientPrivilege, UndefinedTable):
+        return None
+
+
+def _roles(cur: cursor) -> list[Role]:
+    wrong = wrong_roles(cur)
+    cur.execute(
+        "SELECT r.rolname, rolcanlogin, rolinherit, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication,"
+        " ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid"
+        " ORDER BY 1)"
+        " FROM pg_roles r WHERE r.rolname = ANY (%s) ORDER BY array_position(%s::text[], r.rolname::text)",
+        (list(ROLES), list(ROLES)),
+    )
+    return [
+        Role(
+            name,
+            login,
+            inherit,
+            [what for what, has in zip(_ATTRIBUTES, more, strict=True) if has],
+            groups,
+            name not in wrong,
+        )
+        for name, login, inherit, *more, groups in cur
+    ]
+
+
+def minute(moment: datetime | None) -> str:
+    """Write a moment as people read it, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else "-"
