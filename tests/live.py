@@ -24,6 +24,13 @@ def program(name: str) -> str:
 @contextmanager
 def serving(environment: Mapping[str, str], project: Path = PROJECT) -> Iterator[str]:
     """Run gunicorn on a free port of 127.0.0.1 and yield its URL."""
+    with gunicorn(environment, project) as (url, _):
+        yield url
+
+
+@contextmanager
+def gunicorn(environment: Mapping[str, str], project: Path = PROJECT) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The same, with the process that signals go to."""
     port = free_port()
     settings = {"TASKAPP_WORKERS": "1", **environment, "TASKAPP_PORT": str(port)}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
@@ -31,7 +38,7 @@ def serving(environment: Mapping[str, str], project: Path = PROJECT) -> Iterator
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_up(f"{url}/healthz", process)
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait(30)

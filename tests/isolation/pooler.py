@@ -14,10 +14,9 @@ from live import program
 
 # Debian installs it where an ordinary user's PATH does not look.
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-ROLES = ("taskapp_api", "taskapp_auth")
 SETTINGS = """
 [databases]
-taskapp = host=127.0.0.1 port={server} dbname=taskapp
+* = host=127.0.0.1 port={server}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -50,7 +49,7 @@ class PgBouncer:
             server=self._cluster.server.port, port=self.port, folder=self._folder, size=self._size, more=self._more
         )
         (self._folder / "pgbouncer.ini").write_text(settings)
-        users = [f'"{role}" "{self._cluster.passwords[role]}"\n' for role in ROLES]
+        users = [f'"{role}" "{password}"\n' for role, password in self._cluster.passwords.items()]
         (self._folder / "users.txt").write_text("".join(users))
         if os.geteuid() == 0:  # PgBouncer refuses to be root, and nobody else can read what root wrote.
             for path in (self._folder, *self._folder.iterdir()):

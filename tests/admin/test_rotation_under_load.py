@@ -1,0 +1,165 @@
+"""A rotation from the command to the end of the old keys, while people are served: no request fails, nobody is logged out.
+
+gunicorn has two workers that read their keys from files, so that HUP is all of the deployment, as docs/security.md has it.
+"""
+
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import psycopg2
+import pytest
+from live import gunicorn
+
+from admin.conftest import Neon, printed_environment, succeed
+from taskapp.isolation.seal import SealKey
+
+CLIENTS = 4
+PASSWORD = "correct horse battery"
+SECRETS = ("TASKAPP_SEAL_KEY", "TASKAPP_JWT_PRIVATE_KEY", "TASKAPP_REFRESH_KEYS")
+GENEROUS = {
+    "TASKAPP_WORKERS": "2",
+    "TASKAPP_REGISTRATIONS_PER_HOUR": "1000",
+    "TASKAPP_REFRESHES_PER_MINUTE": "100000",
+    "TASKAPP_REQUESTS_PER_MINUTE": "100000",
+}
+
+
+class Client(threading.Thread):
+    """Somebody who never stops asking: with the token of the first minute, and with ever new ones."""
+
+    def __init__(self, url: str, stopping: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._url, self._stopping = url, stopping
+        self.answered: Counter[str] = Counter()
+        self.failed: list[str] = []
+        self.signed_by: set[str] = set()
+        account = {"email": f"{uuid4()}@example.com", "password": PASSWORD}
+        response = httpx.post(f"{url}/v1/auth/register", json=account, trust_env=False)
+        assert response.status_code == 201, response.text
+        self._first = self._tokens = response.json()["tokens"]
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            self.ask("GET", "/v1/tasks", self._first["access_token"])
+            self.ask("POST", "/v1/tasks", self._tokens["access_token"], {"title": "Rotate"})
+            self.ask("GET", "/v1/me", self._tokens["access_token"])
+            answer = self.ask("POST", "/v1/auth/refresh", None, {"refresh_token": self._tokens["refresh_token"]})
+            if answer is not None:
+                self._tokens = answer["tokens"]
+                self.signed_by.add(jwt.get_unverified_header(self._tokens["access_token"])["kid"])
+            time.sleep(0.1)
+
+    def ask(self, method: str, path: str, token: str | None, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            # A connection each, so that every one may meet another worker.
+            response = httpx.request(method, self._url + path, headers=headers, json=body, trust_env=False, timeout=30)
+        except httpx.HTTPError as error:
+            self.failed.append(f"{method} {path}: {error!r}")
+            return None
+        if not response.is_success:
+            self.failed.append(f"{method} {path}: {response.status_code} {response.text}")
+            return None
+        self.answered[path] += 1
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+@dataclass
+class Seen:
+    """What there was to see of one rotation."""
+
+    clients: list[Client]
+    published: list[list[str]]  # the ids of the published keys: before it, under way, and after the switch
+    old: SealKey
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def seen(neon: Neon, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    folder = tmp_path_factory.mktemp("secrets")
+    deploy(folder, environment)
+    plain = {name: value for name, value in environment.items() if name not in SECRETS}
+    files = {f"{name}_FILE": str(folder / name) for name in SECRETS}
+    stopping = threading.Event()
+    with gunicorn({**plain, **files, **GENEROUS}) as (url, process):
+        clients = [Client(url, stopping) for _ in range(CLIENTS)]
+        published = [kids(url)]
+        for client in clients:
+            client.start()
+        try:
+            time.sleep(2)
+            rotated = printed_environment(succeed("database", "rotate-key", "--overlap", "1", **environment).stdout)
+            time.sleep(2)
+            deploy(folder, rotated)
+            process.send_signal(signal.SIGHUP)
+            # Both old workers are gone when many in a row know the new key.
+            wait_until(lambda: all(len(kids(url)) == 2 for _ in range(20)), seconds=40)
+            published.append(kids(url))
+            wait_until(lambda: not neon.execute(UNDER_WAY)[0][0], seconds=90)
+            time.sleep(5)
+            published.append(kids(url))
+        finally:
+            stopping.set()
+            for client in clients:
+                client.join()
+    return Seen(clients, published, SealKey.parse(environment["TASKAPP_SEAL_KEY"]), rotated)
+
+
+UNDER_WAY = "SELECT count(*) FROM app_private.keys WHERE isfinite(not_after) AND not_after > now()"
+
+
+def deploy(folder: Path, environment: dict[str, str]) -> None:
+    for name in SECRETS:
+        (folder / name).write_text(environment[name])
+
+
+def kids(url: str) -> list[str]:
+    keys = httpx.get(f"{url}/.well-known/jwks.json", trust_env=False).json()["keys"]
+    return [key["kid"] for key in keys]
+
+
+def wait_until(true: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.2)
+
+
+def test_no_request_fails_and_nobody_is_logged_out(seen: Seen) -> None:
+    assert [failure for client in seen.clients for failure in client.failed] == []
+    assert all(client.answered[path] > 20 for client in seen.clients for path in ("/v1/tasks", "/v1/me", "/v1/auth/refresh"))
+
+
+def test_the_new_key_is_published_before_it_signs_and_the_old_one_after(seen: Seen) -> None:
+    before, under_way, after = seen.published
+    (old,) = before
+    assert under_way[0] == old
+    assert after == under_way[::-1] != under_way
+
+
+def test_everybody_gets_tokens_of_both_keys(seen: Seen) -> None:
+    assert [client.signed_by for client in seen.clients] == [set(seen.published[-1])] * CLIENTS
+
+
+def test_then_the_old_seal_key_counts_for_nothing(seen: Seen) -> None:
+    user = str(uuid4())
+    new = SealKey.parse(seen.environment["TASKAPP_SEAL_KEY"])
+    claim = "SELECT set_config('app.user_id', %(user)s, true), set_config('app.user_seal', %(seal)s, true); "
+    with closing(psycopg2.connect(seen.environment["TASKAPP_DATABASE_URL"])) as conn, conn.cursor() as cur:
+        believed = []
+        for key in (seen.old, new):
+            seal = key.seal(user, datetime.now(UTC).timestamp())
+            cur.execute(claim + "SELECT app.current_user_id()", {"user": user, "seal": seal})
+            believed += cur.fetchall()
+    assert believed == [(None,), (user,)]
