@@ -52,6 +52,7 @@ class Status:
     server: str
     has_rls_fixes: bool
     pooled: bool
+    has_schema: bool
     revision: str | None
     newest_revision: str
     roles: list[Role]
@@ -68,6 +69,12 @@ def look(conn: connection, config: Config | None) -> Status:
     """
     with conn, conn.cursor() as cur:
         roles = _roles(cur)
+        # The catalogue shows it to everybody, and the table itself does not.
+        cur.execute(
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE (nspname, relname) = ('app', 'alembic_version')"
+        )
+        has_schema = cur.rowcount > 0
     keys = _seal_keys(conn)
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     assert head is not None
@@ -77,7 +84,8 @@ def look(conn: connection, config: Config | None) -> Status:
         server=written(conn.server_version),
         has_rls_fixes=is_patched(conn.server_version),
         pooled=is_pooled(conn),
-        revision=_revision(conn),
+        has_schema=has_schema,
+        revision=_revision(conn) if has_schema else None,
         newest_revision=head,
         roles=roles,
         seal_keys=keys,
@@ -97,13 +105,13 @@ def _judge(seen: Status) -> None:
         seen.to_do.append(f"the server has no role {', '.join(missing)}: {_INIT}")
     if wrong := [role.name for role in seen.roles if not role.as_it_should_be]:
         seen.to_do.append(f"rights or memberships that would undo isolation: {', '.join(wrong)}")
-    if seen.revision is None:
+    if not seen.has_schema:
         seen.to_do.append(f"the schema is missing: {_INIT}")
-    elif seen.revision != seen.newest_revision:
+    elif seen.revision is not None and seen.revision != seen.newest_revision:
         seen.to_do.append(
             f"the database is at revision {seen.revision}, the code at {seen.newest_revision}: flask db upgrade"
         )
-    if seen.seal_keys is not None and seen.revision and not any(key.believed for key in seen.seal_keys):
+    if seen.seal_keys is not None and not any(key.believed for key in seen.seal_keys):
         seen.to_do.append(f"no seal key is believed, so nobody can sign in: {_INIT} --new-secrets")
 
 
@@ -139,8 +147,6 @@ def _revision(conn: connection) -> str | None:
                 cur.execute("SELECT version_num FROM app.alembic_version")
                 row = cur.fetchone()
                 return str(row[0]) if row else None
-        except UndefinedTable:
-            return None
         except InsufficientPrivilege:
             continue
     return None

@@ -46,9 +46,9 @@ def _page(seen: Status) -> str:
         f"revision   {seen.revision or '-'}, and the code has {seen.newest_revision}",
         "",
         *_table(
-            ("role", "logs in", "inherits", "attributes", "member of"),
+            ("role", "logs in", "inherits", "attributes", "member of taskapp_…"),
             [
-                (role.name, _yes(role.login), _yes(role.inherit), ", ".join(role.attributes), ", ".join(role.member_of))
+                (role.name, _yes(role.login), _yes(role.inherit), ", ".join(role.attributes), _short(role.member_of))
                 for role in seen.roles
             ],
         ),
@@ -69,6 +69,10 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     cells = [head, *([cell or "-" for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _short(roles: list[str]) -> str:
+    return ", ".join(role.removeprefix("taskapp_") for role in roles)
 
 
 def _yes(value: bool) -> str:
