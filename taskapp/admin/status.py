@@ -43,7 +43,7 @@ def _page(seen: Status) -> str:
     lines = [
         f"database   {seen.database}, as {seen.login}, {pooled}",
         f"server     PostgreSQL {seen.server}, {'with' if seen.has_rls_fixes else 'without'} the RLS fixes of 2026-11-12",
-        f"revision   {seen.revision or '-'}, and the code has {seen.newest_revision}",
+        f"revision   {_revision(seen)}, and the code has {seen.newest_revision}",
         "",
         *_table(
             ("role", "logs in", "inherits", "attributes", "member of taskapp_…"),
@@ -65,6 +65,12 @@ def _page(seen: Status) -> str:
     return "\n".join([*lines, *([] if seen.to_do else ["Nothing is to be done."])])
 
 
+def _revision(seen: Status) -> str:
+    if not seen.has_schema:
+        return "none"
+    return seen.revision or f"not for {seen.login} to see"
+
+
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     cells = [head, *([cell or "-" for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
@@ -81,7 +87,7 @@ def _yes(value: bool) -> str:
 
 def _end(key: StoredKey) -> str:
     if key.not_after is None:
-        return "replaced"
+        return "no end"
     return minute(key.not_after) if key.believed else f"{minute(key.not_after)}, over"
 
 

@@ -151,6 +151,7 @@ def test_one_can_follow_another(neon: Neon, rotated: Completed) -> None:
         ("TASKAPP_ENVIRONMENT", "local", "`make run` keeps keys of its own"),
         ("TASKAPP_MIGRATION_DATABASE_URL", "postgresql://taskapp_migrator:x@127.0.0.1:9/tasks", "Connection refused"),
     ],
+    ids=["another seal key", "no seal key", "two keys of access tokens", "of make run", "no server"],
 )
 def test_an_environment_that_will_not_do_is_refused_in_one_line(
     neon: Neon, environment: dict[str, str], name: str, value: str, complaint: str

@@ -156,6 +156,11 @@ def test_who_may_not_see_the_keys_is_told_so(environment: dict[str, str], name: 
     assert "The seal keys are not for taskapp_" in status.stdout
 
 
+def test_who_may_not_see_the_revision_is_told_so(environment: dict[str, str]) -> None:
+    status = succeed("database", "status", "--url", environment["TASKAPP_OPERATOR_DATABASE_URL"])
+    assert status.stdout.splitlines()[2].startswith("revision   not for taskapp_operator to see, and the code has ")
+
+
 @pytest.mark.pgbouncer
 def test_a_pooler_is_told_and_for_migrations_it_will_not_do(neon: Neon, environment: dict[str, str]) -> None:
     url = environment["TASKAPP_MIGRATION_DATABASE_URL"]
