@@ -73,7 +73,7 @@ FUNCTIONS = (
     Rule(
         "L55",
         "the identity is believed with a seal only",
-        "Any SQL that runs can set app.user_id; what it cannot do is make the seal.",
+        "app.user_id is a setting that any SQL can make; what it cannot make is the seal.",
         "Bring the function back as the migrations made it: it asks app_private.seal_holds.",
         "SELECT wanted || '()' FROM unnest(ARRAY['app.current_user_id', 'app.login_email']) AS wanted WHERE NOT EXISTS ("
         " SELECT FROM function WHERE signature = wanted || '()' AND pg_get_functiondef(oid) ~ 'seal_holds')",
