@@ -30,7 +30,7 @@ _ATTEMPTS = (
         "SELECT set_config('app.ticket', '0', true); SELECT count(*) FROM app.tasks",
         _NO_SUCH_TICKET,
     ),
-    ("V05", "nothing is written", "taskapp_dba", "UPDATE app.tasks SET title = title", INSUFFICIENT_PRIVILEGE),
+    ("V05", "nothing is written", "taskapp_dba", "UPDATE app.tasks SET status = status", INSUFFICIENT_PRIVILEGE),
     ("V06", "without a break-glass no task is seen", "taskapp_breakglass", "SELECT count(*) FROM app.tasks", 0),
     ("V07", "an auditor reads no title", "taskapp_auditor", "SELECT title FROM app.tasks", INSUFFICIENT_PRIVILEGE),
     ("V08", "an auditor does not change the trail", "taskapp_auditor", "DELETE FROM app.access_log", INSUFFICIENT_PRIVILEGE),
