@@ -186,6 +186,24 @@ def test_there_is_always_room(alice: Person, admin: Admin) -> None:
     assert order(alice) == "cbda"
 
 
+def test_making_room_changes_what_is_near_and_nothing_else(alice: Person, bob: Person, admin: Admin) -> None:
+    positions = {"a": "Z", "b": "a", "c": "a" + "0" * 62 + "1", "d": "b", "e": "c"}
+    ids = create(alice, *"abcdem")
+    for name, position in positions.items():
+        admin.execute("UPDATE app.lists SET position = %s WHERE id = %s", position, ids[name])
+    create(bob, *"bc")
+    admin.execute(
+        "UPDATE app.lists l SET position = s.position FROM app.lists s WHERE s.name = l.name AND l.user_id = %s", bob.id
+    )
+    everything = "SELECT name, position, version, updated_at FROM app.lists WHERE name <> 'm' AND user_id = %s ORDER BY name"
+    mine, his = admin.execute(everything, alice.id), admin.execute(everything, bob.id)
+    move(alice, ids["m"], after=ids["b"])
+    assert order(alice) == "abmcde"
+    changed = [now[0] for was, now in zip(mine, admin.execute(everything, alice.id), strict=True) if was != now]
+    assert changed == ["b", "c"]
+    assert admin.execute(everything, bob.id) == his
+
+
 def test_two_lists_take_turns_at_one_place(alice: Person) -> None:
     ids = create(alice, *"abcd")
     for _ in range(120):
