@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from textwrap import wrap
+from textwrap import TextWrapper
 from typing import Any
 
 import click
@@ -24,6 +24,11 @@ _HEAD = {
 _FEW = 3
 
 
+def _wrapped(text: str, width: int) -> list[str]:
+    """Cut into lines, and leave ids and addresses whole."""
+    return TextWrapper(width, break_on_hyphens=False).wrap(text)
+
+
 def text(rules: Rules, asked: Asked, seen: Seen, commands: tuple[str, ...]) -> Iterator[str]:
     """Write the answer first, then what it rests on."""
     outcomes = {command: outcome(command, rules, seen) for command in commands}
@@ -41,14 +46,14 @@ def text(rules: Rules, asked: Asked, seen: Seen, commands: tuple[str, ...]) -> I
     for command, result in outcomes.items():
         grant = _grant(rules.grants[command], len(rules.columns), command)
         before = said.setdefault(result.sentence, command)
-        first, *rest = wrap(result.sentence if before == command else f"as for {before.upper()}", _WIDTH - 47)
+        first, *rest = _wrapped(result.sentence if before == command else f"as for {before.upper()}", _WIDTH - 47)
         mark = click.style(f"{result.verdict:5}", fg=_COLOUR[result.verdict])
         yield f"  {command.upper():8}  {grant:26}  {mark}  {first}"
         yield from (f"{'':45}{line}" for line in rest)
     yield from _policies(rules, seen, commands)
     yield ""
     for note in _notes(rules, asked, seen, outcomes):
-        yield from (f"  {line}" for line in wrap(note, _WIDTH - 2))
+        yield from (f"  {line}" for line in _wrapped(note, _WIDTH - 2))
 
 
 def _headline(rules: Rules, asked: Asked, seen: Seen, command: str, result: Outcome) -> Iterator[str]:
@@ -57,12 +62,12 @@ def _headline(rules: Rules, asked: Asked, seen: Seen, command: str, result: Outc
     if supposed and seen.owner:
         head += f", if it is {seen.owner.name}'s" if asked.row else f", a row of {seen.owner.name}"
     sentence = "" if result.goes_without_saying else f": {result.sentence}"
-    for line in wrap(f"{head}{sentence}.", _WIDTH):
+    for line in _wrapped(f"{head}{sentence}.", _WIDTH):
         yield click.style(line, fg=_COLOUR[result.verdict], bold=True)
 
 
 def _fact(name: str, value: str) -> Iterator[str]:
-    first, *rest = wrap(value, _WIDTH - 12)
+    first, *rest = _wrapped(value, _WIDTH - 12)
     yield f"  {name:8}  {first}"
     yield from (f"{'':12}{line}" for line in rest)
 
@@ -79,7 +84,7 @@ def _row(rules: Rules, asked: Asked, seen: Seen) -> str:
     by = "as an auditor" if seen.group == "taskapp_auditor" else f"with ticket {seen.ticket}"
     if not seen.exists:
         return f"{named}; looked for {by}, and not found"
-    others = f"; {seen.alike} more of this {rules.key[0]} have other owners" if seen.alike and rules.key else ""
+    others = f"; other users have {seen.alike} more of this {rules.key[0]}" if seen.alike and rules.key else ""
     return f"{named}; seen {by}{others}"
 
 
@@ -136,7 +141,7 @@ def _policy(policy: Policy, seen: Seen, width: int) -> Iterator[str]:
             continue
         said = seen.said[expression]
         mark = click.style(f"{said.verdict:5}", fg=_COLOUR[said.verdict])
-        first, *rest = wrap(label + expression.shown, _WIDTH - width - 21)
+        first, *rest = _wrapped(label + expression.shown, _WIDTH - width - 21)
         yield f"    {mark}  {name:{width}}  {command:6}  {first}"
         yield from (f"{'':{width + 21}}{line}" for line in rest)
         name = command = ""
