@@ -26,12 +26,16 @@ from taskapp.dba.login import clear, logged_in
 
 
 def _user(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is None or value == NOBODY or "@" in value:
-        return value
+    return value if value in (None, NOBODY) else _user_named(str(value))
+
+
+def _user_named(name: str) -> str:
+    if "@" in name:
+        return name
     try:
-        return str(UUID(value))
+        return str(UUID(name))
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no id of a user, no e-mail address, and not {NOBODY!r}") from error
+        raise click.BadParameter(f"{name!r} is no id of a user, no e-mail address, and not {NOBODY!r}") from error
 
 
 @click.command("explain")
@@ -76,6 +80,11 @@ def explain(
         _turn_away_who_sees_all(conn)
         with reading(conn) as cur:
             rules = rules_for(cur, role, table)
+        if rules.key is None and rules.has_owners and row is not None:
+            # Where a user has one row, it is told from others by its owner.
+            if owner is not None:
+                raise click.UsageError(f"rows of app.{rules.table} are told apart by their owner: give ID or --owner")
+            owner, row = _user_named(row), None
         asked = Asked(user, owner, _row_id(rules, row), reason, ticket)
         seen = look(conn, rules, asked)
     wanted = tuple(command for command in COMMANDS if command in commands) or COMMANDS
@@ -95,13 +104,11 @@ def _turn_away_who_sees_all(conn: connection) -> None:
 
 
 def _row_id(rules: Rules, row: str | None) -> str | None:
-    """Read ID as what tells the rows of the table apart; where each user has one row, that is the user."""
-    if row is None:
-        return None
-    name, kind = rules.key or ("user_id", "uuid")
-    if kind != "uuid" or (rules.key is None and "@" in row):
+    """Read ID as what tells a user's rows apart."""
+    if row is None or rules.key is None or rules.key[1] != "uuid":
         return row
     try:
         return str(UUID(row))
     except ValueError as error:
+        name, _ = rules.key
         raise click.UsageError(f"rows of app.{rules.table} are told apart by {name}, a UUID: {row!r} is none") from error

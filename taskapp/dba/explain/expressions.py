@@ -43,6 +43,11 @@ class Expression:
         return found and found[0]
 
     @property
+    def functions(self) -> list[str]:
+        """The names of what looks like a call."""
+        return re.findall(r"\b(\w+)\(", _code(self.text))
+
+    @property
     def needs_the_whole_row(self) -> bool:
         """Whether it reads the row as one value, so that no list of columns says what it reads."""
         return _WHOLE_ROW.search(_code(self.text)) is not None

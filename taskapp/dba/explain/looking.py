@@ -37,13 +37,15 @@ class Asked:
 class Seen:
     """What was seen.
 
-    ``exists`` is None when nobody looked. ``group`` is what one looked as. ``owner`` is whose row it is, or would be; and
-    ``alike`` counts rows of the same key that other users have, as far as one may know.
+    ``exists`` is None when nobody looked, and ``missing`` says what was not found. ``group`` is what one looked as.
+    ``owner`` is whose row it is, or would be. ``alike`` counts rows of the same key that other users have, as far as one
+    may know.
     """
 
     identity: Identity
     owner: Identity
     exists: bool | None
+    missing: str | None
     group: str | None
     ticket: int | None
     alike: int
@@ -174,9 +176,7 @@ def _is_member(conn: connection, group: str) -> bool:
 def _seen(cur: cursor, rules: Rules, asked: Asked, resolve: Callable[[str], User], group: str | None) -> Seen:
     identity = None if asked.user == NOBODY else resolve(asked.user.lower())
     owner = resolve(asked.owner.lower()) if asked.owner else identity
-    if rules.key is None and asked.row is not None:
-        owner = resolve(asked.row.lower())
-    seen = Seen(identity, owner, None, None, None, 0, {})
+    seen = Seen(identity, owner, None, None, None, None, 0, {})
     place = None
     if group and _may_look(cur, rules, asked, owner):
         # Whose it is, with the one that is asked about first. A ticket shows its own user's rows alone.
@@ -189,7 +189,8 @@ def _seen(cur: cursor, rules: Rules, asked: Asked, resolve: Callable[[str], User
         if owners and (owner is None or owners[0] != owner.id):
             owner = resolve(str(owners[0]))
         place = _place(rules, owner, asked.row) if owners else None
-        seen = replace(seen, owner=owner, exists=bool(owners), group=group, alike=max(len(owners) - 1, 0))
+        missing = None if owners else f"{only.name} has no such row" if only else "there is no such row"
+        seen = replace(seen, owner=owner, exists=bool(owners), missing=missing, group=group, alike=max(len(owners) - 1, 0))
     expressions = {e for policy in rules.policies for e in (policy.using, policy.check) if e}
     return replace(seen, said={e: say(cur, e, rules, identity, owner, place) for e in expressions})
 

@@ -39,12 +39,12 @@ def outcome(command: str, rules: Rules, seen: Seen) -> Outcome:
     for needed in ("select", command) if command in ("update", "delete") else (command,):
         if not (rules.grants[needed].every_column or rules.grants[needed].columns):
             return Outcome(Verdict.ERROR, f"{role} has no grant to {needed.upper()}")
-    if seen.exists is False and command != "insert":
-        return Outcome(Verdict.NO, _missing(seen))
+    if seen.missing and command != "insert":
+        return Outcome(Verdict.NO, seen.missing)
     if not rules.enabled:
-        return Outcome(Verdict.YES, f"{_ALLOWED[command]}, and every other row too: row-level security is off")
+        return Outcome(Verdict.YES, "row-level security is off, so no policy is asked, for any row")
     if rules.role.passes:
-        return Outcome(Verdict.YES, f"{_ALLOWED[command]}, and every other row too: {role} {rules.role.passes}")
+        return Outcome(Verdict.YES, f"{role} {rules.role.passes}, so no policy is asked, for any row")
     for asked in ("select", command) if command in ("update", "delete") else (command,):
         answer = _all_of(asked, rules, seen, written=asked == "insert")
         if answer.verdict != Verdict.YES:
@@ -54,15 +54,9 @@ def outcome(command: str, rules: Rules, seen: Seen) -> Outcome:
         if written.verdict == Verdict.ERROR:
             return written
         if written.verdict != Verdict.YES:
-            return Outcome(Verdict.YES, f"{_ALLOWED[command]}, but not left as it is: {written.sentence}")
+            also = "too" if written.verdict == Verdict.OPEN else "too, and the row as it is does not"
+            return Outcome(Verdict.YES, f"what is written has to pass {also}: {written.sentence}")
     return Outcome(Verdict.YES, _ALLOWED[command])
-
-
-def _missing(seen: Seen) -> str:
-    if seen.group == "taskapp_auditor":
-        return "there is no such row"
-    assert seen.owner
-    return f"{seen.owner.name} has no such row"
 
 
 def _all_of(command: str, rules: Rules, seen: Seen, *, written: bool) -> Outcome:

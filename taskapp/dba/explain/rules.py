@@ -14,11 +14,12 @@ _COMMANDS_OF = {"r": ("select",), "a": ("insert",), "w": ("update",), "d": ("del
 
 @dataclass(frozen=True)
 class Role:
-    """A role, and what lets it pass the policies of the table or become somebody who does; None and empty for nothing."""
+    """A role: what lets it pass the policies of the table, if anything, whose rights it has, and whom it may become."""
 
     name: str
     passes: str | None
-    member_of: tuple[str, ...]
+    inherits: tuple[str, ...]
+    becomes: tuple[str, ...]
     uses_schema: bool
 
 
@@ -86,8 +87,10 @@ WHERE i.indrelid = %(table)s AND i.indisprimary AND a.attname <> 'user_id'
 _ROLE = """
 SELECT r.oid, r.rolsuper, r.rolbypassrls, has_schema_privilege(r.oid, 'app', 'USAGE'),
        pg_has_role(r.oid, %(owner)s::oid, 'USAGE'),
-       ARRAY (SELECT g.rolname::text FROM pg_roles g
-              WHERE g.oid <> r.oid AND NOT r.rolsuper AND pg_has_role(r.oid, g.oid, 'MEMBER') ORDER BY 1)
+       ARRAY (SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND pg_has_role(r.oid, g.oid, 'USAGE') ORDER BY 1),
+       ARRAY (SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND NOT pg_has_role(r.oid, g.oid, 'USAGE') ORDER BY 1)
 FROM pg_roles r WHERE r.rolname = %(role)s
 """
 # Who has what is PostgreSQL's own answer, which knows of owners, memberships and superusers; the lists of grants are read
@@ -102,6 +105,7 @@ SELECT lower(p.name), has_table_privilege(%(role)s::oid, c.oid, p.name),
               FROM (SELECT (aclexplode(c.relacl)).* UNION ALL
                     SELECT (aclexplode(a.attacl)).* FROM pg_attribute a WHERE a.attrelid = c.oid) g
               WHERE g.privilege_type = p.name AND (g.grantee = 0 OR pg_has_role(%(role)s::oid, g.grantee, 'USAGE'))
+                AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = %(role)s::oid)
               ORDER BY 1)
 FROM pg_class c, (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS p (name) WHERE c.oid = %(table)s
 """
@@ -151,7 +155,7 @@ def rules_for(cur: cursor, role: str, table: str) -> Rules:
     found = cur.fetchone()
     if found is None:
         raise click.ClickException(f"there is no role {role}")
-    role_oid, superuser, bypassrls, uses_schema, owns, groups = found
+    role_oid, superuser, bypassrls, uses_schema, owns, inherits, becomes = found
     passes = (
         "is a superuser"
         if superuser
@@ -174,9 +178,8 @@ def rules_for(cur: cursor, role: str, table: str) -> Rules:
     }
     cur.execute(_NEEDS + _POLICIES, asked)
     policies = tuple(_policy(*row) for row in cur)
-    return Rules(
-        name, Role(role, passes, tuple(groups), uses_schema), columns, key, enabled, forced, grants, policies
-    )  # fmt: skip
+    described = Role(role, passes, tuple(inherits), tuple(becomes), uses_schema)
+    return Rules(name, described, columns, key, enabled, forced, grants, policies)
 
 
 def _policy(name: str, permissive: bool, command: str, using: str | None, check: str | None, *needs: list[str]) -> Policy:

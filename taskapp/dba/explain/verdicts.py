@@ -89,6 +89,14 @@ def say(
         return Said(Verdict.OPEN, f"asks {expression.others[0]}")
     if expression.needs_the_session:
         return Said(Verdict.OPEN, f"depends on the session that asks: {expression.needs_the_session}")
+    # What a policy may do to others who are held to it, it is not to do to the person who asks for an explanation.
+    cur.execute(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY (%s)"
+        " AND provolatile = 'v'",
+        (expression.functions,),
+    )
+    if volatile := cur.fetchone():
+        return Said(Verdict.OPEN, f"calls {volatile[0]}(), which may do more than answer")
     if expression.needs_the_whole_row:
         return Said(Verdict.OPEN, "reads the row as a whole")
     beyond = [column for column in expression.columns if column != "user_id"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import zip_longest
 from textwrap import TextWrapper
 from typing import Any
 
@@ -44,23 +45,26 @@ def text(rules: Rules, asked: Asked, seen: Seen, commands: tuple[str, ...]) -> I
     yield f"  {'command':8}  {'grant':26}  outcome"
     said: dict[str, str] = {}
     for command, result in outcomes.items():
-        grant = _grant(rules.grants[command], len(rules.columns), command)
         before = said.setdefault(result.sentence, command)
-        first, *rest = _wrapped(result.sentence if before == command else f"as for {before.upper()}", _WIDTH - 47)
-        mark = click.style(f"{result.verdict:5}", fg=_COLOUR[result.verdict])
-        yield f"  {command.upper():8}  {grant:26}  {mark}  {first}"
-        yield from (f"{'':45}{line}" for line in rest)
+        sentence = result.sentence if before == command else f"as for {before.upper()}"
+        grant = _grant(rules.grants[command], len(rules.columns), command)
+        cells = zip_longest(_wrapped(grant, 26), _wrapped(sentence, _WIDTH - 47), fillvalue="")
+        left, mark = f"{command.upper():8}", click.style(f"{result.verdict:5}", fg=_COLOUR[result.verdict])
+        for granted, line in cells:
+            yield f"  {left}  {granted:26}  {mark}  {line}".rstrip()
+            left, mark = " " * 8, " " * 5
     yield from _policies(rules, seen, commands)
-    yield ""
-    for note in _notes(rules, asked, seen, outcomes):
+    notes = list(_notes(rules, asked, seen, outcomes))
+    yield from [""] if notes else []
+    for note in notes:
         yield from (f"  {line}" for line in _wrapped(note, _WIDTH - 2))
 
 
 def _headline(rules: Rules, asked: Asked, seen: Seen, command: str, result: Outcome) -> Iterator[str]:
     head = _HEAD[command].get(result.verdict) or ("Refused" if result.verdict == Verdict.ERROR else "It depends")
-    supposed = seen.exists is None and rules.has_owners and seen.owner is not None
-    if supposed and seen.owner:
-        head += f", if it is {seen.owner.name}'s" if asked.row else f", a row of {seen.owner.name}"
+    if seen.exists is None and rules.has_owners and seen.owner:
+        whose = seen.owner.name
+        head = f"{head}, if it is {whose}'s" if asked.row else f"Any row of {whose}: {head.lower()}"
     sentence = "" if result.goes_without_saying else f": {result.sentence}"
     for line in _wrapped(f"{head}{sentence}.", _WIDTH):
         yield click.style(line, fg=_COLOUR[result.verdict], bold=True)
@@ -78,7 +82,7 @@ def _row(rules: Rules, asked: Asked, seen: Seen) -> str:
     if rules.key is None:
         named = "the only one that a user has"
     else:
-        named = f"{rules.key[0]} {asked.row}" if asked.row else "any that this owner has, or may have"
+        named = f"{rules.key[0]} {asked.row}" if asked.row else "any of this owner's"
     if seen.exists is None:
         return f"{named}; nobody looked whether there is one" if asked.row or rules.key is None else named
     by = "as an auditor" if seen.group == "taskapp_auditor" else f"with ticket {seen.ticket}"
@@ -99,8 +103,11 @@ def _who(user: Identity) -> str:
 def _role(rules: Rules) -> str:
     role = rules.role
     rights = f"{role.passes}, so no policy is asked" if role.passes else "held to the policies"
-    groups = f"member of {', '.join(role.member_of)}" if role.member_of else "member of nothing"
-    return f"{role.name}: {rights}, {groups}, {'may' if role.uses_schema else 'may not'} use the schema app"
+    inherits = [f"has the rights of {', '.join(role.inherits)}"] if role.inherits else []
+    becomes = [f"may become {', '.join(role.becomes)}"] if role.becomes else []
+    groups = [*inherits, *becomes] or ["member of nothing"]
+    schema = f"{'may' if role.uses_schema else 'may not'} use the schema app"
+    return f"{role.name}: {', '.join([rights, *groups, schema])}"
 
 
 def _protection(rules: Rules) -> str:
@@ -148,7 +155,7 @@ def _policy(policy: Policy, seen: Seen, width: int) -> Iterator[str]:
 
 
 def _notes(rules: Rules, asked: Asked, seen: Seen, outcomes: dict[str, Outcome]) -> Iterator[str]:
-    if not rules.enabled or rules.role.passes:
+    if rules.policies and (not rules.enabled or rules.role.passes):
         yield "The policies are not asked; what they would say is shown all the same."
     elif rules.policies:
         calls = {call for expression in seen.said for call in expression.calls}
@@ -157,7 +164,7 @@ def _notes(rules: Rules, asked: Asked, seen: Seen, outcomes: dict[str, Outcome])
         yield f"Worked out by PostgreSQL {on}{', taking it that ' if taken else ''}{'; '.join(taken)}."
     if asked.row and seen.exists is None and rules.has_owners:
         yield 'To look whether there is such a row, open a ticket: --reason "…". Only auditors need none.'
-    elif seen.exists is False and seen.group == "taskapp_dba":
+    elif seen.exists is False and seen.group == "taskapp_dba" and rules.key:
         yield "A row of this key may be somebody else's: a ticket does not tell, an auditor can see it."
     shown = outcomes.get("select")
     if seen.exists and shown and shown.verdict == Verdict.YES and rules.role.name == "taskapp_api":
@@ -172,7 +179,8 @@ def as_json(rules: Rules, asked: Asked, seen: Seen, commands: tuple[str, ...]) -
             "role": {
                 "name": rules.role.name,
                 "passes_policies": rules.role.passes,
-                "member_of": rules.role.member_of,
+                "inherits": rules.role.inherits,
+                "may_become": rules.role.becomes,
                 "uses_schema": rules.role.uses_schema,
             },
             "identity": _user(seen.identity),
