@@ -166,7 +166,7 @@ BROKEN = {
     "the function that tells the identity cannot be called": (
         "REVOKE EXECUTE ON FUNCTION app.current_user_id FROM taskapp_api",
         "GRANT EXECUTE ON FUNCTION app.current_user_id TO taskapp_api",
-        "Refused: taskapp_api may not call app.current_user_id().",
+        "Refused: lists_api_floor calls app.current_user_id(), which taskapp_api may not.",
         "error lists_api_select",
     ),
     "the schema cannot be used": (
@@ -205,6 +205,12 @@ BROKEN = {
         "It depends: lists_x_floor calls app.rank_first().",
         "? lists_x_floor all",
     ),
+    "a policy fails": (
+        "CREATE POLICY lists_x_floor ON app.lists AS RESTRICTIVE TO taskapp_api USING (name::integer = 1)",
+        "DROP POLICY lists_x_floor ON app.lists",
+        "Refused: lists_x_floor fails with SQLSTATE 22P02.",
+        "error lists_x_floor all",
+    ),
     "the grant comes through everybody": (
         "GRANT SELECT ON app.lists TO PUBLIC; REVOKE SELECT (user_id, id, name, color, position, archived,"
         " created_from, version, created_at, updated_at) ON app.lists FROM taskapp_api",
@@ -229,6 +235,7 @@ def test_what_is_broken_is_the_reason(
         admin.execute(mend_it)
     assert broken.startswith(head)
     assert detail in broken
+    assert owner.secret not in broken
     assert before.startswith("Visible.\n")
     assert detail not in flat(before)
     assert without_ticket(ask(*asked).output) == without_ticket(before)

@@ -62,9 +62,9 @@ def outcome(command: str, rules: Rules, seen: Seen) -> Outcome:
 def _all_of(command: str, rules: Rules, seen: Seen, *, written: bool) -> Outcome:
     """Combine the policies of one command: every restrictive one has to say yes, and one of the permissive ones."""
     asked = list(_asked(command, rules, written=written))
-    for _, expression in asked:
+    for policy, expression in asked:
         if (said := seen.said[expression]).verdict == Verdict.ERROR:
-            return Outcome(Verdict.ERROR, str(said.because))
+            return Outcome(Verdict.ERROR, f"{policy.name} {said.because}")
     restrictive = [pair for pair in asked if not pair[0].permissive]
     permissive = [pair for pair in asked if pair[0].permissive]
     for policy, expression in restrictive:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
@@ -54,10 +55,7 @@ def assumed(identity: Identity) -> Mapping[str, tuple[str, str]]:
     who = "nobody" if identity is None else identity.name
     return {
         "app.current_user_id": (user, f"app.current_user_id() is {who}"),
-        "app.ticket_subject": (
-            user,
-            f"a ticket for {who} is open" if identity else "no ticket is open",
-        ),
+        "app.ticket_subject": (user, f"a ticket for {who} is open" if identity else "no ticket is open"),
         "app.glass_is_broken": (
             "true" if identity else "false",
             "a break-glass is open" if identity else "no break-glass is open",
@@ -81,7 +79,7 @@ def say(
     no expression reads more than they may.
     """
     if expression.refused:
-        return Said(Verdict.ERROR, f"{rules.role.name} may not call {expression.refused[0]}()")
+        return Said(Verdict.ERROR, f"calls {expression.refused[0]}(), which {rules.role.name} may not")
     values = {function: value for function, (value, _) in assumed(identity).items()}
     if unknown := [function for function in expression.calls if function not in values]:
         return Said(Verdict.OPEN, f"calls {unknown[0]}()")
@@ -107,7 +105,13 @@ def say(
     elif hidden := _hidden(cur, rules, beyond):
         return Said(Verdict.OPEN, f"depends on {', '.join(hidden)} of the row, which are not shown here")
     assert place is not None
-    cur.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(f"({expression.with_values(values)})"), place))
+    cur.execute("SAVEPOINT verdict")
+    try:
+        cur.execute(sql.SQL("SELECT {} FROM {}").format(sql.SQL(f"({expression.with_values(values)})"), place))
+    except psycopg2.DataError as error:
+        # PostgreSQL's own words may quote the row.
+        cur.execute("ROLLBACK TO verdict")
+        return Said(Verdict.ERROR, f"fails with SQLSTATE {error.pgcode}")
     ((answer,),) = cur.fetchall()
     return Said(Verdict.NULL if answer is None else Verdict.YES if answer else Verdict.NO)
 

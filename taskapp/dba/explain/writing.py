@@ -22,7 +22,6 @@ _HEAD = {
     "update": {Verdict.YES: "May be changed", Verdict.NO: "May not be changed"},
     "delete": {Verdict.YES: "May be deleted", Verdict.NO: "May not be deleted"},
 }
-_FEW = 3
 
 
 def _wrapped(text: str, width: int) -> list[str]:
