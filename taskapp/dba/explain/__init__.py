@@ -67,10 +67,10 @@ def explain(
     json_wanted: bool,
     url: str,
 ) -> None:
-    """Say why a role acting for USER can or cannot use a row of TABLE.
+    """Say why USER can or cannot see a row.
 
-    USER is an id, an e-mail address, or nobody. Without ID it is about any row of theirs. Without a ticket nobody looks
-    whether there is such a row.
+    USER is an id, an e-mail address, or nobody; TABLE one of schema app; ID what tells a user's rows apart there. Without ID
+    it is about any row of USER's. Without a ticket nobody looks whether there is such a row.
     """
     if reason is not None and ticket is not None:
         raise click.UsageError("give --reason for a ticket, or --ticket for one that is open")
