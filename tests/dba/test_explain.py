@@ -251,6 +251,33 @@ def test_a_careless_policy_opens_nothing_below_the_floor(ask: Ask, admin: Admin,
     assert "yes lists_x all true" in shown
 
 
+def test_rights_of_another_role_bring_its_policies_too(ask: Ask, admin: Admin, owner: User) -> None:
+    admin.execute("CREATE ROLE x_heir INHERIT; GRANT taskapp_api TO x_heir")
+    try:
+        shown = flat(ask("taskapp_migrator", owner.id, "lists", "--role", "x_heir").output)
+    finally:
+        admin.execute("DROP ROLE x_heir")
+    assert shown.startswith(f"Any row of {owner.id}: visible.")
+    assert "x_heir: held to the policies, has the rights of taskapp_api, may use the schema app" in shown
+    assert "DELETE yes, by taskapp_api yes may be deleted" in shown
+
+
+def test_the_owner_of_the_table_is_held_to_the_policies_and_has_none(ask: Ask, owner: User) -> None:
+    shown = flat(ask("taskapp_migrator", owner.id, "lists", "--role", "taskapp_owner").output)
+    assert shown.startswith(f"Any row of {owner.id}: not visible: no policy lets taskapp_owner SELECT anything.")
+
+
+def test_what_an_auditor_may_not_read_is_left_open(ask: Ask, admin: Admin, owner: User) -> None:
+    admin.execute("CREATE POLICY lists_x_floor ON app.lists AS RESTRICTIVE TO taskapp_api USING (name <> 'x')")
+    try:
+        audited = flat(ask("x-audits", owner.id, "lists", owner.list_id).output)
+        ticketed = flat(ask("x-tickets", owner.id, "lists", owner.list_id, "--reason", "INC-1 why").output)
+    finally:
+        admin.execute("DROP POLICY lists_x_floor ON app.lists")
+    assert audited.startswith("It depends: lists_x_floor depends on name of the row, which this login may not read.")
+    assert ticketed.startswith("Visible.")
+
+
 def test_text_that_looks_like_a_call_is_text(ask: Ask, admin: Admin, owner: User) -> None:
     admin.execute("CREATE POLICY lists_x_floor ON app.lists AS RESTRICTIVE TO taskapp_api"
                   " USING (name <> 'it''s app.current_user_id()' AND app.current_user_id() IS NOT NULL)")  # fmt: skip

@@ -185,5 +185,4 @@ def rules_for(cur: cursor, role: str, table: str) -> Rules:
 def _policy(name: str, permissive: bool, command: str, using: str | None, check: str | None, *needs: list[str]) -> Policy:
     found = read(using, *needs) if using else None
     # Where there is no WITH CHECK, USING holds for what is written too.
-    written = read(check, *needs) if check else None if command in "rd" else found
-    return Policy(name, permissive, _COMMANDS_OF[command], found, written)
+    return Policy(name, permissive, _COMMANDS_OF[command], found, read(check, *needs) if check else found)

@@ -103,7 +103,7 @@ def say(
     if not beyond:
         place = sql.SQL("(SELECT {} AS user_id) AS {}").format(sql.SQL(sql_uuid(owner)), sql.Identifier(rules.table))
     elif hidden := _hidden(cur, rules, beyond):
-        return Said(Verdict.OPEN, f"depends on {', '.join(hidden)} of the row, which are not shown here")
+        return Said(Verdict.OPEN, f"depends on {', '.join(hidden)} of the row, which this login may not read")
     assert place is not None
     cur.execute("SAVEPOINT verdict")
     try:
