@@ -377,6 +377,7 @@ def test_each_group_of_people_is_explained_as_if_with_its_right(ask: Ask, owner:
     assert ask("x-tickets", owner.email, *row, "taskapp_dba").output.startswith("Visible.\n")
     assert ask("x-tickets", other.id, *row, "taskapp_dba").output.startswith("Not visible: tasks_dba_floor refuses it")
     assert "a break-glass is open" in ask("x-tickets", other.id, *row, "taskapp_breakglass").output
+    assert ask("x-tickets", "nobody", *row, "taskapp_breakglass").output.startswith("Not visible: tasks_breakglass_floor")
     assert ask("x-tickets", "nobody", *row, "taskapp_auditor").output.startswith("Visible.\n")
 
 
