@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from taskapp.config import Config, ConfigError
+from taskapp.isolation.doctor.start import NotIsolatedError, insist
 
 try:
     _config = Config.from_environment()
@@ -31,6 +32,20 @@ keepalive = 5
 
 # Of a body that the application did not read, gunicorn reads so much to keep the connection, and then closes it.
 _DRAINED_BYTES = 64 * 1024
+
+
+def on_starting(server: Any) -> None:
+    """Refuse to serve where isolation does not hold; in the parent process, so once."""
+    if _config.environment != "production":
+        return
+    try:
+        warnings = insist(
+            {"taskapp_api": _config.database_url, "taskapp_auth": _config.auth_database_url}, _config.connect_seconds
+        )
+    except NotIsolatedError as error:
+        sys.exit(f"taskapp cannot start: {error}")
+    for warning in warnings:
+        server.log.warning("%s %s: %s", warning.rule, warning.object, warning.mend)
 
 
 def pre_request(worker: Any, req: Any) -> None:

@@ -4,13 +4,17 @@ The migrator owns nothing. It is a NOINHERIT member of taskapp_owner and taskapp
 so that what a migration makes belongs to roles that cannot log in.
 """
 
+from contextlib import closing
+
 import click
 from alembic import context
-from alembic.runtime.migration import MigrationInfo
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 from flask import current_app
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
+
+from taskapp.isolation.doctor.examination import examine
 
 metadata = current_app.extensions["migrate"].db.metadata
 
@@ -28,6 +32,19 @@ def report(*, step: MigrationInfo, **_: object) -> None:
     click.echo(
         f"  {'applied' if step.is_upgrade else 'reverted'} {step.up_revision.revision}: {step.up_revision.doc}", err=True
     )
+
+
+def prove(*, ctx: MigrationContext, step: MigrationInfo, **_: object) -> None:
+    """Hold the rules of isolation against what the last revision has made, before that is committed."""
+    if not (step.is_upgrade and step.up_revision.is_head) or ctx.connection is None:
+        return
+    with closing(ctx.connection.connection.cursor()) as cur:
+        findings = examine(cur)
+    for finding in findings:
+        word = "warning" if finding.warns else "BROKEN"
+        click.echo(f"  {word} {finding.rule} {finding.object}: {finding.statement}\n    {finding.mend}", err=True)
+    if not all(finding.warns for finding in findings):
+        raise SystemExit(f"Isolation would not hold: revision {step.up_revision.revision} is not applied.")
 
 
 def connected(url: URL) -> Connection:
@@ -73,7 +90,7 @@ def run() -> None:
             include_name=is_ours,
             compare_server_default=True,
             transaction_per_migration=True,
-            on_version_apply=report,
+            on_version_apply=(report, prove),
         )
         with context.begin_transaction():
             context.run_migrations()

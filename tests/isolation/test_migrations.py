@@ -1,7 +1,8 @@
 """The migrations: the only way the schema is made, there and back, and as nobody who could see rows."""
 
 import ast
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -263,3 +264,67 @@ def test_a_back_fill_with_row_security_off_fails_loudly(owner: User, stray: Stra
     backfill = "SET LOCAL row_security = off; UPDATE app.tasks SET priority = 'high'"
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="would be affected by row-level security policy"):
         migrator.rows(backfill)
+
+
+# The last step of an upgrade is to ask the doctor.
+
+NOTES = '''"""Notes."""
+
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.execute("""
+    CREATE TABLE app.notes (
+        user_id uuid NOT NULL DEFAULT app.current_user_id(), id uuid NOT NULL, PRIMARY KEY (user_id, id)
+    );
+    {rest}
+    """)
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE app.notes")
+'''
+ISOLATED = """
+    ALTER TABLE app.notes ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE app.notes FORCE ROW LEVEL SECURITY;
+    CREATE POLICY notes_api_floor ON app.notes AS RESTRICTIVE TO taskapp_api
+        USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
+    COMMENT ON TABLE app.notes IS 'Notes.';
+    COMMENT ON COLUMN app.notes.user_id IS 'Whose.';
+    COMMENT ON COLUMN app.notes.id IS 'Which.';
+"""
+
+
+@pytest.fixture
+def with_notes(tmp_path: Path, app: Flask) -> Iterator[Callable[[str], Path]]:
+    """The migrations, and one more that makes a table and does what else it is told; taken back in the end."""
+
+    def make(rest: str) -> Path:
+        shutil.copytree(MIGRATIONS, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+        head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        (tmp_path / "migrations/versions/9999_notes.py").write_text(NOTES.format(head=head, rest=rest))
+        return tmp_path / "migrations"
+
+    yield make
+    with app.app_context():
+        flask_migrate.downgrade(str(tmp_path / "migrations"), ScriptDirectory(str(MIGRATIONS)).get_current_head())
+
+
+def test_a_table_without_policies_is_not_migrated_to(
+    admin: Admin, app: Flask, with_notes: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with app.app_context(), pytest.raises(SystemExit) as refused:
+        flask_migrate.upgrade(str(with_notes("")))
+    assert str(refused.value) == "Isolation would not hold: revision 9999 is not applied."
+    assert "BROKEN L01 app.notes: row-level security is enabled" in capsys.readouterr().err
+    assert admin.execute("SELECT to_regclass('app.notes'), version_num < '9999' FROM app.alembic_version") == [(None, True)]
+
+
+def test_a_table_that_is_isolated_is(admin: Admin, app: Flask, with_notes: Callable[[str], Path]) -> None:
+    with app.app_context():
+        flask_migrate.upgrade(str(with_notes(ISOLATED)))
+    assert admin.execute("SELECT version_num FROM app.alembic_version") == [("9999",)]

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from isolation.breakages import rewritten, unsealed
+
 PROJECT = Path(__file__).parents[2]
 
 # The runs that this file starts run other files. Should one ever reach this one, it ends here.
@@ -68,8 +70,8 @@ def operator(cell: str) -> str:
     return grid(f"an_operator_can_do_what_is_granted_and_no_more[{cell}]")
 
 
-def rule(statement: str) -> str:
-    return f"tests/isolation/test_catalogue.py::test_nothing_breaks_the_rule_that[{statement}]"
+def rule(number: str) -> str:
+    return f"tests/isolation/test_doctor.py::test_nothing_breaks_the_rule[{number}]"
 
 
 OTHERS_IDS = sweep("another_users_id_is_not_found")
@@ -79,28 +81,9 @@ CARRIED = "what_a_trigger_or_a_key_carries_on_is_the_same_users_even_where_no_po
 TOLD = "of_another_users_id_as_much_is_told_as_of_one_that_never_was"
 COLUMNS = "tests/isolation/test_catalogue.py::test_a_role_has_the_columns_it_is_to_have_and_no_more"
 CALLABLE = "tests/isolation/test_catalogue.py::test_a_function_can_be_called_by_whom_it_is_for_and_nobody_else"
-SHOWN = rule("a policy shows rows of the wrapped identity, and to a log-in the row of its address")
-WRITTEN = rule("a policy lets rows of the wrapped identity be written")
-FLOORED = rule("whoever has a grant has a floor")
-
-
-def rewritten(function: str, pattern: str, replacement: str) -> str:
-    """Write the SQL that replaces a part of a function, and that fails when there is no such part."""
-    return f"""DO $mutation$ DECLARE
-        before text := pg_get_functiondef('{function}'::regproc);
-        after text := regexp_replace(before, $${pattern}$$, $${replacement}$$, 'g');
-    BEGIN
-        ASSERT before <> after, 'the mutation of {function} changes nothing';
-        EXECUTE after;
-    END $mutation$;"""
-
-
-def unsealed(function: str, answer: str) -> str:
-    """Write the SQL that replaces a function which asks for a seal by one which does not."""
-    return (
-        f"CREATE OR REPLACE FUNCTION {function} LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER"
-        f" SET search_path = pg_catalog, pg_temp RETURN (SELECT {answer});"
-    )
+SHOWN = rule("L12")
+WRITTEN = rule("L33")
+FLOORED = rule("L13")
 
 
 @dataclass(frozen=True)
@@ -126,7 +109,7 @@ MUTATIONS = [
             cell("taskapp_auth sessions select other"),
             roles("who_logs_in_sees_the_one_account_of_that_address"),
             OTHERS_IDS,
-            rule("row-level security is enabled"),
+            rule("L01"),
         ),
     ),
     Mutation(
@@ -135,7 +118,7 @@ MUTATIONS = [
         (
             roles("the_role_that_owns_the_tables_reaches_no_row[select]"),
             roles("the_role_that_owns_the_tables_reaches_no_row[delete]"),
-            rule("row-level security is forced"),
+            rule("L02"),
         ),
     ),
     Mutation(
@@ -184,7 +167,7 @@ MUTATIONS = [
     Mutation(
         "an immutable identity",
         "ALTER FUNCTION app.current_user_id IMMUTABLE",
-        (grid("one_prepared_statement_shows_each_user_their_own_row"), rule("what a policy asks is stable")),
+        (grid("one_prepared_statement_shows_each_user_their_own_row"), rule("L59")),
     ),
     Mutation(
         "identities without a seal",
@@ -222,7 +205,7 @@ MUTATIONS = [
         (
             grid("the_id_of_another_users_task_is_free_to_use[insert]"),
             grid("the_id_of_another_users_task_is_free_to_use[do nothing]"),
-            rule("every index is led by the owner, but for the one that keeps an address to one account"),
+            rule("L14"),
         ),
     ),
     Mutation(
@@ -233,11 +216,11 @@ MUTATIONS = [
         "GRANT USAGE ON SCHEMA app_private TO PUBLIC; GRANT SELECT ON app_private.keys TO PUBLIC",
         (
             roles("who_is_signed_in_cannot_read_even_their_own_password_hash[SELECT password_hash FROM app.users]"),
-            rule("secrets are for taskapp_auth"),
+            rule("L31"),
             cell("taskapp_auth tasks select other"),
-            rule("whoever has a grant has a policy for it"),
+            rule("L36"),
             roles("no_login_role_reaches_the_keys[SELECT FROM app_private.keys-taskapp_migrator]"),
-            rule("the keys are taskapp_definer's alone"),
+            rule("L42"),
         ),
     ),
     Mutation(
@@ -265,7 +248,7 @@ MUTATIONS = [
             twins(f"{ALIKE}[remove the tag]"),
             twins(f"{ALIKE}[take the completion back]"),
             OTHERS_IDS,
-            rule("row-level security is enabled"),
+            rule("L01"),
             FLOORED,
             SHOWN,
         ),
@@ -286,7 +269,7 @@ MUTATIONS = [
             cell("taskapp_api completions insert other"),
             grid("the_key_of_another_users_row_is_free_to_use[list-insert]"),
             NAMED_IDS,
-            rule("a foreign key takes the owner along"),
+            rule("L15"),
         ),
     ),
     Mutation(
@@ -302,9 +285,9 @@ MUTATIONS = [
             twins(f"{ALIKE}[remove the tag]"),
             twins(f"{TOLD}[siblings in a list]"),
             twins(f"{TOLD}[place_task behind in the list]"),
-            rule("a function runs as its owner only if it is named here"),
-            rule("a function belongs to a role that cannot log in"),
-            rule("no trigger runs as its owner"),
+            rule("L20"),
+            rule("L57"),
+            rule("L28"),
         ),
     ),
     Mutation(
@@ -438,7 +421,7 @@ MUTATIONS = [
             tokens("f5_f24_what_ends_sessions_ends_tokens[by_password]"),
             tokens("f5_f24_what_ends_sessions_ends_tokens[by_disabling]"),
             tokens("f5_a_token_that_is_made_just_before_the_change_does_not_survive_it[by_email]"),
-            rule("nobody who logs in reads the digest of a token"),
+            rule("L31"),
             COLUMNS,
         ),
     ),
@@ -448,9 +431,9 @@ MUTATIONS = [
         (
             cell("taskapp_api tasks select other"),
             OTHERS_IDS,
-            rule("no role has a power of its own"),
+            rule("L03"),
             roles("the_application_cannot_take_on_another_role[taskapp_owner-taskapp_auth]"),
-            rule("the migrator may take on the roles that own things, and those it proves things of, and no other role any"),
+            rule("L51"),
         ),
     ),
 ]

@@ -1,0 +1,88 @@
+"""`flask isolation doctor`: the proof on a live database, by whoever may log in there."""
+
+import json
+import shutil
+import textwrap
+import time
+from dataclasses import asdict
+from itertools import groupby
+
+import click
+from psycopg2.extensions import connection
+
+from taskapp.dba.login import clear, logged_in
+from taskapp.isolation.doctor.canary import try_it
+from taskapp.isolation.doctor.examination import RULES, examine
+from taskapp.isolation.doctor.rule import Finding, Trial
+from taskapp.isolation.doctor.visit import visit
+
+
+@click.command("doctor")
+@click.option(
+    "--url",
+    required=True,
+    envvar=["TASKAPP_MIGRATION_DATABASE_URL", "TASKAPP_DBA_DATABASE_URL"],
+    help="As taskapp_migrator, or as a person; also from TASKAPP_MIGRATION_DATABASE_URL, TASKAPP_DBA_DATABASE_URL.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@clear
+def doctor(url: str, as_json: bool) -> None:
+    """Prove that isolation holds on this database. Changes nothing.
+
+    Holds the rules against its catalogue. As taskapp_migrator, lets two throw-away users try to reach each other's rows, in
+    a transaction that is rolled back; as a person, tries what that login reaches without a ticket. Exit status 1 when
+    something is found; a warning is not.
+    """
+    began = time.monotonic()
+    with logged_in(url) as conn:
+        with conn, conn.cursor() as cur:
+            findings = examine(cur)
+        tried, trial = _try(conn)
+        findings += trial.findings
+        version, login = conn.info.parameter_status("server_version"), conn.info.user
+    seconds = time.monotonic() - began
+    broken = [finding for finding in findings if not finding.warns]
+    if as_json:
+        report = {
+            "server_version": version, "login": login, "rules": len(RULES), "attempts": trial.attempts, "tried": tried,
+            "holds": not broken, "findings": [asdict(finding) for finding in findings],
+        }  # fmt: skip
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"PostgreSQL {version}, as {login}: {len(RULES)} rules, {tried}; {seconds:.1f} s")
+        _table(findings)
+        click.echo(_verdict(len(broken), len(findings) - len(broken)))
+    if broken:
+        raise SystemExit(1)
+
+
+def _try(conn: connection) -> tuple[str, Trial]:
+    """Try what this login can: return what that was, in words, and what came of it."""
+    with conn, conn.cursor() as cur:
+        cur.execute(
+            "SELECT count(*) FROM pg_roles WHERE rolname IN ('taskapp_definer', 'taskapp_api', 'taskapp_auth')"
+            " AND pg_has_role(oid, 'MEMBER')"
+        )
+        becomes_all_three = cur.fetchone() == (3,)
+    trial = try_it(conn) if becomes_all_three else visit(conn)
+    who = "by two throw-away users" if becomes_all_three else "by this login, without a ticket"
+    return f"{trial.attempts} attempts {who}", trial
+
+
+def _table(findings: list[Finding]) -> None:
+    """Print each rule that is broken, by what, why that matters and how to mend it."""
+    width = min(max(shutil.get_terminal_size().columns, 60), 120) - 1
+    for number, found in groupby(findings, key=lambda finding: finding.rule):
+        first, *others = found
+        click.echo(f"\n{'WARNING' if first.warns else 'BROKEN':7}  {number}  {first.statement}")
+        for finding in (first, *others):
+            click.echo(f"{'':14}{finding.object}")
+        for word, text in (("why", first.why), ("mend", first.mend)):
+            click.echo(textwrap.fill(text, width, initial_indent=f"{'':9}{word:5}", subsequent_indent=" " * 14))
+    if findings:
+        click.echo()
+
+
+def _verdict(broken: int, warnings: int) -> str:
+    warned = f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else ""
+    return f"Isolation does NOT hold: {broken} found{warned}." if broken else f"Isolation holds{warned}."

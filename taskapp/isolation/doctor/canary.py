@@ -1,0 +1,236 @@
+"""The canary: two throw-away users in a transaction that is rolled back, of whom one tries to reach what is the other's.
+
+The rules ask what the catalogue says; this asks what happens. It runs as `taskapp_migrator`, who may become the roles of the
+application, with a key for seals that is never committed: nobody else can use it, and no identity but the two is taken on.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.errorcodes import INSUFFICIENT_PRIVILEGE, READ_ONLY_SQL_TRANSACTION
+from psycopg2.extensions import connection, cursor
+
+from taskapp.isolation.doctor.rule import NOBODYS, Finding, Trial
+from taskapp.isolation.seal import SealKey
+
+SESSION_ENDED, SEAL_DOES_NOT_HOLD = "TA001", "TA002"
+
+# A row of each user's in every table, by the role that makes it in the application.
+_AS_AUTH = """
+INSERT INTO app.users (email, password_hash) VALUES ('canary-' || %(user)s || '@example.invalid', '$argon2id$none');
+INSERT INTO app.sessions (id, expires_at) VALUES (%(session)s, now() + interval '1 minute');
+INSERT INTO app.access_tokens (id, name, scopes, prefix, digest, expires_at)
+    VALUES (%(id)s, 'canary', ARRAY['tasks:read'], 'tsk_pat_none', sha256('canary'), now() + interval '1 minute')
+"""
+_AS_API = """
+INSERT INTO app.lists (id, name) VALUES (%(id)s, 'canary');
+INSERT INTO app.tags (key, name) VALUES ('canary', 'canary');
+INSERT INTO app.tasks (id, title, list_id) VALUES (%(id)s, 'canary', %(id)s);
+INSERT INTO app.completions (id, task_id, title, outcome) VALUES (%(id)s, %(id)s, 'canary', 'completed');
+INSERT INTO app.answers (key, asked, status, body) VALUES ('canary', sha256('canary'), 201, '{}')
+"""
+_TENANT_TABLES = f"""
+SELECT c.relname, min(a.attname) FILTER (WHERE has_column_privilege('taskapp_api', c.oid, a.attnum, 'UPDATE')),
+       has_table_privilege('taskapp_api', c.oid, 'DELETE')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE n.nspname = 'app' AND c.relkind IN ('r', 'p') AND c.relname NOT IN {NOBODYS} AND c.relname <> 'alembic_version'
+  AND a.attnum > 0 AND NOT a.attisdropped
+GROUP BY c.oid HAVING bool_or(a.attname = 'user_id') ORDER BY 1
+"""
+_ENTER = "SELECT app.enter(%(user)s, %(session)s, %(seal)s, false)"
+_WHY = "This was tried on this database, with the application's own roles, and came out otherwise."
+_MEND = (
+    "Run `flask isolation doctor` again after mending what the rules find; if they find nothing, a function was replaced."
+)
+
+
+class _User:
+    """One of the two, with a task, a list and what else there is; every id of theirs is the same one."""
+
+    def __init__(self, key: SealKey, now: float) -> None:
+        self.user, self.session, self.id = str(uuid4()), str(uuid4()), str(uuid4())
+        self.seal = key.seal(self.user, now)
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {"user": self.user, "session": self.session, "id": self.id, "seal": self.seal}
+
+
+def try_it(conn: connection) -> Trial:
+    """Let one throw-away user try to reach another's rows.
+
+    :param conn: as ``taskapp_migrator``, with no transaction open; none is left open.
+    :raises psycopg2.Error: when this login cannot begin.
+    """
+    try:
+        with conn.cursor() as cur:
+            return _Canary(cur).trial
+    finally:
+        conn.rollback()
+
+
+class _Canary:
+    """One transaction of trying."""
+
+    def __init__(self, cur: cursor) -> None:
+        self.cur, self.trial = cur, Trial()
+        cur.execute(
+            "SET TRANSACTION READ WRITE; SET LOCAL search_path = pg_catalog, pg_temp; SELECT extract(epoch FROM now())"
+        )
+        ((now,),) = cur.fetchall()
+        self.key = SealKey(f"canary-{secrets.token_hex(8)}", secrets.token_bytes(32))
+        self.owner, self.other = _User(self.key, float(now)), _User(self.key, float(now))
+        self.expired = self.key.seal(self.other.user, float(now) - 3600)
+        self.stranger = SealKey(self.key.key_id, secrets.token_bytes(32)).seal(self.owner.user, float(now))
+        cur.execute(_TENANT_TABLES)
+        self.tables: list[tuple[str, str | None, bool]] = cur.fetchall()
+        try:
+            self._make()
+        except psycopg2.Error as error:
+            self._found("C00", "the application's roles can make two users", str(error).strip().splitlines()[0])
+        else:
+            self._try()
+
+    def _make(self) -> None:
+        pads = self.key.pads()
+        self._become("taskapp_definer")
+        self.cur.execute(
+            "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad) VALUES (%s, %s, %s)",
+            (self.key.key_id, pads.inner, pads.outer),
+        )
+        for who in (self.owner, self.other):
+            self._become("taskapp_auth")
+            self.cur.execute(f"SELECT app.enter_proven(%(user)s, %(seal)s); {_AS_AUTH}", who.values)
+            self._become("taskapp_api")
+            self.cur.execute(f"{_ENTER}; {_AS_API}", who.values)
+
+    def _try(self) -> None:
+        owner, other = self.owner, self.other
+        claim = "SELECT set_config('app.user_id', %s, true), set_config('app.user_seal', %s, true)"
+
+        # As the owner, everything is there: without that, nothing that follows would prove anything.
+        self._counts("C01", "an owner sees a row of their own in every table", _ENTER, owner.values, owner, lambda n: n > 0)
+        self._counts("C02", "another user sees none of them", _ENTER, other.values, owner, lambda n: n == 0)
+        self._counts("C03", "nobody sees none of them", "SELECT app.enter_nobody(false)", None, owner, lambda n: n == 0)
+        self._counts(
+            "C04", "a claim without its seal shows nothing", claim, (owner.user, other.seal), owner, lambda n: n == 0
+        )
+        self._counts("C05", "an expired seal shows nothing", claim, (other.user, self.expired), other, lambda n: n == 0)
+        self._counts(
+            "C06", "a seal by another key shows nothing", claim, (owner.user, self.stranger), owner, lambda n: n == 0
+        )
+
+        for table, column, deletable in self.tables:
+            name = sql.Identifier("app", table)
+            whose = sql.SQL("WHERE user_id = {}").format(sql.Literal(owner.user))
+            if column:
+                change = sql.SQL("UPDATE {} SET {} = {} ").format(name, *[sql.Identifier(column)] * 2) + whose
+                self._refused("C07", "another user changes none of them", table, change, 0)
+            if deletable:
+                self._refused(
+                    "C08", "another user deletes none of them", table, sql.SQL("DELETE FROM {} ").format(name) + whose, 0
+                )
+        given = "INSERT INTO app.lists (user_id, id, name) VALUES (%s, %s, 'x')"
+        self._refused(
+            "C09", "another user adds nothing to them", "lists", given, INSUFFICIENT_PRIVILEGE, owner.user, str(uuid4())
+        )
+        given = "UPDATE app.lists SET user_id = %s"
+        self._refused("C10", "another user gives nothing away", "lists", given, INSUFFICIENT_PRIVILEGE, owner.user)
+        taken = "INSERT INTO app.lists (id, name) VALUES (%s, 'x')"
+        self._refused("C11", "an id that another user has is free to use", "lists", taken, 1, owner.id)
+        inside = "INSERT INTO app.tasks (id, title, list_id) VALUES (%s, 'x', %s)"
+        self._refused("C12", "nothing can be put into another user's list", "tasks", inside, "23503", str(uuid4()), owner.id)
+
+        again = "SELECT app.enter(%s, %s, %s, %s)"
+        args = (owner.user, other.session, owner.seal, False)
+        self._refused("C13", "a session of somebody else's enters nothing", "sessions", again, SESSION_ENDED, *args)
+        args = (owner.user, owner.session, other.seal, False)
+        self._refused("C14", "a seal of somebody else's enters nothing", "sessions", again, SEAL_DOES_NOT_HOLD, *args)
+        ended = f"UPDATE app.sessions SET revoked_at = now(); {again}"
+        args = (other.user, other.session, other.seal, False)
+        self._refused("C15", "a session that has ended enters nothing", "sessions", ended, SESSION_ENDED, *args)
+        reading = f"{again}; UPDATE app.lists SET name = 'x'"
+        args = (other.user, other.session, other.seal, True)
+        self._refused("C16", "who reads writes nothing", "lists", reading, READ_ONLY_SQL_TRANSACTION, *args)
+
+        for number, role, table, secret in (
+            ("C17", "taskapp_api", "users", "SELECT password_hash FROM app.users"),
+            ("C18", "taskapp_api", "access_tokens", "SELECT digest FROM app.access_tokens"),
+            ("C19", "taskapp_auth", "tasks", "SELECT FROM app.tasks"),
+            ("C20", "taskapp_api", "keys", "SELECT FROM app_private.keys"),
+        ):
+            self._refused(number, f"{role} does not read {table}", table, secret, INSUFFICIENT_PRIVILEGE, role=role)
+        self._refused(
+            "C21", "the role that owns the tables sees no row", "tasks", "SELECT FROM app.tasks", 0, role="taskapp_owner"
+        )
+
+    def _become(self, role: str) -> None:
+        self.cur.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+
+    def _counts(
+        self, number: str, statement: str, identity: str, values: Any, whose: _User, good: Callable[[int], bool]
+    ) -> None:
+        """Count the rows of ``whose`` in every table, through ``taskapp_api`` with some identity."""
+        question = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {}, count(*) FROM {} WHERE user_id = {}").format(
+                sql.Literal(table), sql.Identifier("app", table), sql.Literal(whose.user)
+            )
+            for table, _, _ in self.tables
+        )
+        outcome = self._outcome("taskapp_api", identity, values, question)
+        if isinstance(outcome, str):
+            self._found(number, statement, f"refused with SQLSTATE {outcome}")
+        else:
+            for table, count in outcome.rows:
+                if not good(count):
+                    self._found(number, statement, f"app.{table}: {count} rows")
+
+    def _refused(
+        self,
+        number: str,
+        statement: str,
+        table: str,
+        command: Any,
+        expected: int | str,
+        *values: Any,
+        role: str = "taskapp_api",
+    ) -> None:
+        """Try something as the other user; it has to touch ``expected`` rows, or to fail with that SQLSTATE."""
+        enter = _ENTER if role == "taskapp_api" else "SELECT"
+        outcome = self._outcome(role, enter, self.other.values, command, values or None)
+        got = outcome if isinstance(outcome, str) else outcome.touched
+        if got != expected:
+            self._found(number, statement, f"app.{table}: {_told(got)}, not {_told(expected)}")
+
+    def _outcome(self, role: str, identity: str, values: Any, command: Any, arguments: Any = None) -> "_Outcome | str":
+        """Run a command with an identity, undo it, and return what came of it, or the SQLSTATE that refused it."""
+        self.trial.attempts += 1
+        self.cur.execute("SAVEPOINT before")
+        outcome: _Outcome | str
+        try:
+            self._become(role)
+            self.cur.execute(identity, values)
+            self.cur.execute(command, arguments)
+            outcome = _Outcome(self.cur.fetchall() if self.cur.description else [], self.cur.rowcount)
+        except psycopg2.Error as error:
+            outcome = str(error.pgcode)
+        self.cur.execute("ROLLBACK TO before")
+        return outcome
+
+    def _found(self, number: str, statement: str, offender: str) -> None:
+        self.trial.findings.append(Finding(number, statement, offender, _WHY, _MEND))
+
+
+class _Outcome(NamedTuple):
+    """What a command returned, and how many rows it touched."""
+
+    rows: list[Any]
+    touched: int
+
+
+def _told(outcome: int | str) -> str:
+    return f"SQLSTATE {outcome}" if isinstance(outcome, str) else f"{outcome} rows"

@@ -1,0 +1,144 @@
+"""Rules about grants: what nobody has, and what only one role has."""
+
+from taskapp.isolation.doctor.rule import CREDENTIALS, Rule
+
+# What an auditor may know of a row: whose it is, when, and what became of it.
+METADATA = (
+    "'user_id', 'id', 'task_id', 'list_id', 'parent_id', 'email', 'version', 'status', 'outcome', 'priority', 'scopes',"
+    " 'archived', 'created_at', 'updated_at', 'disabled_at', 'expires_at', 'revoked_at', 'last_used_at', 'completed_at',"
+    " 'deleted_at', 'answered_at'"
+)
+
+GRANTS = (
+    Rule(
+        "L08",
+        "only the four commands are granted",
+        "TRUNCATE asks no policy; REFERENCES and TRIGGER let a role find out or act on rows it cannot see.",
+        "REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM ….",
+        "SELECT format('%s.%s, %s to %s', nspname, relname, privilege_type, who) FROM granted"
+        " WHERE privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND relkind <> 'S'",
+    ),
+    Rule(
+        "L09",
+        "only the roles that own things make things, and none makes temporary ones",
+        "Functions of one's own in pg_temp see what a leaky plan shows them, and temporary copies of rows outlive the"
+        " transaction on a pooled connection.",
+        "REVOKE CREATE ON SCHEMA …, REVOKE CREATE, TEMPORARY ON DATABASE … FROM ….",
+        "SELECT format('%s on schema %s', rolname, nspname) FROM role, pg_namespace n"
+        " WHERE has_schema_privilege(role.oid, n.oid, 'CREATE')"
+        " AND (rolname, nspname) NOT IN (('taskapp_owner', 'app'), ('taskapp_definer', 'app_private'))"
+        " UNION SELECT format('%s, %s on the database', rolname, privilege) FROM role, unnest(ARRAY['CREATE', 'TEMP'])"
+        " AS privilege WHERE has_database_privilege(role.oid, current_database(), privilege)"
+        " AND (rolname, privilege) NOT IN (('taskapp_owner', 'CREATE'), ('taskapp_definer', 'CREATE'))"
+        " UNION SELECT format('everybody, %s on the database', privilege_type) FROM pg_database,"
+        " aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE datname = current_database() AND grantee = 0",
+    ),
+    Rule(
+        "L29",
+        "what is made tomorrow is granted to nobody by default",
+        "Default privileges make tomorrow's table readable before its policies exist.",
+        "ALTER DEFAULT PRIVILEGES … REVOKE ….",
+        "SELECT DISTINCT format('%s to %s, by %s', defaclobjtype, grantee::regrole, defaclrole::regrole)"
+        " FROM pg_default_acl, aclexplode(defaclacl) WHERE grantee <> defaclrole AND (grantee = 0 OR grantee IN ("
+        " SELECT oid FROM role UNION SELECT oid FROM person))"
+        # What PostgreSQL has built in for types and functions is the callers' rules to find.
+        " AND (defaclobjtype <> 'T' OR grantee <> 0)",
+    ),
+    Rule(
+        "L31",
+        "secrets are for taskapp_auth",
+        "SQL injected into a request for tasks must not reach a password hash or the digest of a token.",
+        "REVOKE SELECT (…) ON app.… FROM ….",
+        "SELECT DISTINCT format('app.%s.%s, %s to %s', relname, coalesce(attname, '*'), privilege_type, who) FROM granted"
+        f" WHERE nspname = 'app' AND relkind = 'r' AND attname ~ {CREDENTIALS} AND who <> 'taskapp_auth'"
+        # The database compares digests in a function of its own, and operators set passwords and read none.
+        " AND (relname, attname, who, privilege_type) NOT IN ("
+        " ('access_tokens', 'digest', 'taskapp_definer', 'SELECT'),"
+        " ('users', 'password_hash', 'taskapp_operator', 'INSERT'),"
+        " ('users', 'password_hash', 'taskapp_operator', 'UPDATE'))"
+        " OR attname = 'digest' AND privilege_type <> 'INSERT' AND who <> 'taskapp_definer'",
+    ),
+    Rule(
+        "L38",
+        "columns are granted by name",
+        "A grant of the whole table takes in the columns that are added later, and user_id with them.",
+        "GRANT SELECT (…), INSERT (…), UPDATE (…).",
+        "SELECT DISTINCT format('app.%s, %s to %s', relname, privilege_type, who) FROM granted"
+        " WHERE nspname = 'app' AND relkind = 'r' AND attname IS NULL AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE')"
+        " AND (relname, privilege_type) NOT IN (('access_log', 'SELECT'), ('alembic_version', 'SELECT'))"
+        " AND (relname, privilege_type, who) NOT IN"
+        " (('attempts', 'SELECT', 'taskapp_auth'), ('attempts', 'SELECT', 'taskapp_operator'))",
+    ),
+    Rule(
+        "L39",
+        "nothing is granted to everybody, or to be passed on",
+        "PUBLIC is every role that is ever made, and a grant option lets a role decide who else has it.",
+        "REVOKE … FROM PUBLIC; REVOKE GRANT OPTION FOR … FROM ….",
+        "SELECT DISTINCT format('%s.%s, %s to %s', nspname, relname, privilege_type, CASE grantee WHEN 0 THEN 'everybody'"
+        " ELSE who END) FROM granted WHERE grantee = 0 OR is_grantable",
+    ),
+    Rule(
+        "L41",
+        "a schema is open to those it is for",
+        "A role without USAGE on a schema reaches nothing in it, whatever is granted there by mistake; the keys are nobody's"
+        " business.",
+        "REVOKE ALL ON SCHEMA … FROM ….",
+        "SELECT format('schema %s, %s to %s', nspname, privilege_type, CASE grantee WHEN 0 THEN 'everybody'"
+        " ELSE grantee::regrole::text END) FROM pg_namespace n, aclexplode(nspacl) WHERE grantee <> nspowner"
+        " AND (nspname = 'app_private' OR (nspname IN ('app', 'public') AND grantee = 0))",
+    ),
+    Rule(
+        "L42",
+        "the keys are taskapp_definer's alone",
+        "Whoever reads a key can be anybody.",
+        "REVOKE ALL ON app_private.keys FROM ….",
+        "SELECT DISTINCT format('%s.%s, %s to %s', nspname, relname, privilege_type, who) FROM granted"
+        " WHERE nspname = 'app_private'",
+    ),
+    Rule(
+        "L43",
+        "a schema belongs to the role that makes things in it",
+        "Who owns a schema can drop what is in it, and put something else in its place.",
+        "ALTER SCHEMA … OWNER TO ….",
+        "SELECT 'schema ' || nspname FROM room JOIN pg_namespace USING (oid, nspname) WHERE nspowner::regrole::text <>"
+        " CASE nspname WHEN 'app' THEN 'taskapp_owner' ELSE 'taskapp_definer' END",
+    ),
+    Rule(
+        "L48",
+        "people write nothing",
+        "Whoever looks into a matter must not be able to change it.",
+        "REVOKE INSERT, UPDATE, DELETE ON … FROM ….",
+        "SELECT DISTINCT format('app.%s, %s to %s', relname, privilege_type, who) FROM granted"
+        " WHERE privilege_type <> 'SELECT' AND (who IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass')"
+        " OR grantee IN (SELECT oid FROM person))",
+    ),
+    Rule(
+        "L49",
+        "auditors see of every row what it is, and of no row what it says",
+        "Auditors have no ticket, so the columns they have are all that limits them.",
+        "REVOKE SELECT (…) ON app.… FROM taskapp_auditor; a new column of metadata is named in"
+        " taskapp/isolation/doctor/grants.py.",
+        "SELECT format('app.%s.%s', relname, coalesce(attname, '*')) FROM granted"
+        " WHERE who = 'taskapp_auditor' AND relkind = 'r' AND relname <> 'access_log'"
+        f" AND coalesce(attname, '*') NOT IN ({METADATA})",
+    ),
+    Rule(
+        "L52",
+        "an operator and the definer reach nothing that anybody wrote",
+        "The person who runs the service makes and closes accounts, and empties the trash, without reading any of it; the"
+        " functions that run as taskapp_definer look up accounts and tokens.",
+        "REVOKE … FROM taskapp_operator, taskapp_definer; drop its policies there.",
+        "SELECT DISTINCT format('app.%s.%s to %s', relname, coalesce(attname, '*'), who) FROM granted WHERE nspname = 'app'"
+        " AND (who = 'taskapp_operator' AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE') AND (relname, attname) NOT IN ("
+        " SELECT 'users', unnest(ARRAY['user_id', 'email', 'password_hash', 'version', 'created_at', 'updated_at',"
+        " 'disabled_at'])"
+        " UNION SELECT 'sessions', unnest(ARRAY['user_id', 'id', 'last_used_at', 'expires_at', 'revoked_at'])"
+        " UNION SELECT 'tasks', unnest(ARRAY['user_id', 'id', 'deleted_at'])"
+        " UNION VALUES ('access_tokens', 'user_id'), ('answers', 'answered_at'), ('attempts', 'count'))"
+        " AND relname <> 'attempts'"
+        " OR who = 'taskapp_operator' AND relname = 'attempts' AND privilege_type <> 'SELECT'"
+        " AND (privilege_type, attname) IS DISTINCT FROM ('UPDATE', 'count')"
+        " OR who = 'taskapp_definer' AND relname NOT IN ('access_tokens', 'access_log')"
+        " AND (relname, attname) NOT IN (('users', 'user_id'), ('users', 'email')))",
+    ),
+)

@@ -1,0 +1,58 @@
+"""The doctor on a migrated database: well, and broken on purpose in every way that there is a rule for."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from conftest import Cluster
+from psycopg2.extensions import connection
+
+from isolation.breakages import BREAKAGES, Breakage
+from taskapp.isolation.doctor.canary import try_it
+from taskapp.isolation.doctor.examination import RULES, examine
+
+breakages = pytest.mark.parametrize("breakage", BREAKAGES, ids=[f"{each.rule} {each.name}" for each in BREAKAGES])
+
+
+def broken_rules(conn: connection) -> set[str]:
+    """Ask the doctor whatever he has in an open transaction of a superuser, without ending it."""
+    with conn.cursor() as cur:
+        return {finding.rule for finding in examine(cur) if not finding.warns}
+
+
+@pytest.fixture(scope="session")
+def breakable(any_cluster: Cluster) -> Iterator[connection]:
+    """A superuser's connection to each version of PostgreSQL. What is broken is brought back by a rollback."""
+    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+        yield conn
+
+
+@pytest.mark.parametrize("number", [rule.number for rule in RULES if not rule.warns])
+def test_nothing_breaks_the_rule(cluster: Cluster, number: str) -> None:
+    with closing(psycopg2.connect(cluster.url("taskapp_api"))) as conn, conn.cursor() as cur:
+        assert [finding.object for finding in examine(cur) if finding.rule == number] == []
+
+
+def test_he_finds_nothing_on_a_migrated_database(breakable: connection) -> None:
+    assert broken_rules(breakable) == set()
+    breakable.rollback()
+
+
+@breakages
+def test_he_notices(breakable: connection, breakage: Breakage) -> None:
+    with breakable.cursor() as cur:
+        cur.execute(breakage.sql)
+        found = broken_rules(breakable)
+        if breakage.rule.startswith("C"):
+            found |= {finding.rule for finding in try_it(breakable).findings}
+    breakable.rollback()
+    assert breakage.rule in found
+
+
+def test_there_is_a_breakage_for_every_rule() -> None:
+    assert {rule.number for rule in RULES if not rule.warns} <= {breakage.rule for breakage in BREAKAGES}
+
+
+def test_every_rule_has_a_number_of_its_own() -> None:
+    assert len({rule.number for rule in RULES}) == len(RULES)

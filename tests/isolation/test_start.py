@@ -1,0 +1,79 @@
+"""What production refuses to serve: gunicorn asks the doctor before it answers anybody."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+from conftest import Admin, Cluster, free_port
+from live import PROJECT, serving
+
+from taskapp.isolation.doctor.start import insist
+
+
+def started_in_vain(environment: Mapping[str, str], **settings: str) -> str:
+    """Start gunicorn in production and return the one line that it ends with."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
+    production = {"TASKAPP_ENVIRONMENT": "production", "TASKAPP_PORT": str(free_port()), "TASKAPP_CONNECT_SECONDS": "2"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "wsgi:app"],
+        cwd=PROJECT,
+        env={**clean, **environment, **production, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_where_isolation_holds_production_serves(cluster: Cluster) -> None:
+    with serving({**cluster.environment, "TASKAPP_ENVIRONMENT": "production"}) as url:
+        assert url
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "finding"),
+    [
+        (
+            "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
+            "ALTER TABLE app.tasks FORCE ROW LEVEL SECURITY",
+            "L02 app.tasks (row-level security is forced)",
+        ),
+        ("CREATE TABLE app.notes (id uuid)", "DROP TABLE app.notes", "L01 app.notes (row-level security is enabled)"),
+        ("ALTER ROLE taskapp_api BYPASSRLS", "ALTER ROLE taskapp_api NOBYPASSRLS", "L03 role taskapp_api"),
+    ],
+    ids=["not forced", "a table without policies", "BYPASSRLS"],
+)
+def test_where_it_does_not_hold_production_does_not_serve(
+    admin: Admin, cluster: Cluster, broken: str, mended: str, finding: str
+) -> None:
+    admin.execute(broken)
+    try:
+        line = started_in_vain(cluster.environment)
+    finally:
+        admin.execute(mended)
+    assert line.startswith("taskapp cannot start: isolation does not hold: ")
+    assert finding in line
+    assert "flask isolation doctor" in line
+
+
+def test_a_url_that_logs_in_as_another_role_is_refused(cluster: Cluster) -> None:
+    line = started_in_vain(cluster.environment, TASKAPP_DATABASE_URL=cluster.admin_url)
+    assert line == "taskapp cannot start: the URL for taskapp_api logs in as postgres"
+
+
+def test_a_database_that_does_not_answer_cannot_be_vouched_for(cluster: Cluster) -> None:
+    url = f"postgresql://taskapp_auth:x@127.0.0.1:{free_port()}/taskapp"
+    line = started_in_vain(cluster.environment, TASKAPP_AUTH_DATABASE_URL=url)
+    assert line.startswith("taskapp cannot start: the database cannot be examined as taskapp_auth: ")
+    assert "Connection refused" in line
+
+
+def test_an_old_server_only_warns(any_cluster: Cluster) -> None:
+    # Its minor version is not always ours to choose: Debian's 15.20 has the fixes, and the wheel's 16.14 and 18.4 have not.
+    warnings = insist({"taskapp_api": any_cluster.url("taskapp_api")}, 10)
+    assert {finding.rule for finding in warnings} <= {"L32"}
