@@ -81,7 +81,7 @@ def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environme
 
     try:
         provision(admin_dsn, passwords, environment, say)
-    except (RolesError, KeyringError) as error:
+    except (ConfigError, RolesError, KeyringError) as error:
         raise click.ClickException(str(error)) from error
     except (psycopg2.Error, DBAPIError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error

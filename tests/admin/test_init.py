@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
-from admin.conftest import Completed, Neon, flask
+from admin.conftest import Completed, Neon, flask, refusal
 from taskapp import create_app
 from taskapp.admin.cli import database
 from taskapp.admin.init import _neon_pooler
@@ -96,6 +96,12 @@ def test_a_url_that_will_not_do_is_refused_in_one_clear_line(url: str, complaint
     refused = refuse(url)
     assert complaint in refused.stderr.splitlines()[-1]
     assert "secret" not in refused.stderr
+
+
+def test_a_setting_that_will_not_do_is_one_clear_line(neon: Neon, environment: dict[str, str]) -> None:
+    said = refusal("database", "init", "--admin-url", neon.url(), **environment, TASKAPP_WORKERS="many")
+    assert said.splitlines()[-1].startswith("Error: ")
+    assert "TASKAPP_WORKERS" in said.splitlines()[-1]
 
 
 def test_a_wrong_password_is_one_clear_line(neon: Neon) -> None:
