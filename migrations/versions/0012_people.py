@@ -327,12 +327,12 @@ def upgrade() -> None:
                 HINT = 'Auditors may close any; whoever may approve break-glass may end it.';
         END IF;
         -- Whatever these have read, are reading, or hold in a cursor, goes with them.
-        RETURN CASE WHEN entry.kind = 'break-glass' OR entry.person <> session_user
+        RETURN CASE WHEN entry.expires_at IS NOT NULL AND (entry.kind = 'break-glass' OR entry.person <> session_user)
                     THEN app_private.end_sessions_of(entry.login) ELSE 0 END;
     END $$;
     COMMENT ON FUNCTION app.close_ticket IS
-        'End a ticket or a break-glass before its time. Ending a break-glass, or somebody else''s ticket, ends all other'
-        ' sessions of the person who had opened it; returns how many. Raises TA005 when there is nothing to end.';
+        'End a ticket or a break-glass before its time, or refuse one. Ending a break-glass, or somebody else''s ticket, ends'
+        ' all other sessions of the person who had opened it; returns how many. Raises TA005 when there is nothing to end.';
 
     GRANT EXECUTE ON FUNCTION app.ticket_subject TO taskapp_dba;
     GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_dba;
@@ -382,7 +382,7 @@ def upgrade() -> None:
     CREATE VIEW app.overdue WITH (security_invoker = true) AS
         SELECT t.user_id, t.id, t.title, l.name AS list, t.due_date, t.due_time,
                coalesce(t.due_timezone, u.timezone) AS timezone,
-               now() - coalesce(t.due_at, t.due_sort AT TIME ZONE u.timezone) AS overdue_by
+               date_trunc('minute', now() - coalesce(t.due_at, t.due_sort AT TIME ZONE u.timezone)) AS overdue_by
         FROM app.tasks t
         JOIN app.users u ON u.user_id = t.user_id
         LEFT JOIN app.lists l ON l.user_id = t.user_id AND l.id = t.list_id
@@ -397,7 +397,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.overdue.due_date IS 'Day it was due.';
     COMMENT ON COLUMN app.overdue.due_time IS 'Time of that day, or NULL for all day.';
     COMMENT ON COLUMN app.overdue.timezone IS 'The zone that due_date and due_time are read in.';
-    COMMENT ON COLUMN app.overdue.overdue_by IS 'For how long.';
+    COMMENT ON COLUMN app.overdue.overdue_by IS 'For how long, in whole minutes.';
 
     CREATE VIEW app.changed_today WITH (security_invoker = true) AS
         WITH today AS (

@@ -106,7 +106,7 @@ def remove(name: str, admin_url: str) -> None:
             # Its right to connect, and what anybody may make: large objects.
             cur.execute(sql.SQL("DROP OWNED BY {}").format(role))
             cur.execute(sql.SQL("DROP ROLE {}").format(role))
-    click.echo(f"{name}: gone, and its sessions with it: {ended}. The access log remembers.")
+    click.echo(f"{name}: gone; sessions ended: {ended}. The access log remembers.")
 
 
 def _end_sessions(cur: cursor, conn: connection, name: str) -> int:

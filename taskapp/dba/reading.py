@@ -53,13 +53,13 @@ def break_glass(reason: str, minutes: int, url: str, only_print: bool) -> None:
         with becoming(conn, "taskapp_breakglass") as cur:
             cur.execute("SELECT app.request_break_glass(%s, %s)", (reason, minutes))
             ((number,),) = cur.fetchall()
-        click.echo(f"break-glass {number} waits for a second person: flask isolation approve {number}", err=True)
         read(Ticket(number, "taskapp_breakglass", "EVERYBODY", _approval(conn, number)))
 
 
 def _approval(conn: connection, number: int) -> datetime:
     """Wait for the second person; take the request back when nobody comes."""
     try:
+        click.echo(f"break-glass {number} waits for a second person: flask isolation approve {number}", err=True)
         while True:
             with becoming(conn, "taskapp_breakglass") as cur:
                 cur.execute(
@@ -113,7 +113,7 @@ def close(ticket: int, url: str) -> None:
     """End a ticket of one's own, a break-glass, or as an auditor anybody's. It is not opened again."""
     with logged_in(url) as conn:
         ended = closing_ticket(conn, ticket, _group_of(conn))
-    click.echo(f"ticket {ticket} is closed" + (f", and {ended} sessions have ended" if ended else ""))
+    click.echo(f"ticket {ticket} is closed" + (f"; sessions ended: {ended}" if ended else ""))
 
 
 def _group_of(conn: connection) -> str:

@@ -70,12 +70,13 @@ COMMIT;""")
 
 def _run(psql: str, conn: connection, ticket: Ticket) -> None:
     """Start psql with the ticket, and close that when it ends."""
-    variables = {"role": ticket.role, "ticket": str(ticket.number), "whose": plain(ticket.whose), "until": ticket.until}
     # Without the password, which everybody could see in the list of processes.
     place = {name: value for name, value in parse_dsn(conn.dsn).items() if name != "password"}
     password = conn.info.password
-    command = [psql, make_dsn(**place)]
-    for name, value in variables.items():
+    # As options of the connection, so that they hold again when psql connects again by itself.
+    held = f"-c role={ticket.role} -c app.ticket={ticket.number} -c default_transaction_read_only=on"
+    command = [psql, make_dsn(**{**place, "options": f"{place.get('options', '')} {held}".strip()})]
+    for name, value in {"whose": plain(ticket.whose), "until": ticket.until}.items():
         command += ["--set", f"{name}={value}"]
     # Nothing is to lie idle for as long as somebody reads.
     conn.close()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from conftest import Admin, Cluster
 from isolation.conftest import SqlClient, User, stored
 
@@ -43,17 +43,32 @@ class Staff:
 
     def add(self, name: str, *options: str) -> str:
         """Make a login, or change it, as an administrator does; return what that says."""
-        arguments = ["dba", "add", name, "--admin-url", self.cluster.admin_url, *options]
-        made = CliRunner().invoke(isolation, arguments, input=f"{PASSWORD}\n", catch_exceptions=False)
+        made = run("dba", "add", name, "--admin-url", self.cluster.admin_url, *options, typed=PASSWORD)
         assert made.exit_code == 0, made.output
         return made.stdout
 
     def remove(self, name: str) -> str:
         """Take it away again."""
-        arguments = ["dba", "remove", name, "--admin-url", self.cluster.admin_url]
-        gone = CliRunner().invoke(isolation, arguments, catch_exceptions=False)
+        gone = run("dba", "remove", name, "--admin-url", self.cluster.admin_url)
         assert gone.exit_code == 0, gone.output
         return gone.stdout
+
+    def run(self, who: str, *arguments: str, typed: str | None = None) -> Result:
+        """Let somebody run `flask isolation …` with their own URL."""
+        return run(*arguments, "--url", self.url(who), typed=typed)
+
+
+def run(*arguments: str, typed: str | None = None) -> Result:
+    """Run `flask isolation …`; a failure is one of its own, never a traceback."""
+    result: Result = CliRunner().invoke(isolation, list(arguments), input=None if typed is None else f"{typed}\n")
+    assert isinstance(result.exception, SystemExit | None), repr(result.exception)
+    return result
+
+
+def refused(result: Result) -> str:
+    """Return what a command says when it refuses, which is all that it says."""
+    assert (result.exit_code, result.stdout) == (1, "")
+    return result.stderr.removeprefix("Error: ").strip()
 
 
 @pytest.fixture(scope="module")

@@ -130,9 +130,10 @@ def test_the_time_counts_from_the_approval_by_the_clock(boss: Admin, bea: SqlCli
     assert boss.execute(f"SELECT approved_at >= opened_at, {half_an_hour} FROM app.access_log") == [(True, True)]
 
 
-def test_a_request_that_was_closed_is_not_agreed_to(bea: SqlClient, carl: SqlClient, owner: User) -> None:
+def test_a_request_that_was_refused_is_not_agreed_to(bea: SqlClient, carl: SqlClient, owner: User) -> None:
     number = asked(bea)
-    carl.rows(f"SELECT app.close_ticket({number})")
+    assert carl.value("SELECT app.close_ticket(%s)", number) == 0
+    assert not is_lost(bea)
     assert carl.outcome(f"SELECT app.approve_break_glass({number})") == DEAD
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -31,11 +32,15 @@ server_login_retry = 1
 
 
 class PgBouncer:
-    """Runs while it is entered. All clients of a role take turns on one server connection."""
+    """Runs while it is entered. All clients of a role take turns on one server connection.
 
-    def __init__(self, cluster: Cluster) -> None:
+    `people` are logins with their passwords, besides the application's.
+    """
+
+    def __init__(self, cluster: Cluster, people: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self._cluster = cluster
+        self._passwords = {**{role: cluster.passwords[role] for role in ROLES}, **(people or {})}
         self._program = PGBOUNCER or program("pgbouncer")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,7 +51,7 @@ class PgBouncer:
         self._folder = Path(tempfile.mkdtemp(prefix="taskapp-pgbouncer-"))
         settings = SETTINGS.format(server=self._cluster.server.port, port=self.port, folder=self._folder)
         (self._folder / "pgbouncer.ini").write_text(settings)
-        users = [f'"{role}" "{self._cluster.passwords[role]}"\n' for role in ROLES]
+        users = [f'"{role}" "{password}"\n' for role, password in self._passwords.items()]
         (self._folder / "users.txt").write_text("".join(users))
         if os.geteuid() == 0:  # PgBouncer refuses to be root, and nobody else can read what root wrote.
             for path in (self._folder, *self._folder.iterdir()):
