@@ -10,6 +10,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from fcntl import ioctl
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,8 +23,9 @@ _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x01|\x02")
 class Terminal:
     """Runs `command` while it is entered; 160 columns by 50 lines, without colours in what is read."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path = PROJECT) -> None:
         self._command = list(command)
+        self._folder = folder
         self._environment = {**environment, "TERM": "xterm", "PAGER": "cat", "LESS": "-F"}
         self._read = ""
         self.status: int | None = None
@@ -31,7 +33,7 @@ class Terminal:
     def __enter__(self) -> Self:
         self._pid, self._handle = pty.fork()
         if self._pid == 0:
-            os.chdir(PROJECT)
+            os.chdir(self._folder)
             os.execvpe(self._command[0], self._command, self._environment)
         ioctl(self._handle, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
         return self

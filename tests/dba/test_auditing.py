@@ -51,7 +51,7 @@ def test_an_auditor_sees_no_content(ivy: SqlClient, owner: User, table: str, col
             "SELECT count(*) FROM app.{table} WHERE {column} IS NULL",
             "SELECT user_id FROM app.{table} ORDER BY {column}",
             "EXPLAIN SELECT user_id FROM app.{table} WHERE {column} IS NOT NULL",
-            "COPY app.{table} ({column}) TO STDOUT",
+            "COPY (SELECT {column} FROM app.{table}) TO STDOUT",
         )
     }
     assert told == {NOT_GRANTED}
@@ -113,7 +113,7 @@ def test_an_auditor_writes_nothing(boss: Admin, ivy: SqlClient, owner: User) -> 
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO app.access_log (kind, login, subject, reason, minutes) VALUES ('ticket', 1, gen_random_uuid(), 'forged', 9)",
+        "INSERT INTO app.access_log (kind, login, reason, minutes) VALUES ('break-glass', 1, 'forged', 9)",
         "UPDATE app.access_log SET reason = 'another one'",
         "UPDATE app.access_log SET expires_at = 'infinity'",
         "UPDATE app.access_log SET approved_by = 'carl', approved_at = now(), expires_at = now() + interval '1 day'",
@@ -187,13 +187,14 @@ def test_an_entry_that_makes_no_sense_is_not_one(ann: SqlClient, boss: Admin, ow
 
 
 @pytest.mark.parametrize("role", ["taskapp_api", "taskapp_auth", "taskapp_operator"])
-def test_the_application_takes_no_part_in_it(boss: Admin, staff: object, any_cluster: object, role: str) -> None:
-    assert boss.execute(
-        "SELECT has_table_privilege(%s, 'app.access_log', 'SELECT'), has_any_column_privilege(%s, 'app.access_log', 'INSERT'),"
-        " has_function_privilege(%s, 'app.open_ticket(text, text, integer)', 'EXECUTE'),"
-        " pg_has_role(%s, 'taskapp_dba', 'MEMBER')",
-        *[role] * 4,
-    ) == [(False, False, False, False)]
+def test_the_application_takes_no_part_in_it(boss: Admin, role: str) -> None:
+    log, opening = "has_any_column_privilege({0}, 'app.access_log', '{1}')", "app.open_ticket(text, text, integer)"
+    told = boss.execute(
+        f"SELECT {log.format('%s', 'SELECT')}, {log.format('%s', 'INSERT')}, {log.format('%s', 'UPDATE')},"
+        " has_function_privilege(%s, %s, 'EXECUTE'), pg_has_role(%s, 'taskapp_dba', 'MEMBER')",
+        *[role, role, role, role, opening, role],
+    )
+    assert told == [(False,) * 5]
 
 
 # What explains itself.
