@@ -145,7 +145,8 @@ def upgrade() -> None:
     CREATE FUNCTION app_private.is_in(wanted name) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
-        SELECT EXISTS (
+        -- The first by itself knows no snapshot: it sees at once that a membership has ended.
+        SELECT pg_has_role(session_user, wanted, 'MEMBER') AND EXISTS (
             SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
             WHERE g.rolname = wanted AND p.rolname = session_user
         ) AND EXISTS (
@@ -331,8 +332,8 @@ def upgrade() -> None:
                     THEN app_private.end_sessions_of(entry.login) ELSE 0 END;
     END $$;
     COMMENT ON FUNCTION app.close_ticket IS
-        'End a ticket or a break-glass before its time, or refuse one. Ending a break-glass, or somebody else''s ticket, ends'
-        ' all other sessions of the person who had opened it; returns how many. Raises TA005 when there is nothing to end.';
+        'End a ticket or a break-glass before its time, or refuse one. Ending a break-glass, or somebody else''s ticket,'
+        ' ends all other sessions of the person who had opened it; returns how many. Raises TA005 when there is nothing.';
 
     GRANT EXECUTE ON FUNCTION app.ticket_subject TO taskapp_dba;
     GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_dba;

@@ -14,7 +14,7 @@ from isolation.conftest import NOT_GRANTED, SqlClient, User
 from isolation.pooler import PgBouncer
 
 from dba.conftest import PASSWORD, LogIn, Staff, break_glass, hold, open_ticket, refused, run, seen
-from taskapp.isolation.bootstrap import PEOPLE
+from taskapp.isolation.bootstrap import PEOPLE, WARDEN
 
 Trail = list[int]
 
@@ -140,6 +140,37 @@ def test_add_again_ends_no_session_of_who_loses_nothing(staff: Staff, log_in: Lo
     reading = log_in(eve, "taskapp_dba")
     staff.add(eve, "--auditor")
     assert reading.rows("SELECT 1") == [(1,)]
+
+
+@pytest.fixture
+def chief(boss: Admin, staff: Staff) -> Iterator[str]:
+    """The URL of an administrator as on Neon: who owns the database and made its roles, and is no superuser."""
+    boss.execute(f"CREATE ROLE chief LOGIN CREATEROLE PASSWORD '{PASSWORD}'; ALTER DATABASE taskapp OWNER TO chief")
+    boss.execute(f"GRANT {', '.join((*PEOPLE, WARDEN))} TO chief WITH ADMIN OPTION")
+    yield staff.url("chief")
+    boss.execute("ALTER DATABASE taskapp OWNER TO postgres; DROP OWNED BY chief; DROP ROLE chief")
+
+
+def test_an_administrator_who_is_no_superuser_makes_changes_and_removes_logins(
+    staff: Staff, log_in: LogIn, chief: str, owner: User
+) -> None:
+    assert run("dba", "add", "eve", "--breakglass", "--admin-url", chief, typed=PASSWORD).exit_code == 0
+    reading = log_in("eve", "taskapp_dba")
+    open_ticket(reading, owner)
+    assert seen(reading) == {owner.secret}
+    # Loses a membership, and so the session that may use it.
+    assert run("dba", "add", "eve", "--admin-url", chief, typed=PASSWORD).exit_code == 0
+    with pytest.raises(psycopg2.OperationalError):
+        seen(reading)
+    log_in("eve")
+    assert run("dba", "remove", "eve", "--admin-url", chief).stdout.startswith("eve: gone; sessions ended: 1.")
+
+
+def test_an_administrator_of_the_groups_is_not_taken_for_a_person(chief: str) -> None:
+    assert "chief" not in run("dba", "list", "--url", chief).stdout
+    assert refused(run("dba", "remove", "chief", "--admin-url", chief)) == (
+        "there is no login chief that this command has made"
+    )
 
 
 # dba remove and list.

@@ -17,7 +17,8 @@ from walkthrough import Block, blocks, joined, pattern
 
 from dba.conftest import PASSWORD
 from dba.terminal import Terminal
-from taskapp.dba.cli import dba, isolation
+from taskapp.dba.cli import isolation
+from taskapp.dba.people import dba
 from taskapp.embedded import _find_install
 
 PAGE = (PROJECT / "docs" / "dba.md").read_text()

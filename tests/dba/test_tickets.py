@@ -206,12 +206,17 @@ def test_a_login_that_was_renamed_does_not_keep_its_tickets(boss: Admin, ann: Sq
         boss.execute("ALTER ROLE eve RENAME TO ann")
 
 
-def test_who_is_no_member_any_more_reads_nothing_with_a_role_taken_before(boss: Admin, ann: SqlClient, owner: User) -> None:
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ"])
+def test_who_is_no_member_any_more_reads_nothing_with_a_role_taken_before(
+    boss: Admin, ann: SqlClient, owner: User, level: str
+) -> None:
     open_ticket(ann, owner)
+    ann.rows(f"BEGIN ISOLATION LEVEL {level}")
     assert seen(ann) == {owner.secret}
     boss.execute("REVOKE taskapp_dba FROM ann")
     try:
         assert refusal(ann) == "ann is no member of taskapp_dba any more"
+        ann.rows("ROLLBACK")
         assert refusal(ann, OPEN.format(owner.id)) == "ann is no member of taskapp_dba"
     finally:
         boss.execute("GRANT taskapp_dba TO ann")
