@@ -41,7 +41,11 @@ BESIDES = {
 ACROSS_ACCOUNTS = "taskapp/account/operator.py"
 
 # They make and feed the database; a request never gets there.
-APART = {"taskapp/embedded.py", "taskapp/local.py", "taskapp/cli.py", "taskapp/provision.py"}
+APART = {
+    *("taskapp/embedded.py", "taskapp/local.py", "taskapp/cli.py", "taskapp/provision.py"),
+    # People at psql, each on a connection of their own.
+    *("taskapp/dba/login.py", "taskapp/dba/session.py"),
+}
 
 
 def name(path: Path) -> str:
@@ -131,7 +135,8 @@ def test_only_config_reads_the_environment() -> None:
         line.partition(":")[0]
         for line in findings(SOURCES, r"\bos\.(environ|getenv)\b|\bfrom os import .*environ|\benvirons\b")
     }
-    assert readers <= {"taskapp/config.py", "taskapp/provision.py", "taskapp/local.py"}
+    # psql gets the environment of whoever starts it.
+    assert readers <= {"taskapp/config.py", "taskapp/provision.py", "taskapp/local.py", "taskapp/dba/session.py"}
     assert "taskapp/config.py" in readers
 
 

@@ -97,7 +97,7 @@ def test_add_keeps_the_password_from_what_others_see_of_statements(boss: Admin, 
 def test_add_refuses_a_short_password(boss: Admin, staff: Staff) -> None:
     answer = run("dba", "add", "eve", "--admin-url", staff.cluster.admin_url, typed="short")
     assert refused(answer) == "a password has 12 characters or more"
-    assert boss.execute("SELECT FROM pg_roles WHERE rolname = 'eve'") == []
+    assert boss.execute("SELECT rolname FROM pg_roles WHERE rolname = 'eve'") == []
 
 
 @pytest.mark.parametrize("name", ["Eve", "eve smith", "taskapp_api", "pg_monitor", "1eve", "e" * 64, 'eve"'])

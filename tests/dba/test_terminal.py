@@ -84,7 +84,7 @@ def test_ctrl_c_ends_the_query_and_not_the_session(at: At, boss: Admin, owner: U
     with at("ann", *AS_ALICE) as terminal:
         terminal.until(ALICE)
         terminal.type("SELECT pg_sleep(60);")
-        wait_until(lambda: boss.execute("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != [])
+        wait_until(lambda: boss.execute("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != [])
         terminal.press(CTRL_C)
         assert "canceling statement" in terminal.until(ALICE)
         terminal.press(CTRL_C)
