@@ -23,6 +23,7 @@ WHERE (%(user)s IS NULL OR l.kind = 'break-glass' OR l.subject::text = lower(%(u
   AND (%(until)s IS NULL OR l.opened_at < %(until)s)
 ORDER BY l.id
 """
+_WRITTEN = "YYYY-MM-DD[THH:MM]"
 
 
 class _Moment(click.DateTime):
@@ -35,14 +36,22 @@ class _Moment(click.DateTime):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         moment: datetime = super().convert(value, param, ctx)
         whole_day = self._end and len(value) == len("2026-11-27")
-        return moment.replace(tzinfo=UTC) + timedelta(days=whole_day)
+        try:
+            return moment.replace(tzinfo=UTC) + timedelta(days=whole_day)
+        except OverflowError:
+            self.fail("there is no day after it", param, ctx)
 
 
 @click.command("audit")
 @click.option("--user", help="Whose rows: an id or an e-mail address. Break-glass opens everybody's, and so theirs.")
 @click.option("--person", help="Who looked, agreed, or ended it.")
-@click.option("--since", type=_Moment(), help="Open at this time or later, UTC.")
-@click.option("--until", type=_Moment(end=True), help="Open before this time, UTC; a day without a time counts whole.")
+@click.option("--since", type=_Moment(), metavar=_WRITTEN, help="Open at this time or later, UTC.")
+@click.option(
+    "--until",
+    type=_Moment(end=True),
+    metavar=_WRITTEN,
+    help="Open before this time, UTC; a day without a time counts whole.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One object per line.")
 @url_option
 @clear

@@ -434,7 +434,11 @@ def test_audit_as_json_has_every_moment_as_the_api_writes_it(staff: Staff, trail
     }
 
 
-def test_audit_refuses_what_is_no_time(staff: Staff) -> None:
-    answer = staff.run("ivy", "audit", "--since", "yesterday")
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [("--since", "yesterday", "'yesterday' does not match"), ("--until", "9999-12-31", "there is no day after it")],
+)
+def test_audit_refuses_what_is_no_time(staff: Staff, option: str, value: str, why: str) -> None:
+    answer = staff.run("ivy", "audit", option, value)
     assert answer.exit_code == 2
-    assert "'yesterday' does not match" in answer.stderr
+    assert why in answer.stderr
