@@ -41,7 +41,11 @@ BESIDES = {
 ACROSS_ACCOUNTS = "taskapp/account/operator.py"
 
 # They make and feed the database; a request never gets there.
-APART = {"taskapp/embedded.py", "taskapp/local.py", "taskapp/provision.py", "taskapp/dba/login.py"}
+APART = {
+    *("taskapp/embedded.py", "taskapp/local.py", "taskapp/provision.py"),
+    # People at psql, each on a connection of their own.
+    *("taskapp/dba/login.py", "taskapp/dba/session.py"),
+}
 
 
 def name(path: Path) -> str:

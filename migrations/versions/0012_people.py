@@ -37,7 +37,7 @@ METADATA = {
 
 
 def upgrade() -> None:
-    op.execute("""
+    op.execute(r"""
     DO $$ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'taskapp_warden') THEN
             RAISE EXCEPTION 'the role taskapp_warden is missing: run `flask database init` again, then this';
@@ -50,13 +50,13 @@ def upgrade() -> None:
         person      text NOT NULL DEFAULT session_user,
         login       oid NOT NULL,
         subject     uuid,
-        reason      text NOT NULL CHECK (char_length(btrim(reason)) BETWEEN 5 AND 500),
+        reason      text NOT NULL CHECK (
+                        char_length(btrim(reason)) BETWEEN 5 AND 500 AND reason !~ '[\u0001-\u001f\u007f-\u009f]'),
         minutes     smallint NOT NULL CHECK (minutes BETWEEN 1 AND 480),
-        opened_at   timestamptz(3) DEFAULT now() NOT NULL,
+        opened_at   timestamptz(3) DEFAULT clock_timestamp() NOT NULL,
         opened_in   xid8 DEFAULT pg_current_xact_id() NOT NULL,
         approved_by text,
         approved_at timestamptz(3),
-        approved_in xid8,
         expires_at  timestamptz(3),
         closed_at   timestamptz(3),
         closed_by   text,
@@ -66,8 +66,7 @@ def upgrade() -> None:
                             (kind = 'ticket' OR approved_at IS NOT NULL) = (expires_at IS NOT NULL)),
         CONSTRAINT access_log_approved_by_check CHECK (
                             approved_by IS NULL OR (approved_by <> person AND kind = 'break-glass')),
-        CONSTRAINT access_log_approved_at_check CHECK ((approved_by IS NULL) = (approved_at IS NULL)
-                                                       AND (approved_by IS NULL) = (approved_in IS NULL)),
+        CONSTRAINT access_log_approved_at_check CHECK ((approved_by IS NULL) = (approved_at IS NULL)),
         CONSTRAINT access_log_closed_at_check CHECK ((closed_by IS NULL) = (closed_at IS NULL))
     );
     CREATE INDEX access_log_subject_idx ON app.access_log (subject, opened_at);
@@ -80,13 +79,12 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.access_log.person IS 'Login of the person, as the session began.';
     COMMENT ON COLUMN app.access_log.login IS 'Its OID: a login that is made again under the same name is somebody else.';
     COMMENT ON COLUMN app.access_log.subject IS 'The user whose rows it opens, who may be gone by now, or NULL for all.';
-    COMMENT ON COLUMN app.access_log.reason IS 'What the person gave as the reason.';
+    COMMENT ON COLUMN app.access_log.reason IS 'What the person gave as the reason, in one line of 5 to 500 characters.';
     COMMENT ON COLUMN app.access_log.minutes IS 'How long it was asked for.';
     COMMENT ON COLUMN app.access_log.opened_at IS 'When it was opened, or break-glass asked for.';
     COMMENT ON COLUMN app.access_log.opened_in IS 'Transaction that opened it; before its COMMIT the ticket opens nothing.';
     COMMENT ON COLUMN app.access_log.approved_by IS 'Login of the second person, or NULL.';
     COMMENT ON COLUMN app.access_log.approved_at IS 'When the second person agreed, or NULL.';
-    COMMENT ON COLUMN app.access_log.approved_in IS 'Transaction of the approval; before its COMMIT it opens nothing.';
     COMMENT ON COLUMN app.access_log.expires_at IS 'From then on it opens nothing; NULL until break-glass is approved.';
     COMMENT ON COLUMN app.access_log.closed_at IS 'When it was ended before its time, or NULL.';
     COMMENT ON COLUMN app.access_log.closed_by IS 'Who ended it, or NULL.';
@@ -101,7 +99,7 @@ def upgrade() -> None:
     CREATE POLICY access_log_definer_update ON app.access_log FOR UPDATE TO taskapp_definer
         USING (closed_at IS NULL) WITH CHECK (session_user IN (approved_by, closed_by));
     GRANT SELECT, INSERT (kind, login, subject, reason, minutes, expires_at),
-          UPDATE (approved_by, approved_at, approved_in, expires_at, closed_at, closed_by)
+          UPDATE (approved_by, approved_at, expires_at, closed_at, closed_by)
         ON app.access_log TO taskapp_definer;
     -- People see what they opened themselves, whoever may approve sees what there is to approve, auditors see all.
     CREATE POLICY access_log_dba_select ON app.access_log FOR SELECT TO taskapp_dba USING (person = session_user);
@@ -122,18 +120,18 @@ def upgrade() -> None:
     GRANT CREATE ON SCHEMA app TO taskapp_definer;
     """)
 
-    op.execute("""
+    op.execute(r"""
     SET LOCAL ROLE taskapp_definer;
     GRANT CREATE ON SCHEMA app_private TO taskapp_warden;
     GRANT USAGE ON SCHEMA app_private TO taskapp_warden;
 
     SET LOCAL ROLE taskapp_warden;
     -- The warden is a member of every person's login, and of nothing else: so it may end their sessions, and no other's.
-    CREATE FUNCTION app_private.end_sessions_of(person text) RETURNS integer
+    CREATE FUNCTION app_private.end_sessions_of(login oid) RETURNS integer
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::integer FROM pg_stat_activity
-        WHERE usename = person AND pid <> pg_backend_pid();
+        WHERE usesysid = login AND pid <> pg_backend_pid();
     END;
     COMMENT ON FUNCTION app_private.end_sessions_of IS 'End a person''s sessions, but for the one that asks; say how many.';
     REVOKE ALL ON FUNCTION app_private.end_sessions_of FROM PUBLIC;
@@ -142,12 +140,41 @@ def upgrade() -> None:
     SET LOCAL ROLE taskapp_definer;
     REVOKE ALL ON SCHEMA app_private FROM taskapp_warden;
 
+    -- Whether the login may do what members of a group do, by a membership of its own: not by one that somebody else has, of
+    -- whom it is a member, and not because its session took the role before the membership ended.
+    CREATE FUNCTION app_private.is_in(wanted name) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        -- The first by itself knows no snapshot: it sees at once that a membership has ended.
+        SELECT pg_has_role(session_user, wanted, 'MEMBER') AND EXISTS (
+            SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
+            WHERE g.rolname = wanted AND p.rolname = session_user
+        ) AND EXISTS (
+            SELECT FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid JOIN pg_roles w ON w.oid = m.member
+            WHERE w.rolname = 'taskapp_warden' AND p.rolname = session_user
+        );
+    END;
+    COMMENT ON FUNCTION app_private.is_in IS 'Whether whoever is logged in is a person, and as such a member of this group.';
+
+    -- A row that somebody is changing, or has changed since this snapshot, still looks as it was; but it bears the number of
+    -- that transaction as its xmax. The number lacks its upper half: meant is the nearest to today's that ends so.
+    CREATE FUNCTION app_private.has_begun(change xid) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+        SELECT change::text <> '0' AND pg_xact_status((
+            today + (change::text::bigint - today % 4294967296 + 6442450944) % 4294967296 - 2147483648
+        )::text::xid8) <> 'aborted'
+        FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS today) AS now;
+    END;
+    COMMENT ON FUNCTION app_private.has_begun IS 'Whether the change of a row that left this xmax was not taken back.';
+
     -- Own SQLSTATE TA005: what a person asked for is not to be had, and the message says why. An open ticket is told from a
     -- dead one by an error, not by zero rows, which somebody might believe.
     CREATE FUNCTION app_private.live_ticket(wanted text) RETURNS app.access_log
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     DECLARE
         asked text := current_setting('app.ticket', true);
+        reader name := CASE wanted WHEN 'ticket' THEN 'taskapp_dba' ELSE 'taskapp_breakglass' END;
         ticket app.access_log;
     BEGIN
         IF asked IS NULL OR asked = '' THEN
@@ -161,23 +188,30 @@ def upgrade() -> None:
         IF ticket.id IS NULL THEN
             RAISE EXCEPTION 'app.ticket = % names no ticket of %', quote_literal(left(asked, 40)), session_user
                 USING ERRCODE = 'TA005', HINT = 'A ticket is good for the login that opened it, and for no other.';
+        ELSIF NOT app_private.is_in(reader) THEN
+            RAISE EXCEPTION '% is no member of % any more', session_user, reader USING ERRCODE = 'TA005';
         ELSIF ticket.kind <> wanted THEN
-            RAISE EXCEPTION 'ticket % is a %, not a %', ticket.id, ticket.kind, wanted USING ERRCODE = 'TA005',
+            RAISE EXCEPTION '% % does not go with %', ticket.kind, ticket.id, reader USING ERRCODE = 'TA005',
                 HINT = 'SET ROLE taskapp_dba reads with a ticket, SET ROLE taskapp_breakglass with a break-glass.';
         ELSIF ticket.closed_at IS NOT NULL THEN
-            RAISE EXCEPTION 'ticket % was closed by %', ticket.id, ticket.closed_by USING ERRCODE = 'TA005',
-                HINT = 'A closed ticket is not opened again: open another.';
+            RAISE EXCEPTION '% % was closed by %', ticket.kind, ticket.id, ticket.closed_by USING ERRCODE = 'TA005',
+                HINT = 'What is closed is not opened again: open another.';
         ELSIF ticket.expires_at IS NULL THEN
             RAISE EXCEPTION 'break-glass % waits for a second person', ticket.id USING ERRCODE = 'TA005',
-                HINT = format('They call: SELECT app.approve_break_glass(%s)', ticket.id);
+                HINT = format('They run: flask isolation approve %s', ticket.id);
         ELSIF ticket.expires_at <= clock_timestamp() THEN
             -- Not now(), which stands still in a transaction that somebody keeps open.
-            RAISE EXCEPTION 'ticket % has expired at %', ticket.id, ticket.expires_at USING ERRCODE = 'TA005',
+            RAISE EXCEPTION '% % has expired at %', ticket.kind, ticket.id,
+                to_char(ticket.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') USING ERRCODE = 'TA005',
                 HINT = 'Open another.';
-        ELSIF pg_xact_status(coalesce(ticket.approved_in, ticket.opened_in)) = 'in progress' THEN
+        ELSIF pg_xact_status(ticket.opened_in) = 'in progress' THEN
             -- Only one's own transaction shows what has not committed. A ROLLBACK would erase the trail.
-            RAISE EXCEPTION 'ticket % is not committed yet', ticket.id USING ERRCODE = 'TA005',
+            RAISE EXCEPTION '% % is not committed yet', ticket.kind, ticket.id USING ERRCODE = 'TA005',
                 HINT = 'COMMIT first, then read.';
+        ELSIF (SELECT app_private.has_begun(t.xmax) FROM app.access_log t WHERE t.id = ticket.id) THEN
+            -- Somebody is closing it and has not committed, or has since this transaction's snapshot was taken. The trail
+            -- has the moment at which that began, so from then on nothing is read.
+            RAISE EXCEPTION '% % is being closed', ticket.kind, ticket.id USING ERRCODE = 'TA005';
         END IF;
         RETURN ticket;
     END $$;
@@ -200,19 +234,29 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app.glass_is_broken IS
         'Whether app.ticket names a break-glass that is open; false without one. Raises TA005 when it opens nothing.';
 
-    CREATE FUNCTION app_private.log_access(kind text, subject uuid, reason text, minutes integer, expires timestamptz)
-    RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+    CREATE FUNCTION app_private.log_access(kind text, subject uuid, reason text, minutes integer) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
+        opener name := CASE log_access.kind WHEN 'ticket' THEN 'taskapp_dba' ELSE 'taskapp_breakglass' END;
         ticket bigint;
     BEGIN
+        IF NOT app_private.is_in(opener) THEN
+            RAISE EXCEPTION '% is no member of %', session_user, opener USING ERRCODE = 'TA005',
+                HINT = format('An administrator changes that: flask isolation dba add %s', session_user);
+        END IF;
         IF log_access.minutes IS NULL OR log_access.minutes NOT BETWEEN 1 AND 480 THEN
             RAISE EXCEPTION 'a ticket lasts 1 to 480 minutes' USING ERRCODE = 'TA005';
         END IF;
         IF coalesce(char_length(btrim(log_access.reason)), 0) NOT BETWEEN 5 AND 500 THEN
             RAISE EXCEPTION 'a ticket needs a reason, of 5 to 500 characters' USING ERRCODE = 'TA005';
         END IF;
+        -- Whoever reads the trail at a terminal is to see what is there, and no entry that is not.
+        IF log_access.reason ~ '[\u0001-\u001f\u007f-\u009f]' THEN
+            RAISE EXCEPTION 'a reason is one line, without control characters' USING ERRCODE = 'TA005';
+        END IF;
         INSERT INTO app.access_log (kind, login, subject, reason, minutes, expires_at)
-        SELECT log_access.kind, r.oid, log_access.subject, btrim(log_access.reason), log_access.minutes, expires
+        SELECT log_access.kind, r.oid, log_access.subject, btrim(log_access.reason), log_access.minutes,
+               CASE log_access.kind WHEN 'ticket' THEN clock_timestamp() + make_interval(mins => log_access.minutes) END
         FROM pg_roles r WHERE r.rolname = session_user
         RETURNING id INTO ticket;
         RETURN ticket;
@@ -231,7 +275,7 @@ def upgrade() -> None:
             RAISE EXCEPTION 'there is no user %', coalesce(quote_literal(left(who, 254)), 'NULL') USING ERRCODE = 'TA005',
                 HINT = 'Give the user''s id or e-mail address.';
         END IF;
-        RETURN app_private.log_access('ticket', found, reason, minutes, now() + make_interval(mins => minutes));
+        RETURN app_private.log_access('ticket', found, reason, minutes);
     END $$;
     COMMENT ON FUNCTION app.open_ticket IS
         'Open a ticket to read one user''s rows for some minutes, and return its number for app.ticket. COMMIT before you'
@@ -240,7 +284,7 @@ def upgrade() -> None:
     CREATE FUNCTION app.request_break_glass(reason text, minutes integer DEFAULT 30) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
-        RETURN app_private.log_access('break-glass', NULL, reason, minutes, NULL);
+        RETURN app_private.log_access('break-glass', NULL, reason, minutes);
     END $$;
     COMMENT ON FUNCTION app.request_break_glass IS
         'Ask to read everybody''s rows for some minutes from the approval on, and return the number for app.ticket.'
@@ -251,11 +295,12 @@ def upgrade() -> None:
     DECLARE
         until timestamptz;
     BEGIN
-        UPDATE app.access_log t SET approved_by = session_user, approved_at = now(), approved_in = pg_current_xact_id(),
-            expires_at = now() + make_interval(mins => t.minutes)
+        -- The clock's time, not that of a transaction that somebody has begun an hour ago.
+        UPDATE app.access_log t SET approved_by = session_user, approved_at = clock_timestamp(),
+            expires_at = clock_timestamp() + make_interval(mins => t.minutes)
         WHERE t.id = ticket AND t.kind = 'break-glass' AND t.approved_by IS NULL AND t.closed_at IS NULL
           AND t.person <> session_user AND t.login <> (SELECT r.oid FROM pg_roles r WHERE r.rolname = session_user)
-          AND t.opened_at > now() - interval '15 minutes'
+          AND t.opened_at > clock_timestamp() - interval '15 minutes' AND app_private.is_in('taskapp_breakglass')
         RETURNING t.expires_at INTO until;
         IF until IS NULL THEN
             RAISE EXCEPTION 'there is no break-glass % of somebody else to approve', ticket USING ERRCODE = 'TA005',
@@ -272,22 +317,23 @@ def upgrade() -> None:
     DECLARE
         entry app.access_log;
     BEGIN
-        UPDATE app.access_log t SET closed_at = now(), closed_by = session_user
+        UPDATE app.access_log t SET closed_at = clock_timestamp(), closed_by = session_user
         WHERE t.id = ticket AND t.closed_at IS NULL
-          AND (t.expires_at IS NULL OR t.expires_at > now())
-          AND (t.person = session_user OR pg_has_role(session_user, 'taskapp_auditor', 'MEMBER')
-               OR (t.kind = 'break-glass' AND pg_has_role(session_user, 'taskapp_breakglass', 'MEMBER')))
+          AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+          AND (t.person = session_user OR app_private.is_in('taskapp_auditor')
+               OR (t.kind = 'break-glass' AND app_private.is_in('taskapp_breakglass')))
         RETURNING t.* INTO entry;
         IF entry.id IS NULL THEN
             RAISE EXCEPTION 'there is no open ticket % of yours to close', ticket USING ERRCODE = 'TA005',
                 HINT = 'Auditors may close any; whoever may approve break-glass may end it.';
         END IF;
         -- Whatever these have read, are reading, or hold in a cursor, goes with them.
-        RETURN CASE entry.kind WHEN 'break-glass' THEN app_private.end_sessions_of(entry.person) ELSE 0 END;
+        RETURN CASE WHEN entry.expires_at IS NOT NULL AND (entry.kind = 'break-glass' OR entry.person <> session_user)
+                    THEN app_private.end_sessions_of(entry.login) ELSE 0 END;
     END $$;
     COMMENT ON FUNCTION app.close_ticket IS
-        'End a ticket or a break-glass before its time. Ending a break-glass ends all other sessions of the person who had'
-        ' asked for it; returns how many. Raises TA005 when there is nothing to end.';
+        'End a ticket or a break-glass before its time, or refuse one. Ending a break-glass, or somebody else''s ticket,'
+        ' ends all other sessions of the person who had opened it; returns how many. Raises TA005 when there is nothing.';
 
     GRANT EXECUTE ON FUNCTION app.ticket_subject TO taskapp_dba;
     GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_dba;
@@ -337,7 +383,7 @@ def upgrade() -> None:
     CREATE VIEW app.overdue WITH (security_invoker = true) AS
         SELECT t.user_id, t.id, t.title, l.name AS list, t.due_date, t.due_time,
                coalesce(t.due_timezone, u.timezone) AS timezone,
-               now() - coalesce(t.due_at, t.due_sort AT TIME ZONE u.timezone) AS overdue_by
+               date_trunc('minute', now() - coalesce(t.due_at, t.due_sort AT TIME ZONE u.timezone)) AS overdue_by
         FROM app.tasks t
         JOIN app.users u ON u.user_id = t.user_id
         LEFT JOIN app.lists l ON l.user_id = t.user_id AND l.id = t.list_id
@@ -352,7 +398,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.overdue.due_date IS 'Day it was due.';
     COMMENT ON COLUMN app.overdue.due_time IS 'Time of that day, or NULL for all day.';
     COMMENT ON COLUMN app.overdue.timezone IS 'The zone that due_date and due_time are read in.';
-    COMMENT ON COLUMN app.overdue.overdue_by IS 'For how long.';
+    COMMENT ON COLUMN app.overdue.overdue_by IS 'For how long, in whole minutes.';
 
     CREATE VIEW app.changed_today WITH (security_invoker = true) AS
         WITH today AS (
@@ -437,14 +483,16 @@ def downgrade() -> None:
     DROP FUNCTION app.approve_break_glass(bigint);
     DROP FUNCTION app.request_break_glass(text, integer);
     DROP FUNCTION app.open_ticket(text, text, integer);
-    DROP FUNCTION app_private.log_access(text, uuid, text, integer, timestamptz);
+    DROP FUNCTION app_private.log_access(text, uuid, text, integer);
     DROP FUNCTION app.glass_is_broken();
     DROP FUNCTION app.ticket_subject();
     DROP FUNCTION app_private.live_ticket(text);
+    DROP FUNCTION app_private.has_begun(xid);
+    DROP FUNCTION app_private.is_in(name);
     GRANT USAGE ON SCHEMA app_private TO taskapp_warden;
 
     SET LOCAL ROLE taskapp_warden;
-    DROP FUNCTION app_private.end_sessions_of(text);
+    DROP FUNCTION app_private.end_sessions_of(oid);
 
     SET LOCAL ROLE taskapp_definer;
     REVOKE USAGE ON SCHEMA app_private FROM taskapp_warden;

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from taskapp.dba.login import becoming, clear, logged_in, url_option
+from taskapp.dba.login import becoming, clear, logged_in, plain, url_option
 
 _COLUMNS = (
     "ticket", "kind", "person", "user_id", "email", "reason", "opened_at", "approved_by", "approved_at", "expires_at",
@@ -19,18 +19,39 @@ SELECT l.id, l.kind, l.person, l.subject, u.email, l.reason, l.opened_at, l.appr
 FROM app.access_log l LEFT JOIN app.users u ON u.user_id = l.subject
 WHERE (%(user)s IS NULL OR l.kind = 'break-glass' OR l.subject::text = lower(%(user)s) OR lower(u.email) = lower(%(user)s))
   AND (%(person)s IS NULL OR %(person)s IN (l.person, l.approved_by, l.closed_by))
-  AND (%(since)s IS NULL OR l.opened_at >= %(since)s)
+  AND (%(since)s IS NULL OR coalesce(l.closed_at, l.expires_at, l.opened_at) >= %(since)s)
   AND (%(until)s IS NULL OR l.opened_at < %(until)s)
 ORDER BY l.id
 """
-_DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ"])
+_WRITTEN = "YYYY-MM-DD[THH:MM]"
+
+
+class _Moment(click.DateTime):
+    """A day or a minute, UTC. As an end a day counts whole."""
+
+    def __init__(self, *, end: bool = False) -> None:
+        super().__init__(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ"])
+        self._end = end
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        moment: datetime = super().convert(value, param, ctx)
+        whole_day = self._end and len(value) == len("2026-11-27")
+        try:
+            return moment.replace(tzinfo=UTC) + timedelta(days=whole_day)
+        except OverflowError:
+            self.fail("there is no day after it", param, ctx)
 
 
 @click.command("audit")
 @click.option("--user", help="Whose rows: an id or an e-mail address. Break-glass opens everybody's, and so theirs.")
 @click.option("--person", help="Who looked, agreed, or ended it.")
-@click.option("--since", type=_DAY, help="Opened at this time or later, UTC.")
-@click.option("--until", type=_DAY, help="Opened before this time, UTC; a day without a time counts whole.")
+@click.option("--since", type=_Moment(), metavar=_WRITTEN, help="Open at this time or later, UTC.")
+@click.option(
+    "--until",
+    type=_Moment(end=True),
+    metavar=_WRITTEN,
+    help="Open before this time, UTC; a day without a time counts whole.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One object per line.")
 @url_option
 @clear
@@ -38,9 +59,7 @@ def audit(
     user: str | None, person: str | None, since: datetime | None, until: datetime | None, as_json: bool, url: str
 ) -> None:
     """Show who could look at whose rows, when, and why. For auditors."""
-    if until and (until.hour, until.minute, until.second) == (0, 0, 0):
-        until += timedelta(days=1)
-    asked = {"user": user, "person": person, "since": _utc(since), "until": _utc(until)}
+    asked = {"user": user, "person": person, "since": since, "until": until}
     with logged_in(url) as conn, becoming(conn, "taskapp_auditor") as cur:
         cur.execute(_QUERY, asked)
         entries = [dict(zip(_COLUMNS, row, strict=True)) for row in cur]
@@ -52,7 +71,7 @@ def audit(
     for entry in entries:
         click.echo(
             f"{entry['ticket']:>6}  {_minute(entry['opened_at'])}  {_minute(_end(entry))}  {_who(entry):20}"
-            f"  {_whose(entry):36}  {entry['reason']}"
+            f"  {_whose(entry):36}  {plain(entry['reason'])}"
         )
 
 
@@ -69,11 +88,7 @@ def _who(entry: dict[str, Any]) -> str:
 def _whose(entry: dict[str, Any]) -> str:
     if entry["kind"] == "break-glass":
         return "everybody's" if entry["approved_at"] else "everybody's, not approved"
-    return str(entry["email"] or entry["user_id"])
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment and moment.replace(tzinfo=UTC)
+    return plain(entry["email"] or str(entry["user_id"]))
 
 
 def _minute(moment: datetime | None) -> str:

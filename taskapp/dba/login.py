@@ -18,7 +18,8 @@ GROUPS: Mapping[str, str] = {
 }
 """What people can be members of, and what this project calls it where it speaks to people."""
 
-_OURS = "TA005"
+OURS = "TA005"
+"""SQLSTATE of what our own functions refuse, with a message that says why."""
 
 url_option = click.option(
     "--url",
@@ -43,11 +44,16 @@ def clear(command: Callable[..., None]) -> Callable[..., None]:
 
 def said(error: psycopg2.Error) -> str:
     """What to tell somebody at a terminal."""
-    if error.pgcode == _OURS:
+    if error.pgcode == OURS:
         hint = f"\n{error.diag.message_hint}" if error.diag.message_hint else ""
         return f"{error.diag.message_primary}{hint}"
     lines = str(error).strip().splitlines()
     return f"the database refuses: {lines[0] if lines else type(error).__name__}"
+
+
+def plain(text: str) -> str:
+    """Show what somebody wrote as text: no control character of theirs reaches a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 @contextmanager

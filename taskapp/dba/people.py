@@ -5,7 +5,7 @@ import re
 import click
 from flask.cli import AppGroup
 from psycopg2 import sql
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 
 from taskapp.dba.login import GROUPS, ask_password, clear, logged_in
 from taskapp.isolation.bootstrap import WARDEN
@@ -38,7 +38,10 @@ _name = click.argument("name")
 @click.option("--no-tickets", is_flag=True, help="May not open tickets: for somebody who only audits.")
 @clear
 def add(name: str, admin_url: str, auditor: bool, breakglass: bool, no_tickets: bool) -> None:
-    """Make a login for one person; asks for its password. For one that exists, set password and memberships anew."""
+    """Make a login for one person; asks for its password. For one that exists, set password and memberships anew.
+
+    Sessions of a login that loses a membership end: they may have taken its role already.
+    """
     if not re.fullmatch(r"(?!taskapp_|pg_)[a-z][a-z0-9_.-]{0,62}", name):
         raise click.UsageError("a name has small letters, digits and _ . - and does not begin with taskapp_ or pg_")
     wanted = {"taskapp_dba": not no_tickets, "taskapp_auditor": auditor, "taskapp_breakglass": breakglass}
@@ -46,6 +49,7 @@ def add(name: str, admin_url: str, auditor: bool, breakglass: bool, no_tickets: 
         raise click.UsageError("--no-tickets alone leaves nothing that this login is for")
     with logged_in(admin_url) as conn:
         known = _people(conn)
+        lost = [group for group in known.get(name, []) if not wanted[group]]
         with conn, conn.cursor() as cur:
             cur.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,))
             if cur.rowcount and name not in known:
@@ -54,6 +58,10 @@ def add(name: str, admin_url: str, auditor: bool, breakglass: bool, no_tickets: 
         if len(password) < 12:
             raise click.ClickException("a password has 12 characters or more")
         _make(conn, name, password, wanted, new=name not in known)
+        if lost:
+            with conn, conn.cursor() as cur:
+                _end_sessions(cur, conn, name)
+                cur.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(sql.Identifier(name)))
     groups = ", ".join(group for group, member in wanted.items() if member)
     click.echo(f"{name}: a member of {groups}. Sees nothing by logging in.")
 
@@ -94,16 +102,20 @@ def remove(name: str, admin_url: str) -> None:
         with conn, conn.cursor() as cur:
             cur.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(role))
         with conn, conn.cursor() as cur:
-            # Whoever made a role may become a member, and whoever is one may end its sessions. Both end with the role.
-            inherit = sql.SQL(" WITH INHERIT TRUE" if conn.server_version >= _INHERIT_PER_GRANT else "")
-            cur.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role) + inherit)
-            cur.execute(
-                "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = %s", (name,)
-            )
-            ((ended,),) = cur.fetchall()
-            cur.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(sql.Identifier(conn.info.dbname), role))
+            ended = _end_sessions(cur, conn, name)
+            # Its right to connect, and what anybody may make: large objects.
+            cur.execute(sql.SQL("DROP OWNED BY {}").format(role))
             cur.execute(sql.SQL("DROP ROLE {}").format(role))
-    click.echo(f"{name}: gone, and {ended} sessions with it. The access log remembers.")
+    click.echo(f"{name}: gone; sessions ended: {ended}. The access log remembers.")
+
+
+def _end_sessions(cur: cursor, conn: connection, name: str) -> int:
+    """End a person's sessions, as a member of that login, which whoever made it may become; return how many."""
+    inherit = sql.SQL(" WITH INHERIT TRUE" if conn.server_version >= _INHERIT_PER_GRANT else "")
+    cur.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)) + inherit)
+    cur.execute("SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = %s", (name,))
+    ((ended,),) = cur.fetchall()
+    return int(ended)
 
 
 @dba.command("list", with_appcontext=False)
@@ -117,12 +129,16 @@ def list_people(url: str) -> None:
 
 
 def _people(conn: connection) -> dict[str, list[str]]:
-    """Find the logins that are members of the groups of people."""
+    """Find the logins of people, which are those that the warden is a member of, and their groups.
+
+    Not whoever is a member of a group: since PostgreSQL 16 an administrator is one of every role that they have made.
+    """
     with conn, conn.cursor() as cur:
         cur.execute(
-            "SELECT p.rolname, array_agg(g.rolname::text ORDER BY g.rolname) FROM pg_auth_members m"
-            " JOIN pg_roles p ON p.oid = m.member JOIN pg_roles g ON g.oid = m.roleid"
-            " WHERE p.rolcanlogin AND g.rolname = ANY (%s) GROUP BY p.rolname",
-            (list(GROUPS),),
+            "SELECT p.rolname, array(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid"
+            " WHERE m.member = p.oid AND g.rolname = ANY (%s) ORDER BY 1)"
+            " FROM pg_roles p WHERE p.oid IN (SELECT m.roleid FROM pg_auth_members m JOIN pg_roles w ON w.oid = m.member"
+            " WHERE w.rolname = %s)",
+            (list(GROUPS), WARDEN),
         )
         return dict(cur.fetchall())

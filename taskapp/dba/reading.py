@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 from psycopg2.extensions import connection
 
-from taskapp.dba.login import GROUPS, becoming, clear, logged_in, url_option
+from taskapp.dba.login import GROUPS, becoming, clear, logged_in, plain, url_option
 from taskapp.dba.session import Ticket, closing_ticket, session_on
 
 _ASK_EVERY_SECONDS = 2.0
@@ -34,10 +34,10 @@ def read_as(user: str, reason: str, minutes: int, url: str, only_print: bool) ->
         with becoming(conn, "taskapp_dba") as cur:
             cur.execute("SELECT set_config('app.ticket', %s, true)", (str(number),))
             cur.execute("SELECT email FROM app.users")
-            ((email,),) = cur.fetchall()
+            whose = cur.fetchone() or (user,)
             cur.execute("SELECT expires_at FROM app.access_log WHERE id = %s", (number,))
             ((expires_at,),) = cur.fetchall()
-        read(Ticket(number, "taskapp_dba", email, expires_at))
+        read(Ticket(number, "taskapp_dba", whose[0], expires_at))
 
 
 @click.command("break-glass")
@@ -53,13 +53,13 @@ def break_glass(reason: str, minutes: int, url: str, only_print: bool) -> None:
         with becoming(conn, "taskapp_breakglass") as cur:
             cur.execute("SELECT app.request_break_glass(%s, %s)", (reason, minutes))
             ((number,),) = cur.fetchall()
-        click.echo(f"break-glass {number} waits for a second person: flask isolation approve {number}", err=True)
         read(Ticket(number, "taskapp_breakglass", "EVERYBODY", _approval(conn, number)))
 
 
 def _approval(conn: connection, number: int) -> datetime:
     """Wait for the second person; take the request back when nobody comes."""
     try:
+        click.echo(f"break-glass {number} waits for a second person: flask isolation approve {number}", err=True)
         while True:
             with becoming(conn, "taskapp_breakglass") as cur:
                 cur.execute(
@@ -94,7 +94,7 @@ def approve(ticket: int, url: str, yes: bool) -> None:
             asked = cur.fetchone()
         if asked is None:
             raise click.ClickException(f"there is no break-glass {ticket} to agree to")
-        click.echo(f"{asked[0]} wants to read everybody's rows for {asked[2]} minutes: {asked[1]}")
+        click.echo(f"{asked[0]} wants to read everybody's rows for {asked[2]} minutes: {plain(asked[1])}")
         if not yes:
             click.confirm("Agree?", abort=True)
         with becoming(conn, "taskapp_breakglass") as cur:
@@ -113,7 +113,7 @@ def close(ticket: int, url: str) -> None:
     """End a ticket of one's own, a break-glass, or as an auditor anybody's. It is not opened again."""
     with logged_in(url) as conn:
         ended = closing_ticket(conn, ticket, _group_of(conn))
-    click.echo(f"ticket {ticket} is closed" + (f", and {ended} sessions have ended" if ended else ""))
+    click.echo(f"ticket {ticket} is closed" + (f"; sessions ended: {ended}" if ended else ""))
 
 
 def _group_of(conn: connection) -> str:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import click
 import psycopg2
 from psycopg2.extensions import connection, make_dsn, parse_dsn
 
-from taskapp.dba.login import becoming, said
+from taskapp.dba.login import OURS, becoming, plain, said
 from taskapp.isolation.pooling import is_pooled
 
 PSQLRC = Path(__file__).with_name("psqlrc")
@@ -28,6 +28,11 @@ class Ticket:
     role: str
     whose: str
     expires_at: datetime
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{'ticket' if self.role == 'taskapp_dba' else 'break-glass'} {self.number}"
 
     @property
     def until(self) -> str:
@@ -55,41 +60,52 @@ def session_on(conn: connection, *, only_print: bool) -> Callable[[Ticket], None
 
 def _print_lines(ticket: Ticket) -> None:
     click.echo(f"""\
--- Rows of {ticket.whose} until {ticket.until}, read only. Paste, ask, and end with COMMIT; through a pooler this works too.
+-- Rows of {plain(ticket.whose)} until {ticket.until}, read only. Ask between BEGIN and COMMIT, also through a pooler.
 BEGIN READ ONLY;
 SET LOCAL ROLE {ticket.role};
 SET LOCAL app.ticket = '{ticket.number}';
 TABLE app.overdue;
 COMMIT;""")
-    click.echo(f"Ticket {ticket.number} stays open until then: flask isolation close {ticket.number}", err=True)
+    click.echo(f"{ticket.name} stays open until then; to end it: flask isolation close {ticket.number}", err=True)
 
 
 def _run(psql: str, conn: connection, ticket: Ticket) -> None:
     """Start psql with the ticket, and close that when it ends."""
-    variables = {"role": ticket.role, "ticket": str(ticket.number), "whose": ticket.whose, "until": ticket.until}
     # Without the password, which everybody could see in the list of processes.
     place = {name: value for name, value in parse_dsn(conn.dsn).items() if name != "password"}
-    command = [psql, make_dsn(**place)]
-    for name, value in variables.items():
+    password = conn.info.password
+    # As options of the connection, so that they hold again when psql connects again by itself.
+    held = f"-c role={ticket.role} -c app.ticket={ticket.number} -c default_transaction_read_only=on"
+    command = [psql, make_dsn(**{**place, "options": f"{place.get('options', '')} {held}".strip()})]
+    for name, value in {"whose": plain(ticket.whose), "until": ticket.until}.items():
         command += ["--set", f"{name}={value}"]
-    environment = {**os.environ, "PSQLRC": str(PSQLRC), "PGPASSWORD": conn.info.password}
+    # Nothing is to lie idle for as long as somebody reads.
+    conn.close()
+    environment = {**os.environ, "PSQLRC": str(PSQLRC), "PGPASSWORD": password}
     with _ctrl_c_is_for_psql():
         status = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - of our own making
-    try:
-        closing_ticket(conn, ticket.number, ticket.role)
-    except psycopg2.Error as error:
-        # Its time was over, or somebody else has ended it, and with a break-glass this connection.
-        click.echo(f"ticket {ticket.number}: {said(error)}", err=True)
-    else:
-        click.echo(f"ticket {ticket.number} is closed", err=True)
+        _close(ticket, make_dsn(**place, password=password))
     if status:
         raise SystemExit(status)
+
+
+def _close(ticket: Ticket, dsn: str) -> None:
+    try:
+        with closing(psycopg2.connect(dsn)) as conn:
+            closing_ticket(conn, ticket.number, ticket.role)
+    except psycopg2.Error as error:
+        # Its time was over, or somebody else has ended it.
+        ended = error.pgcode == OURS
+        click.echo(f"{ticket.name} " + ("had ended" if ended else f"is open until {ticket.until}: {said(error)}"), err=True)
+    else:
+        click.echo(f"{ticket.name} is closed", err=True)
 
 
 @contextmanager
 def _ctrl_c_is_for_psql() -> Iterator[None]:
     """Let psql alone cancel its query: here the key would lose the ticket's end."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not SIG_IGN, which psql would inherit.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield
     finally:

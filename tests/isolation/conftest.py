@@ -140,19 +140,19 @@ Stray = Callable[[str], SqlClient]
 @pytest.fixture
 def owner(admin: Admin) -> User:
     """Alice, whose rows everything is about."""
-    return _stored(admin, User("alice"))
+    return stored(admin, User("alice"))
 
 
 @pytest.fixture
 def other(admin: Admin) -> User:
     """Bob, somebody else."""
-    return _stored(admin, User("bob"))
+    return stored(admin, User("bob"))
 
 
 @pytest.fixture
 def twin(admin: Admin, owner: User) -> User:
     """Carol, somebody else too, what of hers has an id has that of Alice's: each in its own user's keys."""
-    return _stored(
+    return stored(
         admin,
         User(
             "carol",
@@ -165,7 +165,7 @@ def twin(admin: Admin, owner: User) -> User:
     )
 
 
-def _stored(admin: Admin, user: User) -> User:
+def stored(admin: Admin, user: User) -> User:
     """Put a row of `user` into every table, past all policies."""
     admin.execute("INSERT INTO app.users (user_id, email, password_hash) VALUES (%s, %s, %s)", user.id, user.email, A_HASH)
     admin.execute(

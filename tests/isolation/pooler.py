@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -31,12 +32,16 @@ server_login_retry = 1
 
 
 class PgBouncer:
-    """Runs while it is entered. All clients of a role take turns on one server connection, or on `size` of them."""
+    """Runs while it is entered. All clients of a role take turns on one server connection, or on `size` of them.
 
-    def __init__(self, cluster: Cluster, size: int = 1, more: str = "") -> None:
+    `people` are logins with their passwords, besides the application's.
+    """
+
+    def __init__(self, cluster: Cluster, size: int = 1, more: str = "", people: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self._cluster = cluster
         self._size, self._more = size, more
+        self._passwords = {**cluster.passwords, **(people or {})}
         self._program = PGBOUNCER or program("pgbouncer")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +54,7 @@ class PgBouncer:
             server=self._cluster.server.port, port=self.port, folder=self._folder, size=self._size, more=self._more
         )
         (self._folder / "pgbouncer.ini").write_text(settings)
-        users = [f'"{role}" "{password}"\n' for role, password in self._cluster.passwords.items()]
+        users = [f'"{role}" "{password}"\n' for role, password in self._passwords.items()]
         (self._folder / "users.txt").write_text("".join(users))
         if os.geteuid() == 0:  # PgBouncer refuses to be root, and nobody else can read what root wrote.
             for path in (self._folder, *self._folder.iterdir()):

@@ -90,7 +90,7 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_definer", "access_log", "SELECT"): {"*"},
     ("taskapp_definer", "access_log", "INSERT"): {"kind", "login", "subject", "reason", "minutes", "expires_at"},
     ("taskapp_definer", "access_log", "UPDATE"): {
-        *{"approved_by", "approved_at", "approved_in", "expires_at", "closed_at", "closed_by"},
+        *{"approved_by", "approved_at", "expires_at", "closed_at", "closed_by"},
     },
 }
 # What people do not see of a table, each in their way.
@@ -161,9 +161,11 @@ CALLERS: dict[str, set[str]] = {
     "app.enter_token(uuid,bytea,text,text,boolean)": {"taskapp_api"},
     "app_private.seal_holds(text,text)": set(),
     "app_private.seal_briefly(text,text)": set(),
-    "app_private.end_sessions_of(text)": {"taskapp_definer"},
+    "app_private.end_sessions_of(oid)": {"taskapp_definer"},
     "app_private.live_ticket(text)": set(),
-    "app_private.log_access(text,uuid,text,integer,timestamp with time zone)": set(),
+    "app_private.log_access(text,uuid,text,integer)": set(),
+    "app_private.is_in(name)": set(),
+    "app_private.has_begun(xid)": set(),
     "app.ticket_subject()": {"taskapp_dba"},
     "app.open_ticket(text,text,integer)": {"taskapp_dba"},
     "app.glass_is_broken()": {"taskapp_breakglass"},

@@ -6,7 +6,7 @@ from taskapp.isolation.doctor.rule import Rule
 DEFINERS = (
     "'app.current_user_id()', 'app.login_email()', 'app.enter_token(uuid,bytea,text,text,boolean)',"
     " 'app.ticket_subject()', 'app.glass_is_broken()', 'app.open_ticket(text,text,integer)', 'app.close_ticket(bigint)',"
-    " 'app.request_break_glass(text,integer)', 'app.approve_break_glass(bigint)', 'app_private.end_sessions_of(text)'"
+    " 'app.request_break_glass(text,integer)', 'app.approve_break_glass(bigint)', 'app_private.end_sessions_of(oid)'"
 )
 
 FUNCTIONS = (
@@ -31,7 +31,7 @@ FUNCTIONS = (
         "As the owner of tables, or as a superuser, it would pass every policy or be able to switch it off.",
         "ALTER FUNCTION … OWNER TO taskapp_definer.",
         "SELECT signature FROM function WHERE prosecdef AND proowner::regrole::text <>"
-        " CASE signature WHEN 'app_private.end_sessions_of(text)' THEN 'taskapp_warden' ELSE 'taskapp_definer' END",
+        " CASE signature WHEN 'app_private.end_sessions_of(oid)' THEN 'taskapp_warden' ELSE 'taskapp_definer' END",
     ),
     Rule(
         "L23",
