@@ -23,6 +23,10 @@ test: .venv/dev ## Run the tests on throw-away PostgreSQL servers
 mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the tests notice each
 	@$(BIN)/python -m pytest -m mutants $(ARGS)
 
+.PHONY: score
+score: .venv/dev ## Break isolation in every way the doctor has a rule for; tell which of them tests of behaviour notice
+	@cd tests && ../$(BIN)/python -m isolation.mutation_score $(ARGS)
+
 .PHONY: check
 check: .venv/dev ## Lint, types and import rules
 	@$(BIN)/ruff check .

@@ -9,7 +9,8 @@ FIELD_ERRORS = {
     "tag, a comma.",
     "invalid_choice": "It is none of the words that are possible here; `detail` lists them.",
     "invalid_format": "It is a string, but not written as it has to be: an e-mail address, a colour.",
-    "invalid_type": "It is of another type or format: not a string, a whole number, a date, a UUID, an array, an object.",
+    "invalid_type": "It is of another type: no string, whole number, array or object where there has to be one. Or it is a "
+    "string that is no day, time, instant or UUID.",
     "invalid_value": "Its type is right, and the value is one that cannot be, such as the nil UUID as an id.",
     "list_of_parent": "A subtask is in the list of its parent. Move the parent, and its subtasks follow.",
     "not_nullable": "It cannot be `null`. Leave the member out to keep its value.",

@@ -32,6 +32,9 @@ def _complete(response: Response) -> Response:
     headers = response.headers
     headers.update(ALWAYS)
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    if response.status_code == 204:
+        # Flask names the type of a body that is not there.
+        headers.remove("Content-Type")
     if response.status_code >= 400:
         # RFC 9111 section 4.2.2: a cache may keep a 404 or a 405 that does not say otherwise.
         headers.setdefault("Cache-Control", "no-store")

@@ -51,8 +51,8 @@ class FieldErrorSchema(ma.Schema):
         required=True,
         metadata={
             "example": "too_long",
-            "description": f"Stable kind of the error: {', '.join(f'`{code}`' for code in sorted(FIELD_ERRORS))}. More will "
-            "come: treat one you do not know as `invalid_value`.",
+            "description": f"Stable kind of the error: {', '.join(f'`{code}`' for code in sorted(FIELD_ERRORS))}. They are "
+            "explained at `/problems/validation-error`. More will come: treat one you do not know as `invalid_value`.",
         },
     )
     detail = ma.fields.String(

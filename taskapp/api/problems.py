@@ -179,7 +179,7 @@ PROBLEMS = {
     ),
     "rate_limited": ProblemType(
         429,
-        "Too many attempts",
+        "Too many requests",
         "Wait for the seconds named in Retry-After, then try again.",
         "Let the client wait by itself for as long as `Retry-After` says. Trying earlier does not shorten it.",
     ),

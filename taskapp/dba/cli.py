@@ -7,9 +7,10 @@ from flask.cli import AppGroup
 
 from taskapp.dba.audit import audit
 from taskapp.dba.doctor import doctor
+from taskapp.dba.explain import explain
 from taskapp.dba.people import dba
 from taskapp.dba.reading import approve, break_glass, close, read_as
 
 isolation = AppGroup("isolation", help="Read one user's rows with a trail, and prove that nobody else can.")
-for command in (read_as, break_glass, approve, close, audit, doctor, dba):
+for command in (read_as, break_glass, approve, close, audit, explain, doctor, dba):
     isolation.add_command(command)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from taskapp.api.conditional import applied_or_current, patched
+from taskapp.api.conditional import among, applied_or_current, patched
 from taskapp.api.creation import insert_once
 from taskapp.api.merge_patch import Patch
 from taskapp.lists.models import List
@@ -80,15 +80,22 @@ def patch(list_id: UUID, changes: Patch, versions: Sequence[int] | None) -> Exec
     return patched(List, one(list_id), changes, READ_ONLY, versions, LISTS.c.id == list_id)
 
 
-def move(list_id: UUID, target: dict[str, UUID | None]) -> Executable:
-    """Put a list behind another one, first, or last. Select it, moved or as it was, if it is there already."""
-    behind = bindparam("behind", target.get("after"), LISTS.c.id.type)
-    # Computed once, and only for a list that exists: making room writes.
-    placed = (
-        select(LISTS.c.id, func.app.place_list(LISTS.c.id, behind, "after" not in target).label("position"))
-        .where(LISTS.c.id == list_id)
-        .cte("placed")
+def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] | None) -> Executable:
+    """Put a list behind another one, first, or last, if its version is one of ``versions``. Select it, moved or as it was.
+
+    The row is locked once it is the list's owner's turn, so that it is fresh; its new neighbours are looked up after that.
+    """
+    turn = func.app.in_turn(list_id).table_valued("id").render_derived(name="turn")
+    me = (
+        select(LISTS.c.id)
+        .select_from(LISTS.join(turn, LISTS.c.id == turn.c.id))
+        .where(among(List, versions))
+        .with_for_update(of=LISTS)
+        .cte("me")
     )
+    behind = bindparam("behind", target.get("after"), LISTS.c.id.type)
+    # Computed once, and only for a list that is moved: making room writes.
+    placed = select(me.c.id, func.app.place_list(me.c.id, behind, "after" not in target).label("position")).cte("placed")
     statement = (
         update(List)
         .where(LISTS.c.id == placed.c.id, LISTS.c.position != placed.c.position)

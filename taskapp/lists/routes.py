@@ -128,6 +128,7 @@ def delete_list(query: dict[str, Any], list_id: UUID) -> Response:
 
 
 @blp.post("/<uuid:list_id>/move")
+@blp.honours_if_match
 @blp.arguments(ListMoveSchema, example={"after": None})
 @blp.response(200, ListSchema)
 @blp.honours_idempotency_key
@@ -136,8 +137,13 @@ def move_list(target: dict[str, Any], list_id: UUID) -> Response:
 
     `after` names the list to put it behind; `null` puts it first, and without `after` it goes last. A list that is there
     already is left as it is. The others keep their positions, but for the rare case that there is no room between them.
+    With `If-Match`, that version of it or none; a list whose tasks have changed is still the same version.
     """
-    return _list(found(roles.api().execute(queries.move(list_id, target))))
+    versions = preconditions.version_wanted(COUNTS)
+    row = found(roles.api().execute(queries.move(list_id, target, versions)))
+    if not row.applied:
+        preconditions.check_version(row.version, versions, row.counts)
+    return _list(row)
 
 
 def _list(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

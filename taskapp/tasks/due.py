@@ -22,7 +22,7 @@ _AT = {
 }
 _DATE = "The day, on the calendar of `timezone`."
 _TIME = "On the clock, to the minute; `null` for all day."
-_ZONE = "IANA time zone of `time`, and there only with one; `null` for wherever you are."
+_ZONE = "IANA time zone of `time`; `null` for wherever you are, and where there is no `time`."
 
 
 class DueSchema(ma.Schema):

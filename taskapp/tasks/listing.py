@@ -93,7 +93,9 @@ class TaskQuerySchema(PageQuerySchema):
     q = schema.Text(
         1,
         200,
-        metadata={"description": 'Words to find in title, notes and tags; `"a phrase"`, `or` and `-without` work as usual.'},
+        metadata={
+            "description": 'Whole words to find in title, notes and tags; `"a phrase"`, `or` and `-without` work as usual.'
+        },
     )
     deleted = schema.Choice(
         ("exclude", "only"),

@@ -44,7 +44,10 @@ _POSITION = {
     "example": "aRkzQ2yW1Z",
     "description": "Orders tasks of one list and parent, byte by byte. See `moveTask`.",
 }
-_TAGS = {"example": ["home", "money"], "description": "Without regard to case; each as you first wrote it."}
+_TAGS = {
+    "example": ["home", "money"],
+    "description": "Compared without regard to case; each is written as you first wrote it.",
+}
 _START = {"example": "2026-11-28", "description": "When work on it can begin. Hides nothing by itself."}
 _DUE = {"description": "When it is due; `null` for never."}
 _METADATA = {

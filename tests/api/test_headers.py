@@ -91,6 +91,13 @@ def test_what_is_under_v1_names_the_document_and_depends_on_who_asks(
             assert links == []
 
 
+@pytest.mark.parametrize("path", ["/v1/trash", "/v1/auth/sessions"])
+def test_where_there_is_no_body_there_is_no_content_type(alice: Person, path: str) -> None:
+    response = alice.delete(path)
+    assert (response.status_code, response.data) == (204, b"")
+    assert "Content-Type" not in response.headers
+
+
 def test_the_document_that_is_named_is_there(anonymous: Person) -> None:
     assert anonymous.get("/openapi.json").get_json()["openapi"]
 

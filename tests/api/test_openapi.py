@@ -708,7 +708,7 @@ def test_a_patch_is_a_merge_patch(document: Document) -> None:
             (name, "If-Match")
             for name in ("updateTask", "deleteTask", "moveTask", "completeTask", "reopenTask", "restoreTask")
         ),
-        *((name, "If-Match") for name in ("updateList", "deleteList", "updateMe")),
+        *((name, "If-Match") for name in ("updateList", "deleteList", "moveList", "updateMe")),
         *((name, "If-None-Match") for name in ("getTask", "getList", "getMe")),
     ],
 )
@@ -936,6 +936,7 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "move a list": (200, lambda p: p.post(a_list(p) + "/move", {"after": None})),
     "move no list": (404, lambda p: p.post(NO_LIST + "/move", {})),
     "move a list behind nothing": (422, lambda p: p.post(a_list(p) + "/move", {"after": ID})),
+    "move a stale list": (412, lambda p: p.post(a_list(p) + "/move", {}, headers={"If-Match": '"7.0.0"'})),
     "delete a list": (204, lambda p: p.delete(a_list(p) + "?tasks=trash")),
     "delete no list": (404, lambda p: p.delete(NO_LIST)),
     "delete a stale list": (412, lambda p: p.delete(a_list(p), headers={"If-Match": '"7.0.0"'})),

@@ -48,6 +48,11 @@ def test_the_migrator_is_told_that_isolation_holds(any_cluster: Cluster) -> None
     assert "BROKEN" not in told.stdout
 
 
+def test_two_users_reach_nothing_of_each_others(cluster: Cluster) -> None:
+    with closing(psycopg2.connect(cluster.url(MIGRATOR))) as conn:
+        assert try_it(conn).findings == []
+
+
 def test_a_person_is_told_what_that_login_reaches(dora: str) -> None:
     told = doctor(dora)
     assert told.exit_code == 0

@@ -66,6 +66,15 @@ def test_nothing_is_wider_than_the_screen(page: Page, path: str, look: str) -> N
     assert page.overflow() == 0
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_table_is_no_wider_than_its_text(page: Page, look: str) -> None:
+    page.look(look)
+    page.open("/problems/")
+    heading, *tables = page.all("main h1, main table")
+    assert tables
+    assert {table.rect["width"] for table in tables} == {heading.rect["width"]}
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/docs"])
 def test_the_keyboard_may_skip_what_is_on_every_page(page: Page, path: str) -> None:
     page.look("desktop light")

@@ -215,6 +215,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "moveList POST /v1/lists/<uuid:list_id>/move": [
         Call("first", lambda s: s.alice.post(f"/v1/lists/{s.list}/move", {"after": None}), 200, 1),
+        Call("stale", lambda s: s.alice.post(f"/v1/lists/{s.list}/move", {}, headers={"If-Match": '"7.0.0"'}), 412, 1),
     ],
     "listTags GET /v1/tags": [Call("first page", lambda s: s.alice.get("/v1/tags"), 200, 1)],
     "renameTag PATCH /v1/tags/<tag:name>": [

@@ -186,6 +186,24 @@ def test_there_is_always_room(alice: Person, admin: Admin) -> None:
     assert order(alice) == "cbda"
 
 
+def test_making_room_changes_what_is_near_and_nothing_else(alice: Person, bob: Person, admin: Admin) -> None:
+    positions = {"a": "Z", "b": "a", "c": "a" + "0" * 62 + "1", "d": "b", "e": "c"}
+    ids = create(alice, *"abcdem")
+    for name, position in positions.items():
+        admin.execute("UPDATE app.lists SET position = %s WHERE id = %s", position, ids[name])
+    create(bob, *"bc")
+    admin.execute(
+        "UPDATE app.lists l SET position = s.position FROM app.lists s WHERE s.name = l.name AND l.user_id = %s", bob.id
+    )
+    everything = "SELECT name, position, version, updated_at FROM app.lists WHERE name <> 'm' AND user_id = %s ORDER BY name"
+    mine, his = admin.execute(everything, alice.id), admin.execute(everything, bob.id)
+    move(alice, ids["m"], after=ids["b"])
+    assert order(alice) == "abmcde"
+    changed = [now[0] for was, now in zip(mine, admin.execute(everything, alice.id), strict=True) if was != now]
+    assert changed == ["b", "c"]
+    assert admin.execute(everything, bob.id) == his
+
+
 def test_two_lists_take_turns_at_one_place(alice: Person) -> None:
     ids = create(alice, *"abcd")
     for _ in range(120):
@@ -222,6 +240,40 @@ def test_a_list_of_somebody_else_is_not_moved_whatever_it_is_to_follow(alice: Pe
     ids = create(alice, "a", "b")
     for target in ({}, {"after": ids["a"]}, {"after": None}):
         expect.problem(bob.post(f"/v1/lists/{ids['b']}/move", target), 404, "not_found")
+
+
+@pytest.mark.parametrize("header", ['"1.0.0"', '"1.7.7"', "*"])
+def test_the_version_the_client_has_is_moved(alice: Person, header: str) -> None:
+    ids = create(alice, "a", "b")
+    response = alice.post(f"/v1/lists/{ids['b']}/move", {"after": None}, headers={"If-Match": header})
+    assert (response.status_code, response.headers["ETag"]) == (200, '"2.0.0"')
+    assert order(alice) == "ba"
+
+
+@pytest.mark.parametrize("target", [{"after": None}, {}], ids=["elsewhere", "where it is"])
+def test_another_version_is_not_moved(alice: Person, admin: Admin, target: dict[str, None]) -> None:
+    ids = create(alice, "a", "b")
+    before = admin.execute("SELECT xmin, * FROM app.lists ORDER BY id")
+    response = alice.post(f"/v1/lists/{ids['b']}/move", target, headers={"If-Match": '"7.0.0"'})
+    assert expect.problem(response, 412, "precondition_failed")["current_etag"] == '"1.0.0"'
+    assert admin.execute("SELECT xmin, * FROM app.lists ORDER BY id") == before
+
+
+def test_a_move_of_a_version_that_another_move_has_just_ended_is_refused(
+    alice: Person, admin: Admin, cluster: Cluster
+) -> None:
+    ids = create(alice, "a", "b", "c")
+    phone = arrange.apart(alice)
+    statement = (
+        "SELECT FROM app.users WHERE user_id = %s FOR NO KEY UPDATE;"
+        " UPDATE app.lists SET name = 'C', version = 2 WHERE name = 'c'"
+    )
+    path, wanted = f"/v1/lists/{ids['c']}/move", {"If-Match": '"1.0.0"'}
+    response = arrange.meanwhile(
+        cluster, admin, lambda: phone.post(path, {"after": None}, headers=wanted), statement, alice.id
+    )
+    assert expect.problem(response, 412, "precondition_failed")["current_etag"] == '"2.0.0"'
+    assert order(alice) == "abC"
 
 
 def test_a_move_sees_what_was_moved_just_before(alice: Person, admin: Admin, cluster: Cluster) -> None:

@@ -337,6 +337,76 @@ def test_tasks_of_one_rank_can_be_moved_apart(alice: Person, admin: Admin) -> No
     assert order(alice) == [ids[0], ids[3], ids[1], ids[2]]
 
 
+# Between the two named "narrow", and between the three named "same", there is no room.
+CROWDED = {
+    "first": "Z",
+    "short": "a1",
+    "narrow": "b",
+    "narrower": "b" + "0" * 62 + "1",
+    "long": "b" + "0" * 40 + "1",
+    "same": "c",
+    "same too": "c",
+    "same again": "c",
+    "last": "z" * 64,
+}
+PLACES: dict[str | None, int] = {None: 0, **{name: n + 1 for n, name in enumerate(CROWDED)}}
+
+
+def crowded(person: Person, admin: Admin) -> dict[str, str]:
+    """Make tasks with these ranks; return their ids by name, in their order."""
+    ids = sorted(str(uuid4()) for _ in CROWDED)
+    for id, rank in zip(ids, CROWDED.values(), strict=True):
+        arrange.task(admin, person, id=id, position=rank)
+    assert order(person) == ids
+    return dict(zip(CROWDED, ids, strict=True))
+
+
+@pytest.mark.parametrize("place", [*PLACES, "at the end"])
+def test_wherever_there_is_no_room_it_is_made_and_the_order_stays(alice: Person, admin: Admin, place: str | None) -> None:
+    others = crowded(alice, admin)
+    moved = create(alice, title="moved")
+    target = {} if place == "at the end" else {"after": place and others[place]}
+    move(alice, moved, **target)
+    expected = list(others.values())
+    expected.insert(PLACES.get(place, len(others)), moved)
+    assert order(alice) == expected
+    ranks = [rank for (rank,) in admin.execute("SELECT position FROM app.tasks ORDER BY position")]
+    assert all(len(rank) <= 64 and not rank.endswith("0") for rank in ranks)
+
+
+@pytest.mark.parametrize(
+    ("place", "changed"),
+    [
+        ("narrow", {"narrow", "narrower", "long"}),
+        ("same", {"narrower", "long", "same", "same too", "same again", "last"}),
+        ("long", set()),
+        ("last", {"last"}),
+    ],
+)
+def test_making_room_changes_what_is_near_and_nothing_else(
+    alice: Person, admin: Admin, place: str, changed: set[str]
+) -> None:
+    others = crowded(alice, admin)
+    moved = create(alice, title="moved")
+    admin.execute("UPDATE app.tasks SET updated_at = 'epoch'")
+    everything = "SELECT id::text, position, version, updated_at FROM app.tasks WHERE title <> 'moved'"
+    before = {id: rest for id, *rest in admin.execute(everything)}
+    move(alice, moved, after=others[place])
+    after = {id: rest for id, *rest in admin.execute(everything)}
+    assert {name for name, id in others.items() if after[id] != before[id]} == changed
+    # As many versions as changes, and of all else not even the moment.
+    assert [version for _, version, _ in after.values()].count(2) == len(changed)
+
+
+def test_room_is_made_for_a_user_alone(alice: Person, bob: Person, admin: Admin) -> None:
+    others = crowded(alice, admin)
+    crowded(bob, admin)
+    his = "SELECT * FROM app.tasks WHERE user_id = %s ORDER BY id"
+    before = admin.execute(his, bob.id)
+    move(alice, create(alice), after=others["narrow"])
+    assert admin.execute(his, bob.id) == before
+
+
 def test_what_is_in_the_trash_is_no_neighbour(alice: Person) -> None:
     ids = [create(alice) for _ in range(3)]
     alice.delete(f"/v1/tasks/{ids[1]}")
