@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conftest import Cluster
 from live import program, serving
+from walkthrough import blocks, joined, pattern
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text()
@@ -14,19 +15,17 @@ README = (PROJECT / "README.md").read_text()
 def test_the_five_steps_print_what_the_readme_says(cluster: Cluster) -> None:
     walkthrough = README.partition("## Five steps with curl")[2].partition("\n## ")[0]
     script, expected = "set -eu\n", ""
-    for language, block in re.findall(r"```(sh|text)\n(.*?)```", walkthrough, re.DOTALL):
-        if language == "sh":
-            script += block
+    for block in blocks(walkthrough):
+        if block.language == "sh":
+            script += block.text
         else:
-            expected += block
+            expected += block.text
     program("curl")
     with serving(cluster.environment) as url:
         steps = script.replace("http://127.0.0.1:8000", url)
         assert steps != script
         printed = subprocess.run(["sh", "-c", steps], capture_output=True, text=True, check=True, timeout=60).stdout
-    # A dot-dot-dot stands for what differs from run to run.
-    pattern = "".join(".*" if part == "…" else re.escape(part) for part in re.split("(…)", "".join(expected.split("\n"))))
-    assert re.fullmatch(pattern, "".join(printed.split("\n"))), printed
+    assert re.fullmatch(pattern(expected), joined(printed)), printed
 
 
 def test_every_link_leads_to_a_file() -> None:
