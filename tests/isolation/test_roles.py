@@ -70,6 +70,17 @@ def test_b29c_the_server_ends_what_the_application_would_not(server: Server, rol
     assert all(0 < seconds <= 10 for seconds in in_force.values()), in_force
 
 
+@pytest.mark.parametrize("role", OWNERS)
+def test_b29e_not_even_an_owner_calls_a_function_leakproof(server: Server, role: str) -> None:
+    migrator = server.login("taskapp_migrator")
+    migrator.rows(f"SET ROLE {role}")
+    schema = "app" if role == "taskapp_owner" else "app_private"
+    for word, expected in (("LEAKPROOF", NOT_GRANTED), ("", -1)):
+        peek = f"CREATE FUNCTION {schema}.peek(text) RETURNS boolean LANGUAGE sql STABLE {word} RETURN true"
+        assert migrator.outcome(f"BEGIN; {peek}") == expected
+        migrator.rows("ROLLBACK")
+
+
 def test_b42_a_do_block_sees_only_ones_own_rows(server: Server) -> None:
     # It cannot be taken away without a superuser, so it has to be under the policies like anything else.
     told = server.client("taskapp_api", server.other.signed_in).rows(
@@ -176,6 +187,22 @@ def test_an_address_is_compared_and_not_matched(owner: User, as_auth: ActAs, pat
 def test_no_login_role_reaches_the_keys(admin: Admin, stray: Stray, role: str, statement: str) -> None:
     assert admin.execute("SELECT key_id FROM app_private.keys")
     assert stray(role).outcome(statement) == NOT_GRANTED
+
+
+@pytest.mark.parametrize("schema", ["app", "app_private"])
+def test_a_role_that_may_read_all_data_reads_no_row(server: Server, schema: str) -> None:
+    # What a login for reports is given elsewhere. It passes grants, and no policy.
+    with server.undone() as superuser:
+        tables = superuser.rows(
+            "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname = %s AND tablename <> 'alembic_version'",
+            schema,
+        )
+        filled = [table for (table,) in tables if superuser.value(f"SELECT count(*) FROM {table}")]
+        assert filled
+        superuser.rows("CREATE ROLE reports; GRANT pg_read_all_data TO reports; SET LOCAL ROLE reports")
+        seen = {table: superuser.value(f"SELECT count(*) FROM {table}") for table in filled}
+    assert seen == dict.fromkeys(filled, 0)
 
 
 def test_the_migrator_by_itself_reads_no_table(admin: Admin, owner: User, stray: Stray) -> None:
