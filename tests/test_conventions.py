@@ -162,6 +162,17 @@ def test_a_setting_that_would_outlive_its_transaction_would_be_found(text: str, 
         test_no_setting_outlives_its_transaction(tmp_path / "bad.py")
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_b35_no_role_outlives_its_transaction(path: Path) -> None:
+    assert [text for text in literals(path) if re.search(r"\bSET\s+(SESSION\s+)?ROLE\b", text, re.IGNORECASE)] == []
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *MIGRATIONS], ids=name)
+def test_b29d_nothing_is_notified(path: Path) -> None:
+    # Whoever may connect may listen, whatever the channel and whoever's the payload.
+    assert [text for text in literals(path) if re.search(r"\bNOTIFY\b|pg_notify", text, re.IGNORECASE)] == []
+
+
 def test_migrations_import_nothing_that_changes() -> None:
     # A migration has to do tomorrow what it did the day it was written.
     assert findings(MIGRATIONS, r"^\s*(from|import) taskapp") == []

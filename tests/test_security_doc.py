@@ -1,16 +1,14 @@
 """docs/security.md tells the truth: every requirement has a row, and what a row cites exists."""
 
 import re
-from pathlib import Path
 
+import citations
 import pytest
+from citations import PROJECT
 from conftest import Person
 
-PROJECT = Path(__file__).parent.parent
 TEXT = (PROJECT / "docs" / "security.md").read_text()
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TEXT.splitlines() if re.match(r"\| F\d", line)]
-FILES = sorted(set(re.findall(r"`((?:tests|taskapp|migrations)/[\w/.]+)", TEXT)))
-TESTS = sorted(set(re.findall(r"`(tests/[\w/.]+)::(\w+)`", TEXT)))
+ROWS = citations.rows(TEXT, "F")
 
 
 def test_every_requirement_has_one_row() -> None:
@@ -33,14 +31,14 @@ def test_a_requirement_that_applies_has_a_test_named_after_it(row: list[str]) ->
     assert tests or "does not apply" in " ".join(row).lower() or "not here yet" in " ".join(row).lower()
 
 
-@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("path", citations.files(TEXT))
 def test_every_file_that_is_cited_exists(path: str) -> None:
     assert (PROJECT / path).exists()
 
 
-@pytest.mark.parametrize(("path", "name"), TESTS)
-def test_every_test_that_is_cited_exists(path: str, name: str) -> None:
-    assert f"\ndef {name}(" in (PROJECT / path).read_text()
+@pytest.mark.parametrize("test", citations.tests(TEXT))
+def test_every_test_that_is_cited_exists(test: str) -> None:
+    assert citations.is_a_test(test)
 
 
 def test_it_says_what_was_left_out_on_purpose() -> None:

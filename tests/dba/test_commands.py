@@ -256,7 +256,7 @@ def test_as_opens_a_ticket_and_prints_lines_that_show_its_rows(
 
 @pytest.mark.pgbouncer
 def test_the_lines_work_through_a_pooler_and_leave_nothing_behind(staff: Staff, owner: User) -> None:
-    with PgBouncer(staff.cluster, {"ann": PASSWORD}) as pooler:
+    with PgBouncer(staff.cluster, people={"ann": PASSWORD}) as pooler:
         url = staff.url("ann", pooler.port)
         printed = run("as", owner.email, "--reason", "case 7: a missing task", "--print", "--url", url).stdout
         lines = printed.replace("TABLE app.overdue;\nCOMMIT;", "SELECT title FROM app.tasks; COMMIT;")
@@ -273,7 +273,7 @@ def test_the_lines_work_through_a_pooler_and_leave_nothing_behind(staff: Staff, 
 
 @pytest.mark.pgbouncer
 def test_without_print_a_pooler_is_refused_before_a_ticket_is_opened(boss: Admin, staff: Staff, owner: User) -> None:
-    with PgBouncer(staff.cluster, {"ann": PASSWORD}) as pooler:
+    with PgBouncer(staff.cluster, people={"ann": PASSWORD}) as pooler:
         answer = run("as", owner.email, "--reason", "case 7: a task", "--url", staff.url("ann", pooler.port))
     assert refused(answer).startswith("this URL leads through a pooler")
     assert boss.execute("TABLE app.access_log") == []

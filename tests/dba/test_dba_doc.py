@@ -86,7 +86,7 @@ def test_every_command_prints_what_the_page_says(boss: Admin, any_cluster: Clust
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pg_dump").symlink_to(programs(version) / "pg_dump")
     with ExitStack() as stack:
-        pooler = stack.enter_context(PgBouncer(any_cluster, dict.fromkeys(PEOPLE, PASSWORD)))
+        pooler = stack.enter_context(PgBouncer(any_cluster, people=dict.fromkeys(PEOPLE, PASSWORD)))
         ports = (any_cluster.server.port, pooler.port)
         passwords = tmp_path / "pgpass"
         passwords.write_text("".join(f"127.0.0.1:{port}:*:{name}:{PASSWORD}\n" for port in ports for name in PEOPLE))

@@ -237,6 +237,9 @@ BREAKAGES = (
         "keys for the API's role",
         "GRANT USAGE ON SCHEMA app_private TO taskapp_api; GRANT SELECT ON app_private.keys TO taskapp_api",
     ),
+    Breakage("L42", "keys without a policy", "ALTER TABLE app_private.keys DISABLE ROW LEVEL SECURITY"),
+    Breakage("L42", "keys whose policy is not forced", "ALTER TABLE app_private.keys NO FORCE ROW LEVEL SECURITY"),
+    Breakage("L42", "keys for everybody", "CREATE POLICY careless ON app_private.keys USING (true)"),
     Breakage("L43", "the schema belongs to the definer", "ALTER SCHEMA app OWNER TO taskapp_definer"),
     Breakage("L44", "a table is gone", "DROP TABLE app.completions CASCADE"),
     Breakage("L45", "no primary key", "ALTER TABLE app.tags DROP CONSTRAINT tags_pkey CASCADE"),
@@ -289,6 +292,11 @@ BREAKAGES = (
         " FOREIGN KEY (user_id, list_id) REFERENCES app.lists (user_id, id) ON DELETE SET NULL (list_id) NOT VALID",
     ),
     Breakage("L65", "statistics of titles", "ALTER TABLE app.tasks ALTER title SET STATISTICS 100"),
+    Breakage("L66", "a view to write through", "GRANT INSERT, UPDATE ON app.accounts TO taskapp_api"),
+    Breakage("L66", "a view for the application", "GRANT SELECT ON app.overdue TO taskapp_auth"),
+    Breakage("L67", "a sequence that tells", "GRANT SELECT ON SEQUENCE app.access_log_id_seq TO taskapp_api"),
+    Breakage("L68", "statistics of several columns", "CREATE STATISTICS app.careless (mcv) ON title, notes FROM app.tasks"),
+    Breakage("L68", "an index on an expression", "CREATE INDEX careless ON app.tasks (user_id, lower(title))"),
     # What no rule can read off the catalogue: functions that do something else than their name says.
     Breakage("C04", "a claim is believed with any seal", believing("split_part(seal, '.', 2)")),
     Breakage(

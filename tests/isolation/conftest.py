@@ -7,7 +7,7 @@ own choice, as an injection would: `as_api` and `as_auth` in the application's o
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -262,29 +262,73 @@ def seal_key(cluster: Cluster) -> SealKey:
 @pytest.fixture
 def as_api(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
     """Act as somebody through `taskapp_api`. All of a test's people take turns on one server connection."""
-    with closing(_link(cluster, "taskapp_api", seal_key)) as link:
+    with closing(linked(cluster, "taskapp_api", seal_key)) as link:
         yield lambda who: SqlClient(link, Work(identity=who), Cursor)
 
 
 @pytest.fixture
 def as_operator(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
     """Act as somebody through `taskapp_operator`."""
-    with closing(_link(cluster, "taskapp_operator", seal_key)) as link:
+    with closing(linked(cluster, "taskapp_operator", seal_key)) as link:
         yield lambda who: SqlClient(link, Work(identity=who), Cursor)
 
 
 @pytest.fixture
 def as_auth(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
     """Act as somebody through `taskapp_auth`."""
-    with closing(_link(cluster, "taskapp_auth", seal_key)) as link:
+    with closing(linked(cluster, "taskapp_auth", seal_key)) as link:
         yield lambda who: SqlClient(link, Work(identity=who), Cursor)
 
 
-def _link(cluster: Cluster, role: str, key: SealKey) -> Link:
+def linked(cluster: Cluster, role: str, key: SealKey) -> Link:
     link: Link = psycopg2.connect(cluster.url(role), connection_factory=Link)
     link.autocommit = True
     link.arm(key)
     return link
+
+
+@dataclass(frozen=True)
+class Server:
+    """PostgreSQL in one version: the superuser there, Alice and Bob with their rows, and anybody at any login."""
+
+    cluster: Cluster
+    admin: Admin
+    owner: User
+    other: User
+    _logins: ExitStack
+
+    def client(self, role: str, who: Identity) -> SqlClient:
+        """Be somebody through a login role, on a connection of one's own."""
+        key = SealKey.parse(self.cluster.environment["TASKAPP_SEAL_KEY"])
+        link = self._logins.enter_context(closing(linked(self.cluster, role, key)))
+        return SqlClient(link, Work(identity=who), Cursor)
+
+    def login(self, role: str) -> SqlClient:
+        """Log in without the application."""
+        return self.person(self.cluster.url(role))
+
+    def person(self, url: str) -> SqlClient:
+        conn = self._logins.enter_context(closing(psycopg2.connect(url)))
+        conn.autocommit = True
+        return SqlClient(conn)
+
+    @contextmanager
+    def undone(self) -> Iterator[SqlClient]:
+        """Be the superuser in one transaction that is rolled back, to make what no migration makes."""
+        with closing(psycopg2.connect(self.cluster.admin_url)) as conn:
+            yield SqlClient(conn)
+            conn.rollback()
+
+
+@pytest.fixture
+def server(any_cluster: Cluster) -> Iterator[Server]:
+    """The same scene on each version of PostgreSQL that there is."""
+    with ExitStack() as logins, closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+        conn.autocommit = True
+        admin = Admin(conn)
+        admin.execute("DELETE FROM app.users")
+        yield Server(any_cluster, admin, stored(admin, User("alice")), stored(admin, User("bob")), logins)
+        admin.execute("DELETE FROM app.users")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from isolation.acting import acting, api
+from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from taskapp.isolation.database import Database
 from taskapp.isolation.identity import Identity, LoggingIn, Nobody
@@ -248,6 +248,19 @@ def test_read_only_work_cannot_make_itself_writing(database: Database, owner: Us
     lift = text("SELECT set_config('transaction_read_only', 'off', true)")
     with acting(owner.signed_in, read_only=True), pytest.raises(DBAPIError, match="read-write mode"):
         database.execute(lift)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_b12_what_was_asked_before_somebody_signed_in_leaves_nobody_in_their_place(
+    cluster: Cluster, owner: User, read: Callable[[Database], list[str]]
+) -> None:
+    with application_on(cluster.url, threads=1) as app:
+        with acting(Nobody()):
+            before = api(app).execute(text("SELECT pg_backend_pid()"))
+            assert read(api(app)) == []
+        with acting(owner.signed_in):
+            assert read(api(app)) == [owner.secret]
+            assert api(app).execute(text("SELECT pg_backend_pid()")) == before
 
 
 def test_work_in_a_new_thread_begins_as_nobody(database: Database, owner: User) -> None:

@@ -324,7 +324,7 @@ def test_an_identity_kept_for_the_whole_connection_is_void_after_a_second(owner:
 
 
 # What SQL cannot do that was injected into a request by a token. (It can do what else its owner may do as taskapp_api: the
-# scopes are a limit on operations. docs/architecture.md says so.)
+# scopes are a limit on operations. docs/isolation.md says so.)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from conftest import Admin, Cluster
 
 from isolation.conftest import POLICY, ActAs, Stray, User, rows_of
+from taskapp.isolation.identity import Nobody
 from taskapp.isolation.keyring import install_key
 from taskapp.isolation.seal import SEAL_SECONDS, SealKey
 
@@ -65,6 +66,29 @@ def test_a_claim_injected_into_a_statement_shows_no_row_of_another(
 ) -> None:
     # Whether the claim or the policy is evaluated first depends on the plan; neither order may show the owner's row.
     assert (owner.secret,) not in as_api(other.signed_in).rows(statement, owner.id)
+
+
+# What other projects' policies look at, besides whatever the functions here read.
+SWITCHES = {"app.bypass", "app.is_admin", "app.role", "rls.bypass_rls", "request.jwt.claims"}
+READS_A_SETTING = r"current_setting\('([^']+)'"
+
+
+def test_b19b_no_setting_opens_anything(admin: Admin, owner: User, other: User, as_api: ActAs) -> None:
+    read = admin.execute(
+        "SELECT DISTINCT found[1] FROM ("
+        " SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 'app%%'"
+        " UNION ALL SELECT concat(qual, with_check) FROM pg_policies"
+        ") AS source (code), regexp_matches(code, %s, 'g') AS found",
+        READS_A_SETTING,
+    )
+    settings = {name for (name,) in read if "." in name}
+    assert settings >= {"app.user_id", "app.user_seal", "app.login_email", "app.ticket", "app.who"}
+    for who, own in ((other.signed_in, [(other.secret,)]), (Nobody(), [])):
+        for setting in settings | SWITCHES:
+            for value in ("on", "true", "1", "*", owner.id, owner.email, '{"role": "service_role"}'):
+                seen = as_api(who).rows("SELECT set_config(%s, %s, true); SELECT title FROM app.tasks", setting, value)
+                # Whoever claims something may lose what is theirs.
+                assert seen in (own, []), (setting, value)
 
 
 # Claims that come with a seal, by somebody who knows a password of taskapp_api and nothing else.

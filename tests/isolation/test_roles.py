@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from conftest import Admin
 
-from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, Stray, User, all_tables, rows_of
+from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, Server, Stray, User, all_tables, rows_of
 from taskapp.isolation.bootstrap import LOGINS, OWNERS, PEOPLE
 from taskapp.isolation.identity import LoggingIn
 
@@ -47,6 +47,7 @@ def test_the_application_cannot_become_another_login(stray: Stray, role: str) ->
         "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
         "ALTER TABLE app.tasks OWNER TO CURRENT_USER",
         "ALTER FUNCTION app.current_user_id() IMMUTABLE",
+        "CREATE PUBLICATION mine FOR TABLE app.tasks",
     ],
 )
 def test_the_application_cannot_make_or_change_anything_of_the_schema(stray: Stray, role: str, statement: str) -> None:
@@ -58,6 +59,46 @@ def test_switching_row_security_off_makes_a_query_fail_instead_of_opening_the_ta
 ) -> None:
     statement = "SET LOCAL row_security = off; SELECT FROM app.tasks"
     assert as_api(other.signed_in).outcome(statement) == POLICY
+
+
+@pytest.mark.parametrize("role", APPLICATION_ROLES)
+def test_b29c_the_server_ends_what_the_application_would_not(server: Server, role: str) -> None:
+    # Whoever may delete may lock a table, and anybody may sleep.
+    limits = "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"
+    login = server.login(role)
+    in_force = {name: login.value("SELECT extract(epoch FROM current_setting(%s)::interval)::int", name) for name in limits}
+    assert all(0 < seconds <= 10 for seconds in in_force.values()), in_force
+
+
+@pytest.mark.parametrize("role", OWNERS)
+def test_b29e_not_even_an_owner_calls_a_function_leakproof(server: Server, role: str) -> None:
+    migrator = server.login("taskapp_migrator")
+    migrator.rows(f"SET ROLE {role}")
+    schema = "app" if role == "taskapp_owner" else "app_private"
+    for word, expected in (("LEAKPROOF", NOT_GRANTED), ("", -1)):
+        peek = f"CREATE FUNCTION {schema}.peek(text) RETURNS boolean LANGUAGE sql STABLE {word} RETURN true"
+        assert migrator.outcome(f"BEGIN; {peek}") == expected
+        migrator.rows("ROLLBACK")
+
+
+def test_b42_a_do_block_sees_only_ones_own_rows(server: Server) -> None:
+    # It cannot be taken away without a superuser, so it has to be under the policies like anything else.
+    told = server.client("taskapp_api", server.other.signed_in).rows(
+        "DO $$ BEGIN PERFORM set_config('probe.seen', (SELECT string_agg(title, ',') FROM app.tasks), true); END $$;"
+        "SELECT current_setting('probe.seen')"
+    )
+    assert told == [(server.other.secret,)]
+
+
+def test_b57_a_parallel_plan_shows_only_ones_own_rows(server: Server) -> None:
+    parallel = (
+        "SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0;"
+        "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_indexonlyscan = off; "
+    )
+    bob = server.client("taskapp_api", server.other.signed_in)
+    plan = bob.rows(f"{parallel} EXPLAIN (COSTS OFF) SELECT title FROM app.tasks")
+    assert "Gather" in plan[0][0]
+    assert bob.rows(f"{parallel} SELECT title FROM app.tasks") == [(server.other.secret,)]
 
 
 # COPY goes another way through the server than SELECT and INSERT.
@@ -146,6 +187,22 @@ def test_an_address_is_compared_and_not_matched(owner: User, as_auth: ActAs, pat
 def test_no_login_role_reaches_the_keys(admin: Admin, stray: Stray, role: str, statement: str) -> None:
     assert admin.execute("SELECT key_id FROM app_private.keys")
     assert stray(role).outcome(statement) == NOT_GRANTED
+
+
+@pytest.mark.parametrize("schema", ["app", "app_private"])
+def test_a_role_that_may_read_all_data_reads_no_row(server: Server, schema: str) -> None:
+    # What a login for reports is given elsewhere. It passes grants, and no policy.
+    with server.undone() as superuser:
+        tables = superuser.rows(
+            "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname = %s AND tablename <> 'alembic_version'",
+            schema,
+        )
+        filled = [table for (table,) in tables if superuser.value(f"SELECT count(*) FROM {table}")]
+        assert filled
+        superuser.rows("CREATE ROLE reports; GRANT pg_read_all_data TO reports; SET LOCAL ROLE reports")
+        seen = {table: superuser.value(f"SELECT count(*) FROM {table}") for table in filled}
+    assert seen == dict.fromkeys(filled, 0)
 
 
 def test_the_migrator_by_itself_reads_no_table(admin: Admin, owner: User, stray: Stray) -> None:

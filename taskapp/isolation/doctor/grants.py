@@ -91,9 +91,15 @@ GRANTS = (
         "L42",
         "the keys are taskapp_definer's alone",
         "Whoever reads a key can be anybody.",
-        "REVOKE ALL ON app_private.keys FROM ….",
+        "REVOKE ALL ON app_private.keys FROM …; flask db upgrade for the policy.",
         "SELECT DISTINCT format('%s.%s, %s to %s', nspname, relname, privilege_type, who) FROM granted"
-        " WHERE nspname = 'app_private'",
+        " WHERE nspname = 'app_private'"
+        # Without a policy, whoever is in pg_read_all_data reads them.
+        " UNION SELECT format('%s.%s', nspname, relname) FROM relation"
+        " WHERE nspname = 'app_private' AND relkind = 'r' AND NOT (relrowsecurity AND relforcerowsecurity)"
+        " UNION SELECT format('policy %s on %s.%s', polname, nspname, relname) FROM pg_policy"
+        " JOIN relation ON relation.oid = polrelid"
+        " WHERE nspname = 'app_private' AND polroles::regrole[]::text <> '{taskapp_definer}'",
     ),
     Rule(
         "L43",
@@ -140,5 +146,21 @@ GRANTS = (
         " AND (privilege_type, attname) IS DISTINCT FROM ('UPDATE', 'count')"
         " OR who = 'taskapp_definer' AND relname NOT IN ('access_tokens', 'access_log')"
         " AND (relname, attname) NOT IN (('users', 'user_id'), ('users', 'email')))",
+    ),
+    Rule(
+        "L66",
+        "nobody writes through a view, and people alone read one",
+        "CVE-2026-16237 let an upsert through a view change rows that the view does not show.",
+        "REVOKE … ON … FROM …; the application reads tables.",
+        "SELECT DISTINCT format('%s.%s, %s to %s', nspname, relname, privilege_type, who) FROM granted WHERE relkind = 'v'"
+        " AND (privilege_type <> 'SELECT' OR who NOT IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass'))",
+    ),
+    Rule(
+        "L67",
+        "no sequence is granted",
+        "The numbers that are given out tell how much everybody does.",
+        "REVOKE ALL ON SEQUENCE … FROM ….",
+        "SELECT DISTINCT format('%s.%s, %s to %s', nspname, relname, privilege_type, CASE grantee WHEN 0 THEN 'everybody'"
+        " ELSE who END) FROM granted WHERE relkind = 'S'",
     ),
 )

@@ -182,4 +182,15 @@ TABLES = (
         " ('tasks', 'tags'), ('tasks', 'metadata'), ('lists', 'name'), ('tags', 'key'), ('tags', 'name'),"
         " ('completions', 'title'), ('answers', 'body'), ('answers', 'key'), ('access_log', 'reason'))",
     ),
+    Rule(
+        "L68",
+        "there are no statistics of expressions or of several columns",
+        "They know what people wrote where the columns have no statistics, and EXPLAIN estimates from them.",
+        "DROP STATISTICS …; index a stored column, and not an expression.",
+        "SELECT format('statistics %s on app.%s', stxname, relname) FROM pg_statistic_ext"
+        " JOIN tenant ON tenant.oid = stxrelid"
+        " UNION SELECT indexrelid::regclass::text FROM pg_index JOIN tenant ON tenant.oid = indrelid"
+        # Of addresses there are statistics anyway.
+        " WHERE indexprs IS NOT NULL AND indexrelid::regclass::text <> 'app.users_email_key'",
+    ),
 )
