@@ -55,7 +55,7 @@ def test_two_users_reach_nothing_of_each_others(cluster: Cluster) -> None:
 
 def test_a_person_is_told_what_that_login_reaches(dora: str) -> None:
     told = doctor(dora)
-    assert told.exit_code == 0
+    assert told.exit_code == 0, told.stdout
     assert f"as dora: {len(RULES)} rules, 8 attempts by this login, without a ticket" in told.stdout
     assert told.stdout.splitlines()[-1].startswith("Isolation holds")
 

@@ -106,7 +106,7 @@ NO_CONTENT = {
     "completions": {"user_id", "id", "task_id", "outcome", "completed_at"},
     "access_log": {
         *{"id", "kind", "person", "login", "subject", "minutes", "opened_at", "opened_in"},
-        *{"approved_by", "approved_at", "approved_in", "expires_at", "closed_at", "closed_by"},
+        *{"approved_by", "approved_at", "expires_at", "closed_at", "closed_by"},
     },
     "answers": {"user_id", "answered_at"},
 }
