@@ -60,6 +60,11 @@ def test_a_person_is_told_what_that_login_reaches(dora: str) -> None:
     assert told.stdout.splitlines()[-1].startswith("Isolation holds")
 
 
+def test_a_person_who_reads_only_by_default_is_told_the_same(dora: str) -> None:
+    told = doctor(f"{dora}&options=-c%20default_transaction_read_only%3Don")
+    assert told.exit_code == 0, told.stdout
+
+
 def test_it_leaves_nothing_behind(admin: Admin, cluster: Cluster) -> None:
     counts = (
         "SELECT (SELECT count(*) FROM app.users), (SELECT count(*) FROM app.sessions), (SELECT count(*) FROM app.tasks),"
