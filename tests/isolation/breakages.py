@@ -336,7 +336,22 @@ BREAKAGES = (
         "GRANT USAGE ON SCHEMA public TO taskapp_api; CREATE FUNCTION public.peek() RETURNS SETOF text LANGUAGE sql"
         " SECURITY DEFINER AS 'SELECT title FROM app.tasks'",
     ),
-    # What no rule can read off the catalogue: functions that do something else than their name says.
+    Breakage("L70", "sessions that never expire", rewritten("app.enter", r"AND s.expires_at > now\(\)", "")),
+    Breakage("L70", "tokens that never expire", rewritten("app.enter_token", r"AND t.expires_at > now\(\)", "")),
+    Breakage("L70", "tokens for everything", rewritten("app.enter_token", r"NOT scope = ANY", "false AND scope = ANY")),
+    Breakage(
+        "L70",
+        "tickets that never expire",
+        rewritten("app_private.live_ticket", r"ticket.expires_at <= clock_timestamp\(\)", "false"),
+    ),
+    Breakage(
+        "L70", "a ticket that anybody may use", rewritten("app_private.live_ticket", "AND t.person = session_user", "")
+    ),
+    Breakage(
+        "L70", "a break-glass by one person", rewritten("app.approve_break_glass", "AND t.person <> session_user AND", "AND")
+    ),
+    Breakage("L70", "a function that nobody knows", "ALTER FUNCTION app.words SECURITY DEFINER"),
+    # What takes a row to be seen: functions that do something else than their name says, tried and not read.
     Breakage("C04", "a claim is believed with any seal", believing("split_part(seal, '.', 2)")),
     Breakage(
         "C05", "seals that never expire", rewritten("app_private.seal_holds", r">\s*EXTRACT\(epoch FROM now\(\)\)", "> 0")
@@ -344,4 +359,7 @@ BREAKAGES = (
     Breakage("C13", "any session will do", rewritten("app.enter", "AND s.id = session_id", "")),
     Breakage("C15", "sessions that never end", rewritten("app.enter", "AND s.revoked_at IS NULL", "")),
     Breakage("C16", "reads that may write", rewritten("app.enter", "IF read_only THEN", "IF false THEN")),
+    Breakage("C22", "keys that never end", rewritten("app_private.seal_holds", r"(keys\.)?not_after > now\(\)", "true")),
+    Breakage("C23", "any token will do", rewritten("app.enter_token", "t.digest = enter_token.digest", "true")),
+    Breakage("C24", "tokens without a seal", rewritten("app.enter_token", "IS NOT TRUE THEN", "IS NULL AND false THEN")),
 )
