@@ -5,6 +5,7 @@ so that what a migration makes belongs to roles that cannot log in.
 """
 
 from contextlib import closing
+from functools import partial
 
 import click
 from alembic import context
@@ -15,6 +16,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from taskapp.isolation.doctor.examination import examine
+from taskapp.isolation.doctor.rule import Finding
+from taskapp.isolation.pooling import is_pooled
 
 metadata = current_app.extensions["migrate"].db.metadata
 
@@ -34,12 +37,20 @@ def report(*, step: MigrationInfo, **_: object) -> None:
     )
 
 
-def prove(*, ctx: MigrationContext, step: MigrationInfo, **_: object) -> None:
-    """Hold the rules of isolation against what the last revision has made, before that is committed."""
-    if not (step.is_upgrade and step.up_revision.is_head) or ctx.connection is None:
+def found(connection: Connection) -> list[Finding]:
+    """Hold the rules of isolation against what this transaction sees."""
+    with closing(connection.connection.cursor()) as cur:
+        return examine(cur)
+
+
+def prove(held: bool, *, ctx: MigrationContext, step: MigrationInfo, **_: object) -> None:
+    """Hold the rules of isolation against what a revision has made, before that is committed.
+
+    Where they ``held`` before, each revision has to keep them; on the way to where they hold, the last one.
+    """
+    if not (step.is_upgrade and (held or step.up_revision.is_head)) or ctx.connection is None:
         return
-    with closing(ctx.connection.connection.cursor()) as cur:
-        findings = examine(cur)
+    findings = found(ctx.connection)
     for finding in findings:
         word = "warning" if finding.warns else "BROKEN"
         click.echo(f"  {word} {finding.rule} {finding.object}: {finding.statement}\n    {finding.mend}", err=True)
@@ -65,6 +76,9 @@ def run() -> None:
         raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL names a pooler: migrations need the direct endpoint")
 
     with connected(parsed) as connection:
+        # Known by what it does, since not every pooler has Neon's name.
+        if is_pooled(connection.connection.driver_connection):
+            raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL leads through a pooler: migrations need the direct endpoint")
         privileged = connection.scalar(text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user"))
         if privileged:
             raise SystemExit(
@@ -82,6 +96,10 @@ def run() -> None:
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS app"))
         connection.commit()
 
+        held = all(finding.warns for finding in found(connection))
+        # What it set for its transaction is nothing to the first revision.
+        connection.connection.rollback()
+
         context.configure(
             connection=connection,
             target_metadata=metadata,
@@ -90,7 +108,7 @@ def run() -> None:
             include_name=is_ours,
             compare_server_default=True,
             transaction_per_migration=True,
-            on_version_apply=(report, prove),
+            on_version_apply=(partial(prove, held), report),
         )
         with context.begin_transaction():
             context.run_migrations()

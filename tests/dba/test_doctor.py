@@ -43,7 +43,7 @@ def dora(any_cluster: Cluster) -> Any:
 def test_the_migrator_is_told_that_isolation_holds(any_cluster: Cluster) -> None:
     told = doctor(any_cluster.url(MIGRATOR))
     assert told.exit_code == 0
-    assert f"as taskapp_migrator: {len(RULES)} rules, 30 attempts by two throw-away users" in told.stdout
+    assert f"as taskapp_migrator: {len(RULES)} rules, 33 attempts by two throw-away users" in told.stdout
     assert told.stdout.splitlines()[-1].startswith("Isolation holds")
     assert "BROKEN" not in told.stdout
 
@@ -58,6 +58,11 @@ def test_a_person_is_told_what_that_login_reaches(dora: str) -> None:
     assert told.exit_code == 0, told.stdout
     assert f"as dora: {len(RULES)} rules, 8 attempts by this login, without a ticket" in told.stdout
     assert told.stdout.splitlines()[-1].startswith("Isolation holds")
+
+
+def test_a_person_who_reads_only_by_default_is_told_the_same(dora: str) -> None:
+    told = doctor(f"{dora}&options=-c%20default_transaction_read_only%3Don")
+    assert told.exit_code == 0, told.stdout
 
 
 def test_it_leaves_nothing_behind(admin: Admin, cluster: Cluster) -> None:
@@ -92,7 +97,7 @@ def test_as_json_it_is_one_document(admin: Admin, cluster: Cluster) -> None:
         told = report(cluster.url(MIGRATOR))
     finally:
         admin.execute("ALTER TABLE app.tasks FORCE ROW LEVEL SECURITY")
-    assert (told["login"], told["rules"], told["attempts"], told["holds"]) == (MIGRATOR, len(RULES), 30, False)
+    assert (told["login"], told["rules"], told["attempts"], told["holds"]) == (MIGRATOR, len(RULES), 33, False)
     (forced,) = [finding for finding in told["findings"] if finding["rule"] == "L02"]
     assert forced["object"] == "app.tasks"
     assert set(forced) == {"rule", "statement", "object", "why", "mend", "warns"}

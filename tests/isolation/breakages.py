@@ -65,6 +65,11 @@ BREAKAGES = (
     Breakage("L08", "TRIGGER is granted", "GRANT TRIGGER ON app.tasks TO taskapp_auth"),
     Breakage("L09", "the API's role makes things in the schema", "GRANT CREATE ON SCHEMA app TO taskapp_api"),
     Breakage("L09", "temporary tables for everybody", "GRANT TEMP ON DATABASE taskapp TO PUBLIC"),
+    Breakage(
+        "L09",
+        "a person who makes things in the schema",
+        "CREATE ROLE dora LOGIN NOINHERIT; GRANT CREATE ON SCHEMA app TO dora",
+    ),
     Breakage("L09", "schemas of the API's own", "GRANT CREATE ON DATABASE taskapp TO taskapp_auth"),
     Breakage("L10", "a policy for everybody", "CREATE POLICY careless ON app.tasks FOR SELECT USING (true)"),
     Breakage(
@@ -197,6 +202,18 @@ BREAKAGES = (
     ),
     Breakage("L30", "a person with BYPASSRLS", "CREATE ROLE dora LOGIN NOINHERIT BYPASSRLS; GRANT taskapp_dba TO dora"),
     Breakage("L30", "a person who inherits", "CREATE ROLE dora LOGIN; GRANT taskapp_auditor TO dora"),
+    Breakage(
+        "L30",
+        "a person who becomes a superuser",
+        "CREATE ROLE boss SUPERUSER; CREATE ROLE staff NOINHERIT; GRANT boss TO staff;"
+        "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_dba, staff TO dora",
+    ),
+    Breakage("L30", "a migrator who becomes a superuser", "CREATE ROLE boss SUPERUSER; GRANT boss TO taskapp_migrator"),
+    Breakage(
+        "L30",
+        "a person who reads the server's files",
+        "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_dba, pg_read_server_files TO dora",
+    ),
     Breakage("L31", "hashes for the API's role", "GRANT SELECT (password_hash) ON app.users TO taskapp_api"),
     Breakage("L31", "digests of tokens for a log-in", "GRANT SELECT (digest) ON app.access_tokens TO taskapp_auth"),
     Breakage("L31", "hashes for people", "GRANT SELECT (password_hash) ON app.users TO taskapp_dba"),
@@ -258,6 +275,11 @@ BREAKAGES = (
     Breakage("L50", "transactions that are left open", "ALTER ROLE taskapp_api RESET idle_in_transaction_session_timeout"),
     Breakage("L51", "somebody who becomes the owner", "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_owner TO dora"),
     Breakage("L51", "somebody who reads the keys", "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_definer TO dora"),
+    Breakage(
+        "L51",
+        "somebody who becomes an auditor by way of a person",
+        "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_auditor TO dora; CREATE ROLE eve LOGIN; GRANT dora TO eve",
+    ),
     Breakage("L52", "an operator who reads titles", "GRANT SELECT (title) ON app.tasks TO taskapp_operator"),
     Breakage("L52", "a definer who reads titles", "GRANT SELECT (title) ON app.tasks TO taskapp_definer"),
     Breakage("L52", "an operator who unlocks accounts", "GRANT UPDATE (blocked_until) ON app.attempts TO taskapp_operator"),
@@ -271,6 +293,7 @@ BREAKAGES = (
     ),
     Breakage("L56", "an identity that a role begins with", "ALTER ROLE taskapp_api SET app.user_id = 'x'"),
     Breakage("L56", "policies that are switched off for a role", "ALTER ROLE taskapp_api SET row_security = off"),
+    Breakage("L56", "names of somebody else's", "ALTER ROLE taskapp_api SET search_path = evil, pg_catalog"),
     Breakage("L57", "a function that the migrator owns", "ALTER FUNCTION app.enter OWNER TO taskapp_migrator"),
     Breakage("L58", "an identity for the connection", rewritten("app.enter", "(text|seal), true", r"\1, false")),
     Breakage("L59", "a volatile check of seals", "ALTER FUNCTION app_private.seal_holds VOLATILE"),
@@ -281,6 +304,7 @@ BREAKAGES = (
         "GRANT DELETE ON app.access_log TO taskapp_dba",
     ),
     Breakage("L60", "reasons that can be changed", "GRANT UPDATE (reason) ON app.access_log TO taskapp_definer"),
+    Breakage("L60", "a trail that a crash empties", "ALTER TABLE app.access_log SET UNLOGGED"),
     Breakage("L61", "a rule that rewrites", "CREATE RULE also AS ON INSERT TO app.tasks DO ALSO DELETE FROM app.lists"),
     Breakage("L62", "a role is gone", "ALTER ROLE taskapp_auditor RENAME TO auditor"),
     Breakage("L63", "triggers that are switched off", "ALTER TABLE app.tasks DISABLE TRIGGER tasks_check_subtask"),
@@ -297,7 +321,37 @@ BREAKAGES = (
     Breakage("L67", "a sequence that tells", "GRANT SELECT ON SEQUENCE app.access_log_id_seq TO taskapp_api"),
     Breakage("L68", "statistics of several columns", "CREATE STATISTICS app.careless (mcv) ON title, notes FROM app.tasks"),
     Breakage("L68", "an index on an expression", "CREATE INDEX careless ON app.tasks (user_id, lower(title))"),
-    # What no rule can read off the catalogue: functions that do something else than their name says.
+    Breakage(
+        "L69", "a view in another schema", "CREATE SCHEMA reports; CREATE VIEW reports.tasks AS SELECT title FROM app.tasks"
+    ),
+    Breakage(
+        "L69",
+        "a table in another schema",
+        "CREATE SCHEMA reports; CREATE TABLE reports.copy AS TABLE app.tasks;"
+        "GRANT USAGE ON SCHEMA reports TO taskapp_api; GRANT SELECT (title) ON reports.copy TO taskapp_api",
+    ),
+    Breakage(
+        "L69",
+        "a superuser's function in another schema",
+        "GRANT USAGE ON SCHEMA public TO taskapp_api; CREATE FUNCTION public.peek() RETURNS SETOF text LANGUAGE sql"
+        " SECURITY DEFINER AS 'SELECT title FROM app.tasks'",
+    ),
+    Breakage("L70", "sessions that never expire", rewritten("app.enter", r"AND s.expires_at > now\(\)", "")),
+    Breakage("L70", "tokens that never expire", rewritten("app.enter_token", r"AND t.expires_at > now\(\)", "")),
+    Breakage("L70", "tokens for everything", rewritten("app.enter_token", r"NOT scope = ANY", "false AND scope = ANY")),
+    Breakage(
+        "L70",
+        "tickets that never expire",
+        rewritten("app_private.live_ticket", r"ticket.expires_at <= clock_timestamp\(\)", "false"),
+    ),
+    Breakage(
+        "L70", "a ticket that anybody may use", rewritten("app_private.live_ticket", "AND t.person = session_user", "")
+    ),
+    Breakage(
+        "L70", "a break-glass by one person", rewritten("app.approve_break_glass", "AND t.person <> session_user AND", "AND")
+    ),
+    Breakage("L70", "a function that nobody knows", "ALTER FUNCTION app.words SECURITY DEFINER"),
+    # What takes a row to be seen: functions that do something else than their name says, tried and not read.
     Breakage("C04", "a claim is believed with any seal", believing("split_part(seal, '.', 2)")),
     Breakage(
         "C05", "seals that never expire", rewritten("app_private.seal_holds", r">\s*EXTRACT\(epoch FROM now\(\)\)", "> 0")
@@ -305,4 +359,7 @@ BREAKAGES = (
     Breakage("C13", "any session will do", rewritten("app.enter", "AND s.id = session_id", "")),
     Breakage("C15", "sessions that never end", rewritten("app.enter", "AND s.revoked_at IS NULL", "")),
     Breakage("C16", "reads that may write", rewritten("app.enter", "IF read_only THEN", "IF false THEN")),
+    Breakage("C22", "keys that never end", rewritten("app_private.seal_holds", r"(keys\.)?not_after > now\(\)", "true")),
+    Breakage("C23", "any token will do", rewritten("app.enter_token", "t.digest = enter_token.digest", "true")),
+    Breakage("C24", "tokens without a seal", rewritten("app.enter_token", "IS NOT TRUE THEN", "IS NULL AND false THEN")),
 )

@@ -17,6 +17,7 @@ from conftest import Admin, Cluster
 from flask import Flask
 
 from isolation.conftest import SqlClient, Stray, User, rows_of
+from isolation.pooler import PgBouncer
 from taskapp import MIGRATIONS, create_app
 from taskapp.config import Config
 from taskapp.isolation.bootstrap import make_roles
@@ -247,6 +248,12 @@ def test_a_pooler_is_refused_before_anything_is_sent_there(cluster: Cluster) -> 
     assert "names a pooler" in upgrade_as(url)
 
 
+@pytest.mark.pgbouncer
+def test_a_pooler_without_that_name_is_refused_too(cluster: Cluster) -> None:
+    with PgBouncer(cluster) as pooler:
+        assert "leads through a pooler" in upgrade_as(pooler.url("taskapp_migrator"))
+
+
 # What FORCE does to a back-fill.
 
 
@@ -321,6 +328,20 @@ def test_a_table_without_policies_is_not_migrated_to(
         flask_migrate.upgrade(str(with_notes("")))
     assert str(refused.value) == "Isolation would not hold: revision 9999 is not applied."
     assert "BROKEN L01 app.notes: row-level security is enabled" in capsys.readouterr().err
+    assert admin.execute("SELECT to_regclass('app.notes'), version_num < '9999' FROM app.alembic_version") == [(None, True)]
+
+
+def test_a_revision_that_breaks_isolation_is_not_applied_although_another_one_follows(
+    admin: Admin, app: Flask, with_notes: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = with_notes("")
+    (folder / "versions/99999_next.py").write_text(
+        'revision = "99999"\ndown_revision = "9999"\n\n\ndef upgrade() -> None: ...\n'
+    )
+    with app.app_context(), pytest.raises(SystemExit) as refused:
+        flask_migrate.upgrade(str(folder))
+    assert str(refused.value) == "Isolation would not hold: revision 9999 is not applied."
+    assert "BROKEN L01 app.notes" in capsys.readouterr().err
     assert admin.execute("SELECT to_regclass('app.notes'), version_num < '9999' FROM app.alembic_version") == [(None, True)]
 
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import Admin, Cluster, free_port
 from live import PROJECT, serving
 
-from taskapp.isolation.doctor.start import insist
+from taskapp.isolation.doctor.start import NotIsolatedError, insist
 
 
 def started_in_vain(environment: Mapping[str, str], **settings: str) -> str:
@@ -71,6 +71,12 @@ def test_a_database_that_does_not_answer_cannot_be_vouched_for(cluster: Cluster)
     line = started_in_vain(cluster.environment, TASKAPP_AUTH_DATABASE_URL=url)
     assert line.startswith("taskapp cannot start: the database cannot be examined as taskapp_auth: ")
     assert "Connection refused" in line
+
+
+def test_the_database_of_the_other_url_is_examined_too_also_where_the_first_one_warns(any_cluster: Cluster) -> None:
+    empty = any_cluster.server.url("taskapp_auth", any_cluster.passwords["taskapp_auth"], "postgres")
+    with pytest.raises(NotIsolatedError, match=r"L44 app\.tasks"):
+        insist({"taskapp_api": any_cluster.url("taskapp_api"), "taskapp_auth": empty}, 10)
 
 
 def test_an_old_server_only_warns(any_cluster: Cluster) -> None:

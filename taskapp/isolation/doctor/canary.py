@@ -86,6 +86,10 @@ class _Canary:
         self.owner, self.other = _User(self.key, float(now)), _User(self.key, float(now))
         self.expired = self.key.seal(self.other.user, float(now) - 3600)
         self.stranger = SealKey(self.key.key_id, secrets.token_bytes(32)).seal(self.owner.user, float(now))
+        self.retired = SealKey(f"{self.key.key_id}-retired", secrets.token_bytes(32))
+        self.late = self.retired.seal(self.owner.user, float(now))
+        self.no_token = secrets.token_bytes(32)
+        self.claim_of_a_token = self.key.seal(f"token:{self.owner.user}:{self.no_token.hex()}", float(now))
         cur.execute(_TENANT_TABLES)
         self.tables: list[tuple[str, str | None, bool]] = cur.fetchall()
         try:
@@ -96,12 +100,13 @@ class _Canary:
             self._try()
 
     def _make(self) -> None:
-        pads = self.key.pads()
         self._become("taskapp_definer")
-        self.cur.execute(
-            "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad) VALUES (%s, %s, %s)",
-            (self.key.key_id, pads.inner, pads.outer),
-        )
+        for key, end in ((self.key, "infinity"), (self.retired, "now")):
+            pads = key.pads()
+            self.cur.execute(
+                "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad, not_after) VALUES (%s, %s, %s, %s)",
+                (key.key_id, pads.inner, pads.outer, end),
+            )
         for who in (self.owner, self.other):
             self._become("taskapp_auth")
             self.cur.execute(f"SELECT app.enter_proven(%(user)s, %(seal)s); {_AS_AUTH}", who.values)
@@ -166,6 +171,29 @@ class _Canary:
             self._refused(number, f"{role} does not read {table}", table, secret, INSUFFICIENT_PRIVILEGE, role=role)
         self._refused(
             "C21", "the role that owns the tables sees no row", "tasks", "SELECT FROM app.tasks", 0, role="taskapp_owner"
+        )
+        self._counts(
+            "C22", "a seal by a key that has ended shows nothing", claim, (owner.user, self.late), owner, lambda n: n == 0
+        )
+        enter = "SELECT app.enter_token(%s, %s, %s, NULL, true)"
+        never_made = (owner.user, self.no_token)
+        self._refused(
+            "C23",
+            "a token that was never made enters nothing",
+            "access_tokens",
+            enter,
+            SESSION_ENDED,
+            *never_made,
+            self.claim_of_a_token,
+        )
+        self._refused(
+            "C24",
+            "a token without its seal enters nothing",
+            "access_tokens",
+            enter,
+            SEAL_DOES_NOT_HOLD,
+            *never_made,
+            owner.seal,
         )
 
     def _become(self, role: str) -> None:

@@ -2,6 +2,7 @@
 
 from psycopg2.extensions import cursor
 
+from taskapp.isolation.doctor.bodies import FUNCTION_BODIES
 from taskapp.isolation.doctor.comments import COMMENTS
 from taskapp.isolation.doctor.functions import FUNCTIONS
 from taskapp.isolation.doctor.grants import GRANTS
@@ -10,7 +11,7 @@ from taskapp.isolation.doctor.roles import ROLES
 from taskapp.isolation.doctor.rule import PRELUDE, Finding, Rule
 from taskapp.isolation.doctor.tables import TABLES
 
-RULES = (*TABLES, *POLICIES, *GRANTS, *FUNCTIONS, *ROLES, *COMMENTS)
+RULES = (*TABLES, *POLICIES, *GRANTS, *FUNCTIONS, *FUNCTION_BODIES, *ROLES, *COMMENTS)
 _BY_NUMBER = {rule.number: rule for rule in RULES}
 
 

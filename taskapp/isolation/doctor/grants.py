@@ -27,6 +27,9 @@ GRANTS = (
         "SELECT format('%s on schema %s', rolname, nspname) FROM role, pg_namespace n"
         " WHERE has_schema_privilege(role.oid, n.oid, 'CREATE')"
         " AND (rolname, nspname) NOT IN (('taskapp_owner', 'app'), ('taskapp_definer', 'app_private'))"
+        " UNION SELECT format('%s on schema %s', grantee::regrole, nspname)"
+        " FROM room JOIN pg_namespace USING (oid, nspname), aclexplode(nspacl)"
+        " WHERE privilege_type = 'CREATE' AND grantee NOT IN (0, nspowner)"
         " UNION SELECT format('%s, %s on the database', rolname, privilege) FROM role, unnest(ARRAY['CREATE', 'TEMP'])"
         " AS privilege WHERE has_database_privilege(role.oid, current_database(), privilege)"
         " AND (rolname, privilege) NOT IN (('taskapp_owner', 'CREATE'), ('taskapp_definer', 'CREATE'))"
@@ -162,5 +165,23 @@ GRANTS = (
         "REVOKE ALL ON SEQUENCE … FROM ….",
         "SELECT DISTINCT format('%s.%s, %s to %s', nspname, relname, privilege_type, CASE grantee WHEN 0 THEN 'everybody'"
         " ELSE who END) FROM granted WHERE relkind = 'S'",
+    ),
+    Rule(
+        "L69",
+        "no other schema reads our tables, or has anything for our roles",
+        "Every other rule looks at schemas app and app_private alone: a view elsewhere runs as its owner, a table elsewhere"
+        " has no policies, and a function elsewhere that runs as its owner may be a superuser's.",
+        "Drop it, or REVOKE USAGE ON SCHEMA … FROM PUBLIC and our roles.",
+        "SELECT DISTINCT 'view ' || ev_class::regclass FROM pg_rewrite w JOIN pg_class v ON v.oid = ev_class"
+        " JOIN pg_depend d ON classid = 'pg_rewrite'::regclass AND objid = w.oid AND refclassid = 'pg_class'::regclass"
+        " JOIN relation ON relation.oid = refobjid WHERE v.relnamespace NOT IN (SELECT oid FROM room)"
+        " UNION SELECT format('%s for %s', c.oid::regclass, rolname) FROM role, elsewhere"
+        " JOIN pg_class c ON c.relnamespace = elsewhere.oid WHERE relkind IN ('r', 'p', 'v', 'm', 'f')"
+        " AND has_schema_privilege(role.oid, elsewhere.oid, 'USAGE')"
+        " AND (has_any_column_privilege(role.oid, c.oid, 'SELECT, INSERT, UPDATE')"
+        " OR has_table_privilege(role.oid, c.oid, 'DELETE, TRUNCATE'))"
+        " UNION SELECT format('%s for %s', p.oid::regprocedure, rolname) FROM role, elsewhere"
+        " JOIN pg_proc p ON p.pronamespace = elsewhere.oid WHERE prosecdef"
+        " AND has_schema_privilege(role.oid, elsewhere.oid, 'USAGE') AND has_function_privilege(role.oid, p.oid, 'EXECUTE')",
     ),
 )

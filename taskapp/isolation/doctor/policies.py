@@ -164,9 +164,11 @@ POLICIES = (
     Rule(
         "L60",
         "the trail is never taken back",
-        "Who looked at whose rows stays written: nobody has a policy to delete it or a grant to change what was asked for.",
-        "Drop the policy, revoke the grant.",
+        "Who looked at whose rows stays written: nobody has a policy to delete it or a grant to change what was asked for,"
+        " and no crash empties the table.",
+        "Drop the policy, revoke the grant, ALTER TABLE … SET LOGGED.",
         "SELECT told FROM policy WHERE relname = 'access_log' AND polcmd IN ('d', '*')"
+        " UNION SELECT 'app.access_log is not logged' FROM tenant WHERE relname = 'access_log' AND relpersistence <> 'p'"
         " UNION SELECT format('app.access_log, %s of %s to %s', privilege_type, coalesce(attname, '*'), who) FROM granted"
         " WHERE relname = 'access_log' AND (privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE')"
         " OR (privilege_type IN ('INSERT', 'UPDATE') AND who <> 'taskapp_definer')"

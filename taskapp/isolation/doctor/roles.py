@@ -4,6 +4,7 @@ from taskapp.isolation.doctor.rule import Rule
 from taskapp.isolation.versions import PATCHED
 
 _POWERS = "rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication"
+_FILES = "'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'"
 _OWNERS = "('taskapp_owner', 'taskapp_definer', 'taskapp_warden')"
 _GROUPS = "('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass')"
 _LOGINS = "('taskapp_api', 'taskapp_auth', 'taskapp_operator', 'taskapp_migrator')"
@@ -44,10 +45,17 @@ ROLES = (
     ),
     Rule(
         "L30",
-        "no login that reaches our roles passes policies by itself",
-        "A person's login with BYPASSRLS, or one that inherits from a group, sees rows without a ticket.",
+        "no login that reaches our roles passes policies, by itself or by what it may become",
+        "A person's login with BYPASSRLS, or one that inherits from a group, sees rows without a ticket; so does one that"
+        " may become a superuser, or that reads the server's files.",
         "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION NOINHERIT, or take the membership away.",
-        f"SELECT 'role ' || rolname FROM person WHERE {_POWERS} OR rolinherit"
+        "WITH RECURSIVE reached AS (SELECT rolname AS login, rolname AS role FROM ("
+        " SELECT rolname FROM person UNION SELECT rolname FROM role) AS ours"
+        " UNION SELECT login, membership.role FROM reached JOIN membership ON member = reached.role"
+        " AND (inherits OR becomes))"
+        " SELECT format('%s in %s', login, role) FROM reached JOIN pg_roles ON rolname = role"
+        f" WHERE login <> role AND ({_POWERS} OR rolname IN ({_FILES}))"
+        f" UNION SELECT 'role ' || rolname FROM person WHERE {_POWERS} OR rolinherit"
         f" UNION SELECT format('%s in %s', member, role) FROM membership WHERE inherits AND role IN {_GROUPS}"
         " AND member IN (SELECT rolname FROM person)",
     ),
@@ -73,25 +81,31 @@ ROLES = (
     ),
     Rule(
         "L51",
-        "only the migrator becomes the roles that own things, and nobody but it becomes the application's",
-        "Who becomes the owner of a table can switch its policies off; who becomes taskapp_definer reads the keys.",
+        "only the migrator becomes the roles that own things, nobody but it the application's, and nobody a person",
+        "Who becomes the owner of a table can switch its policies off; who becomes taskapp_definer reads the keys; who"
+        " becomes a person is in that person's groups.",
         "REVOKE … FROM ….",
         "SELECT format('%s in %s', member, role) FROM membership WHERE (inherits OR becomes)"
-        " AND role IN (SELECT rolname FROM role)"
+        " AND role IN (SELECT rolname FROM role UNION SELECT rolname FROM person)"
+        # Who may end people's sessions, and has nothing else by it.
+        " AND NOT (member = 'taskapp_warden' AND role IN (SELECT rolname FROM person))"
         f" AND NOT (member = 'taskapp_migrator' AND NOT inherits AND (role IN {_OWNERS}"
         " OR role IN ('taskapp_api', 'taskapp_auth')))"
         f" AND NOT (role IN {_GROUPS} AND member IN (SELECT rolname FROM person))",
     ),
     Rule(
         "L56",
-        "no role begins with an identity, a ticket, or policies that are switched off",
-        "A default that is set for a role holds for every connection it makes: an identity would be everybody's, and"
-        " row_security = off makes every query fail.",
+        "no role begins with an identity, a ticket, policies that are switched off, or names that mean something else",
+        "A default that is set for a role holds for every connection it makes: an identity would be everybody's,"
+        " row_security = off makes every query fail, and by search_path a name is somebody else's function.",
         "ALTER ROLE … RESET …, or flask database init.",
         "SELECT format('%s: %s', coalesce(setrole::regrole::text, 'everybody'), entry) FROM pg_db_role_setting,"
         " unnest(setconfig) AS entry WHERE entry ~* '^(app\\.|row_security=|session_replication_role=|role=)'"
         " AND (setrole = 0 OR setrole IN (SELECT oid FROM role UNION SELECT oid FROM person))"
-        " AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
+        " AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"
+        # People have one, for what they type.
+        " UNION SELECT format('%s: %s', setrole::regrole, entry) FROM pg_db_role_setting, unnest(setconfig) AS entry"
+        " WHERE entry ~* '^search_path=' AND setrole IN (SELECT oid FROM role)",
     ),
     Rule(
         "L62",

@@ -47,6 +47,9 @@ CREDENTIALS = "'hash|password|secret|token|digest'"
 PRELUDE = r"""
 WITH room AS (
     SELECT oid, nspname FROM pg_namespace WHERE nspname IN ('app', 'app_private')
+), elsewhere AS (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname NOT IN ('app', 'app_private', 'information_schema')
+    AND nspname !~ '^pg_'
 ), relation AS (
     SELECT c.*, room.nspname FROM pg_class c JOIN room ON room.oid = c.relnamespace
 ), tenant AS (

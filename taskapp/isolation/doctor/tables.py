@@ -180,7 +180,8 @@ TABLES = (
         " WHERE a.attrelid = col.oid AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> 0"
         " AND (relname, attname) IN (('tasks', 'title'), ('tasks', 'title_sort'), ('tasks', 'notes'), ('tasks', 'words'),"
         " ('tasks', 'tags'), ('tasks', 'metadata'), ('lists', 'name'), ('tags', 'key'), ('tags', 'name'),"
-        " ('completions', 'title'), ('answers', 'body'), ('answers', 'key'), ('access_log', 'reason'))",
+        " ('completions', 'title'), ('answers', 'body'), ('answers', 'key'), ('access_log', 'reason'),"
+        " ('sessions', 'device_name'), ('sessions', 'user_agent'), ('sessions', 'ip'))",
     ),
     Rule(
         "L68",
