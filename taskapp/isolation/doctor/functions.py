@@ -9,6 +9,32 @@ DEFINERS = (
     " 'app.request_break_glass(text,integer)', 'app.approve_break_glass(bigint)', 'app_private.end_sessions_of(oid)'"
 )
 
+# Who may call what. A function of schema app that is not named here is for taskapp_api, one of app_private for its owner.
+CALLERS = {
+    "app.current_user_id()": ("taskapp_api", "taskapp_auth", "taskapp_operator", "taskapp_owner"),
+    "app.login_email()": ("taskapp_auth",),
+    "app.enter(uuid,uuid,text,boolean)": ("taskapp_api", "taskapp_auth"),
+    "app.enter_login(text,text)": ("taskapp_auth",),
+    "app.enter_nobody(boolean)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
+    "app.enter_proven(uuid,text)": ("taskapp_auth", "taskapp_operator"),
+    "app.count_attempt(bytea,integer,interval)": ("taskapp_auth",),
+    "app.count_login(bytea,bytea)": ("taskapp_auth",),
+    "app.login_succeeded(bytea,bytea)": ("taskapp_auth",),
+    "app.end_sessions(uuid,uuid)": ("taskapp_auth", "taskapp_operator"),
+    "app.is_timezone(text)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
+    "app.purge_trash(integer)": ("taskapp_operator",),
+    "app.purge_answers(integer)": ("taskapp_operator",),
+    "app.ticket_subject()": ("taskapp_dba",),
+    "app.open_ticket(text,text,integer)": ("taskapp_dba",),
+    "app.glass_is_broken()": ("taskapp_breakglass",),
+    "app.request_break_glass(text,integer)": ("taskapp_breakglass",),
+    "app.approve_break_glass(bigint)": ("taskapp_breakglass",),
+    "app.close_ticket(bigint)": ("taskapp_dba", "taskapp_breakglass", "taskapp_auditor"),
+    "app_private.end_sessions_of(oid)": ("taskapp_definer",),
+}
+_CALLERS = ", ".join(f"('{signature}', '{role}')" for signature, roles in CALLERS.items() for role in roles)
+_TRIGGERS = "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()')"
+
 FUNCTIONS = (
     Rule(
         "L20",
@@ -69,6 +95,26 @@ FUNCTIONS = (
         "PostgreSQL lets everybody call a new function unless that is taken back.",
         "REVOKE EXECUTE ON FUNCTION … FROM PUBLIC.",
         "SELECT DISTINCT signature FROM function, aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0",
+    ),
+    Rule(
+        "L71",
+        "a table has the triggers that its migrations gave it",
+        "A trigger sees and changes each row that is written, and need not be anybody's who may read it.",
+        "DROP TRIGGER …; one that has to be is named in taskapp/isolation/doctor/functions.py.",
+        "SELECT format('%s on app.%s', tgname, relname) FROM pg_trigger JOIN tenant ON tenant.oid = tgrelid"
+        f" WHERE NOT tgisinternal AND (relname, tgfoid::regprocedure::text) NOT IN ({_TRIGGERS})",
+    ),
+    Rule(
+        "L72",
+        "a function is called by those it is for",
+        "What enters a log-in, opens a ticket or empties the trash is not for whoever holds another login.",
+        "REVOKE EXECUTE ON FUNCTION … FROM …; who may is written in taskapp/isolation/doctor/functions.py.",
+        f"WITH caller (signature, who) AS (VALUES {_CALLERS})"
+        " SELECT DISTINCT format('%s by %s', signature, grantee::regrole) FROM function,"
+        " aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee NOT IN (0, proowner)"
+        " AND (signature, grantee::regrole::text) NOT IN (SELECT signature, who FROM caller)"
+        " AND NOT (signature LIKE 'app.%' AND grantee::regrole::text = 'taskapp_api'"
+        " AND signature NOT IN (SELECT signature FROM caller))",
     ),
     Rule(
         "L55",
