@@ -91,6 +91,11 @@ def test_b42_a_do_block_sees_only_ones_own_rows(server: Server) -> None:
 
 
 def test_b57_a_parallel_plan_shows_only_ones_own_rows(server: Server) -> None:
+    # Enough rows for a second worker to pay, and counted, or the planner's choice hangs on when autovacuum last came by.
+    server.client("taskapp_api", server.owner.signed_in).rows(
+        "INSERT INTO app.tasks (id, title) SELECT gen_random_uuid(), 'task' FROM generate_series(1, 2000)"
+    )
+    server.login("taskapp_migrator").rows("SET ROLE taskapp_owner; ANALYZE app.tasks")
     parallel = (
         "SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0;"
         "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_indexonlyscan = off; "
