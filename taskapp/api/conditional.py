@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
+    BindParameter,
     ColumnElement,
     CompoundSelect,
     Delete,
@@ -39,7 +40,7 @@ def patched(
     current: Select[*tuple[Any, ...]],
     patch: Patch,
     read_only: Mapping[str, ColumnElement[Any] | InstrumentedAttribute[Any]],
-    versions: Sequence[int] | None,
+    versions: Sequence[int] | BindParameter[Any] | None,
     *where: ColumnElement[bool],
     consequences: Mapping[str, ColumnElement[Any]] | None = None,
 ) -> Executable:
@@ -112,6 +113,6 @@ def or_current(changed: CTE, current: Select[*tuple[Any, ...]]) -> CompoundSelec
     )
 
 
-def among(model: type[Versioned], versions: Sequence[int] | None) -> ColumnElement[bool]:
+def among(model: type[Versioned], versions: Sequence[int] | BindParameter[Any] | None) -> ColumnElement[bool]:
     """Restrict a change to what ``If-Match`` named."""
     return true() if versions is None else model.version.in_(versions)

@@ -45,7 +45,11 @@ def _said(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def insert_once(
-    model: type[Base], values: Mapping[str, Any], columns: Sequence[Any], quota: int, from_: bytes | None
+    model: type[Base],
+    values: Mapping[str, Any],
+    columns: Sequence[Any],
+    quota: int | ColumnElement[int],
+    from_: bytes | ColumnElement[bytes] | None,
 ) -> Executable:
     """Insert a row unless there is one with its id, or there are ``quota`` rows already. Always selects one row.
 
@@ -64,7 +68,7 @@ def insert_once(
     # What a value is computed by may write, so it is not asked for in vain.
     rows = rows.where(~select(full.c.full).scalar_subquery(), ~select(there.c.id).exists())
     inserted = insert(table).from_select(list(given), rows).on_conflict_do_nothing().returning(*columns).cte("inserted")
-    same = there.c.created_from.is_not_distinct_from(cast(literal(from_), table.c.created_from.type))
+    same = there.c.created_from.is_not_distinct_from(cast(from_, table.c.created_from.type))
     row = union_all(
         select(inserted, true().label("created"), true().label("same")),
         select(*(there.c[column.name] for column in inserted.c), false(), same).where(~select(inserted.c.id).exists()),
@@ -72,7 +76,7 @@ def insert_once(
     return select(full.c.full, row).select_from(full.outerjoin(row, true()))
 
 
-def reached(rows: Select[Any], quota: int) -> ColumnElement[bool]:
+def reached(rows: Select[Any], quota: int | ColumnElement[int]) -> ColumnElement[bool]:
     """Tell, as the column ``full``, whether there are ``quota`` rows. OFFSET stops there, where count() would go on."""
     return rows.offset(quota - 1).limit(1).exists().label("full")
 

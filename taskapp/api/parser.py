@@ -5,7 +5,7 @@ one name the last one wins, an unknown query parameter is ignored.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -24,6 +24,10 @@ class Parser(FlaskParser):
     """webargs' parser with the house's rules."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
+
+    def use_args(self, argmap: Any, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Read by one instance of a schema: making one for each request would take longer than using it."""
+        return super().use_args(argmap() if isinstance(argmap, type) else argmap, *args, **kwargs)
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """Read the body.

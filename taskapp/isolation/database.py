@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import orjson
 import psycopg2
 from psycopg2.extensions import (
     TRANSACTION_STATUS_IDLE,
@@ -274,6 +275,7 @@ def _engine(url: str, config: Config) -> Engine:
         pool_use_lifo=True,
         # Nobody here has hstore columns, so looking for that type would be a message for nothing.
         use_native_hstore=False,
+        json_deserializer=orjson.loads,
         # Parameters are people's content: keep them out of exceptions, and so out of the log.
         hide_parameters=True,
         connect_args={

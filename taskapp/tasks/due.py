@@ -3,11 +3,12 @@
 An instant is never what is stored or accepted: it moves by a day or an hour when the user, or a law, changes the zone.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
 import marshmallow as ma
-from sqlalchemy import ColumnElement, FromClause, Row, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Row, case, func, literal, select
 
 from taskapp.api.merge_patch import READ_ONLY
 from taskapp.api.responses import instant
@@ -55,23 +56,29 @@ class DuePatchSchema(Schema):
     at = Instant(allow_none=True, metadata={**_AT, **READ_ONLY})
 
 
-def columns(due: dict[str, Any] | None) -> dict[str, Any]:
+def columns(due: dict[str, Any]) -> dict[str, Any]:
     """Return the columns of a new task's ``due``."""
-    return {column: (due or {}).get(member) for member, column in COLUMNS.items()}
+    return {column: due.get(member) for member, column in COLUMNS.items()}
 
 
-def patched_columns(table: FromClause, due: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the columns that a patch of ``due`` sets."""
+def changed_columns(due: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the columns that a patch of ``due`` names."""
     if due is None:
         return dict.fromkeys(COLUMNS.values())
-    changes = {column: due[member] for member, column in COLUMNS.items() if member in due}
-    if "date" not in due:
-        # On a task that is not due, this makes an object that lacks its date (RFC 7396 section 2); a time without one makes
-        # PostgreSQL say so.
-        column = table.c.due_time
-        given = cast(literal(due["time"], column.type), column.type) if "time" in due else column
-        changes["due_time"] = case((table.c.due_date.is_(None), literal(time(0), column.type)), else_=given)
-    return changes
+    return {column: due[member] for member, column in COLUMNS.items() if member in due}
+
+
+def completed(table: FromClause, changes: Mapping[str, ColumnElement[Any]]) -> dict[str, ColumnElement[Any]]:
+    """Return the columns that a patch of ``due`` has to set besides.
+
+    On a task that is not due, a patch without a date makes an object that lacks it (RFC 7396 section 2); a time without one
+    makes PostgreSQL say so.
+    """
+    if "due_date" in changes:
+        return {}
+    column = table.c.due_time
+    lacking = case((table.c.due_date.is_(None), literal(time(0), column.type)), else_=changes.get("due_time", column))
+    return {"due_time": lacking}
 
 
 def at(table: FromClause) -> ColumnElement[datetime]:

@@ -6,6 +6,7 @@ at a row comparison with the last row seen. Words and tags are looked for among 
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,10 +16,12 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Date,
+    Integer,
     Interval,
     Select,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     literal,
@@ -34,7 +37,7 @@ from taskapp.api.pagination import PageQuerySchema
 from taskapp.tags.models import Tag
 from taskapp.tags.schemas import TagName, tag_key
 from taskapp.tasks.models import TASKS
-from taskapp.tasks.queries import COLUMNS
+from taskapp.tasks.queries import COLUMNS, Prepared
 from taskapp.tasks.schemas import PRIORITIES, PRIORITY, STATUS, STATUSES
 from taskapp.users.models import User
 from taskapp.users.schemas import Timezone
@@ -122,29 +125,36 @@ class TaskQuerySchema(PageQuerySchema):
             raise ma.ValidationError(error, "list_id")
 
 
-def listed(query: dict[str, Any], after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
+def listed(query: dict[str, Any], after: tuple[str, UUID] | None, limit: int) -> Prepared:
     """Select up to ``limit`` tasks from the row after ``after`` on, with their ``sort_key``."""
-    column = _SORTED_BY[query["sort"].lstrip("-")]
+    statement = _ordered(query["sort"], query["deleted"], onwards=after is not None)
+    if conditions := _conditions(query):
+        statement = statement.where(*conditions)
+    key, task_id = after or (None, None)
+    return statement, {"most": limit, "last_key": key, "last_id": task_id}
+
+
+@cache
+def _ordered(sort: str, deleted: str, onwards: bool) -> Select[*tuple[Any, ...]]:
+    column = _SORTED_BY[sort.lstrip("-")]
     order = (column, TASKS.c.id)
-    descending = query["sort"].startswith("-")
+    descending = sort.startswith("-")
     statement = (
         select(*COLUMNS, cast(column, Text).label("sort_key"))
-        .where(*_conditions(query))
+        .where(TASKS.c.deleted_at.is_(None) if deleted == "exclude" else TASKS.c.deleted_at.is_not(None))
         .order_by(*(key.desc() if descending else key for key in order))
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
-    if after is None:
+    if not onwards:
         return statement
-    key, task_id = after
-    last = tuple_(cast(literal(key, Text), column.type), cast(literal(task_id, TASKS.c.id.type), TASKS.c.id.type))
+    key, task_id = bindparam("last_key", type_=Text), bindparam("last_id", type_=TASKS.c.id.type)
+    last = tuple_(cast(key, column.type), cast(task_id, TASKS.c.id.type))
     return statement.where(tuple_(*order) < last if descending else tuple_(*order) > last)
 
 
 def _conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
     columns = TASKS.c
-    found: list[ColumnElement[bool]] = [
-        columns.deleted_at.is_(None) if query["deleted"] == "exclude" else columns.deleted_at.is_not(None)
-    ]
+    found: list[ColumnElement[bool]] = []
     if "status" in query:
         found.append(columns.status.in_(query["status"]))
     if "list_id" in query:

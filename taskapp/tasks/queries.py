@@ -1,16 +1,23 @@
-"""The statements on tasks, one per operation. None names an owner: the policies do."""
+"""The statements on tasks, one per operation. None names an owner: the policies do.
 
-from collections.abc import Sequence
+For SQLAlchemy to put a statement together takes longer than for PostgreSQL to run it. Those of the busiest operations are
+therefore put together once for each shape that requests have, and a request brings values only.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Executable,
     FromClause,
+    Integer,
     Select,
     Text,
-    and_,
+    bindparam,
     case,
     cast,
     func,
@@ -32,6 +39,12 @@ _SHOWN = (
     *("id", "version", "title", "notes", "status", "priority", "list_id", "parent_id", "position", "tags", "metadata"),
     *("start_date", "due_date", "due_time", "due_timezone", "completed_at", "created_at", "updated_at", "deleted_at"),
 )
+_TEXTS = ARRAY(Text())
+_SHAPES = 256
+
+Prepared = tuple[Executable, dict[str, Any]]
+"""A statement, and the values for the parameters it has."""
+
 COLUMNS = (*(TASKS.c[name] for name in _SHOWN), due.at(TASKS))
 """What of a task leaves the server."""
 
@@ -46,45 +59,110 @@ READ_ONLY: dict[str, ColumnElement[Any]] = {
 }
 
 
-def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int) -> Executable:
+def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int) -> Prepared:
     """Insert a task once; see :func:`taskapp.api.creation.insert_once`. The owner's column fills itself in."""
-    parent = task.get("parent_id")
-    container = _list_of(parent) if parent is not None and "list_id" not in task else _uuid(task.get("list_id"))
-    values: dict[str, Any] = {
+    parent, names = task.get("parent_id"), task.get("tags", [])
+    statement = _create(
+        in_list_of_parent=parent is not None and "list_id" not in task, tagged=bool(names), placed="after" in task
+    )
+    values = {
         "id": task_id,
-        **{name: task.get(name) for name in ("title", "notes", "priority", "start_date", "parent_id")},
-        **due.columns(task.get("due")),
-        "list_id": container,
+        **{name: task.get(name) for name in ("title", "notes", "priority", "start_date", "list_id", "parent_id")},
+        **due.columns(task.get("due") or {}),
         "metadata": task.get("metadata", {}),
-        "tags": _tags(task.get("tags", [])),
+        "created_from": from_,
     }
-    if "after" in task:
-        values["position"] = func.app.place_task(task_id, container, _uuid(parent), _uuid(task["after"]), False)
-    return insert_once(Task, values, COLUMNS, quota, from_)
+    return statement, {**_given(values), **_named(names), "behind": task.get("after"), "quota": quota}
 
 
-def one(task_id: UUID) -> Select[*tuple[Any, ...]]:
+@cache
+def _create(in_list_of_parent: bool, tagged: bool, placed: bool) -> Executable:
+    parent = _new("parent_id")
+    container = _list_of(parent) if in_list_of_parent else _new("list_id")
+    values: dict[str, Any] = {
+        **{name: _new(name) for name in ("id", "title", "notes", "priority", "start_date", "parent_id", "metadata")},
+        **{column: _new(column) for column in due.COLUMNS.values()},
+        "list_id": container,
+        "tags": _tags(tagged),
+    }
+    if placed:
+        behind = bindparam("behind", type_=TASKS.c.id.type)
+        values["position"] = func.app.place_task(_new("id"), container, parent, behind, False)
+    return insert_once(Task, values, COLUMNS, bindparam("quota", type_=Integer), _new("created_from"))
+
+
+def one(task_id: UUID | ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
     """Select a task, unless it is in the trash."""
-    return select(*COLUMNS).where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None))
+    return select(*COLUMNS).where(*_there(task_id))
 
 
-def patch(task_id: UUID, changes: Patch, versions: Sequence[int] | None) -> Executable:
+def _there(task_id: UUID | ColumnElement[UUID]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None)
+
+
+_ID: BindParameter[UUID] = bindparam("task_id", type_=TASKS.c.id.type)
+_ONE = one(_ID)
+
+
+def get(task_id: UUID) -> Prepared:
+    """Select a task, unless it is in the trash."""
+    return _ONE, {"task_id": task_id}
+
+
+def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepared:
     """Apply a merge patch; see :func:`taskapp.api.conditional.patched`."""
-    columns = dict(changes.changes)
+    changes = dict(patch.changes)
+    parameters: dict[str, Any] = {"task_id": task_id, "versions": versions}
+    dated = "due" in changes
+    if dated:
+        changes |= due.changed_columns(changes.pop("due"))
+    names = changes.pop("tags", None)
+    if names is not None:
+        parameters |= _named(names)
+    texts = changes.pop("metadata", None)
+    if texts is not None:
+        parameters["kept"] = {key: text for key, text in texts.items() if text is not None}
+        parameters["removed"] = [key for key, text in texts.items() if text is None]
+    parameters |= _given(changes) | {f"is_{name}": value for name, value in patch.echoes.items()}
+    statement = _patch(
+        frozenset(changes),
+        dated,
+        tagged=None if names is None else bool(names),
+        merged=texts is not None,
+        # SQL has another word for being NULL.
+        echoes=frozenset((name, value is None) for name, value in patch.echoes.items()),
+        conditional=versions is not None,
+    )
+    return statement, parameters
+
+
+@lru_cache(_SHAPES)
+def _patch(
+    names: frozenset[str],
+    dated: bool,
+    tagged: bool | None,
+    merged: bool,
+    echoes: frozenset[tuple[str, bool]],
+    conditional: bool,
+) -> Executable:
+    columns: dict[str, ColumnElement[Any]] = {name: _new(name) for name in sorted(names)}
     consequences = {}
-    if "due" in columns:
-        columns |= due.patched_columns(TASKS, columns.pop("due"))
-    if "tags" in columns:
-        columns["tags"] = _tags(columns["tags"])
-    if "metadata" in columns:
-        columns["metadata"] = _merged(columns["metadata"])
+    if dated:
+        columns |= due.completed(TASKS, columns)
+    if tagged is not None:
+        columns["tags"] = _tags(tagged)
+    if merged:
+        texts = bindparam("kept", type_=JSONB), bindparam("removed", type_=_TEXTS)
+        columns["metadata"] = TASKS.c.metadata.op("||")(cast(texts[0], JSONB)).op("-")(cast(texts[1], _TEXTS))
     if "list_id" in columns:
         # In another list it is the last.
         elsewhere = TASKS.c.list_id.is_distinct_from(columns["list_id"])
         consequences["position"] = case((elsewhere, func.app.rank_last()), else_=TASKS.c.position)
-    where = and_(TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None))
-    flat = Patch(columns, changes.echoes)
-    return patched(Task, one(task_id), flat, READ_ONLY, versions, where, consequences=consequences)
+    believed = {
+        name: None if is_null else bindparam(f"is_{name}", type_=READ_ONLY[name].type) for name, is_null in sorted(echoes)
+    }
+    versions: BindParameter[Any] | None = bindparam("versions", expanding=True) if conditional else None
+    return patched(Task, _ONE, Patch(columns, believed), READ_ONLY, versions, *_there(_ID), consequences=consequences)
 
 
 def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) -> Executable:
@@ -131,7 +209,7 @@ def _target(me: FromClause, target: dict[str, Any]) -> tuple[ColumnElement[Any],
     return me.c.list_id, me.c.parent_id
 
 
-def _list_of(task_id: UUID) -> ColumnElement[Any]:
+def _list_of(task_id: UUID | ColumnElement[UUID]) -> ColumnElement[Any]:
     other = TASKS.alias("other")
     return select(other.c.list_id).where(other.c.id == task_id).scalar_subquery()
 
@@ -140,14 +218,25 @@ def _uuid(value: UUID | None) -> ColumnElement[Any]:
     return cast(literal(value, TASKS.c.id.type), TASKS.c.id.type)
 
 
-def _tags(names: Sequence[str]) -> ColumnElement[Any]:
-    if not names:
-        return cast(literal([], ARRAY(Text())), ARRAY(Text()))
-    keys = cast(literal([tag_key(name) for name in names], ARRAY(Text())), ARRAY(Text()))
-    return func.app.tag_names(keys, cast(literal(list(names), ARRAY(Text())), ARRAY(Text())), type_=ARRAY(Text()))
+def _new(name: str) -> ColumnElement[Any]:
+    """Stand for the value of a column that a request brings."""
+    column = TASKS.c[name]
+    return cast(bindparam(f"new_{name}", type_=column.type), column.type)
 
 
-def _merged(changes: dict[str, str | None]) -> ColumnElement[Any]:
-    kept = {key: text for key, text in changes.items() if text is not None}
-    removed = cast(literal([key for key, text in changes.items() if text is None], ARRAY(Text())), ARRAY(Text()))
-    return TASKS.c.metadata.op("||")(cast(literal(kept, JSONB), JSONB)).op("-")(removed)
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in for :func:`_new`."""
+    return {f"new_{name}": value for name, value in values.items()}
+
+
+def _tags(some: bool) -> ColumnElement[Any]:
+    """Stand for tags, as each was written first."""
+    if not some:
+        return cast(literal([], _TEXTS), _TEXTS)
+    keys, names = (cast(bindparam(name, type_=_TEXTS), _TEXTS) for name in ("tag_keys", "tag_names"))
+    return func.app.tag_names(keys, names, type_=_TEXTS)
+
+
+def _named(names: Sequence[str]) -> dict[str, Any]:
+    """Fill in for :func:`_tags`."""
+    return {"tag_keys": [tag_key(name) for name in names], "tag_names": list(names)} if names else {}

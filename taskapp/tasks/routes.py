@@ -54,8 +54,8 @@ def create_task(body: dict[str, Any]) -> Response:
     was created from something else, it is 409 `id_conflict`.
     """
     task_id, from_ = chosen(body, uuid7())
-    statement = queries.create(task_id, body, from_, settings().tasks_per_user)
-    row = create_once(lambda: _settled(statement, follows="parent_id" in body and "list_id" not in body))
+    prepared = queries.create(task_id, body, from_, settings().tasks_per_user)
+    row = create_once(lambda: _settled(*prepared, follows="parent_id" in body and "list_id" not in body))
     return task_response(row, replayed(row), {"Location": f"/v1/tasks/{row.id}"})
 
 
@@ -74,7 +74,7 @@ def list_tasks(query: dict[str, Any]) -> Response:
         key, task_id = read_cursor(query["cursor"], order, keys=2)
         after = (key, UUID(task_id))
     limit = page_size(query["limit"])
-    rows = roles.api().execute(listed(query, after, limit + 1))
+    rows = roles.api().execute(*listed(query, after, limit + 1))
     return page(rows, limit, order, task_json, key=lambda row: [row.sort_key, row.id])
 
 
@@ -86,7 +86,7 @@ def get_task(task_id: UUID) -> Response:
 
     One that is in the trash is not found. With `If-None-Match`, the answer is 304 while the task has not changed.
     """
-    row = found(roles.api().execute(queries.one(task_id)))
+    row = found(roles.api().execute(*queries.get(task_id)))
     return preconditions.not_modified(row.version) or task_response(row)
 
 
@@ -106,8 +106,8 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
     version or not at all. `status` is changed by `completeTask` and `reopenTask`, `position` and `parent_id` by `moveTask`.
     """
     versions = preconditions.version_wanted()
-    statement = queries.patch(task_id, patch, versions)
-    return task_response(apply_patch(lambda: roles.api().execute(statement), patch, versions, **{"due/at": "at"}))
+    prepared = queries.patch(task_id, patch, versions)
+    return task_response(apply_patch(lambda: roles.api().execute(*prepared), patch, versions, **{"due/at": "at"}))
 
 
 @blp.post("/<uuid:task_id>/move")
@@ -122,20 +122,20 @@ def move_task(target: dict[str, Any], task_id: UUID) -> Response:
     """
     versions = preconditions.version_wanted()
     statement = queries.move(task_id, target, versions)
-    row = found(_settled(statement, follows="parent_id" in target and "list_id" not in target))
+    row = found(_settled(statement, {}, follows="parent_id" in target and "list_id" not in target))
     if not row.applied:
         preconditions.check_version(row.version, versions)
     return task_response(row)
 
 
-def _settled(statement: Executable, follows: bool) -> Sequence[Row[Any]]:
+def _settled(statement: Executable, parameters: dict[str, Any], follows: bool) -> Sequence[Row[Any]]:
     """Run ``statement``; when it puts a task where the parent is, as often as that one moves meanwhile.
 
     :raises Problem: 503 when the parent does not stay anywhere.
     """
     for _ in range(3):
         try:
-            return roles.api().execute(statement)
+            return roles.api().execute(statement, parameters)
         except DBAPIError as error:
             if not (follows and violated(error) == "tasks_list_of_parent"):
                 raise

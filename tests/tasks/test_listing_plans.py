@@ -131,9 +131,10 @@ def explained(app: Flask, admin: Admin, owner: Person, query: dict[str, Any], fr
     with acting(SignedIn(UUID(user_id), UUID(session_id)), read_only=True), app.app_context():
         after = None
         if from_middle:
-            row = api(app).execute(listed(loaded, None, PAGE))[-1]
+            row = api(app).execute(*listed(loaded, None, PAGE))[-1]
             after = (row.sort_key, row.id)
-        ((plan,),) = api(app).execute(Explain(listed(loaded, after, PAGE + 1)))
+        statement, parameters = listed(loaded, after, PAGE + 1)
+        ((plan,),) = api(app).execute(Explain(statement), parameters)
     found: Node = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
     return found
 

@@ -302,7 +302,7 @@ def test_a_new_task_is_the_last_and_asks_no_other_where_that_is(alice: Person) -
     sql: dict[str, str] = {}
     places: dict[str, dict[str, Any]] = {"last": {}, "first": {"after": None}}
     for name, place in places.items():
-        statement: Any = queries.create(uuid4(), {"title": "x", **place}, None, 100)
+        statement: Any = queries.create(uuid4(), {"title": "x", **place}, None, 100)[0]
         sql[name] = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
     assert "place_task" in sql["first"]
     assert "place_task" not in sql["last"]
