@@ -152,7 +152,7 @@ def _completion(row: Row[Any], completion_id: UUID, task_id: UUID, outcome: str)
         "task_id": task_id,
         "title": row.title,
         "occurrence": row.due_date,
-        "due": due_json(row),
+        "due": due_json(row.due_date, row.due_time, row.due_timezone, row.at),
         "outcome": outcome,
         "completed_at": instant(row.completed_at),
     }

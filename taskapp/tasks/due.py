@@ -4,16 +4,15 @@ An instant is never what is stored or accepted: it moves by a day or an hour whe
 """
 
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 import marshmallow as ma
-from sqlalchemy import ColumnElement, FromClause, Row, case, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Text, case, func, literal, select
 
 from taskapp.api.merge_patch import READ_ONLY
 from taskapp.api.responses import instant
 from taskapp.api.schema import WALL_TIME, Date, Instant, Schema, WallTime
-from taskapp.users.models import User
 from taskapp.users.schemas import Timezone
 
 COLUMNS = {"date": "due_date", "time": "due_time", "timezone": "due_timezone"}
@@ -83,18 +82,23 @@ def completed(table: FromClause, changes: Mapping[str, ColumnElement[Any]]) -> d
 
 def at(table: FromClause) -> ColumnElement[datetime]:
     """Return the instant it is due: as stored, or by the time zone of the profile."""
-    here = func.app.instant_at(table.c.due_date + table.c.due_time, select(User.timezone).scalar_subquery())
+    here = func.app.instant_at(table.c.due_date + table.c.due_time, own_timezone())
     floating = table.c.due_time.is_not(None) & table.c.due_timezone.is_(None)
     return case((floating, here), else_=table.c.due_at).label("at")
 
 
-def due_json(row: Row[Any]) -> dict[str, Any] | None:
-    """Shape the columns of a row."""
-    if row.due_date is None:
+def own_timezone() -> ColumnElement[str]:
+    """Return the time zone of the profile, looked up once, and only when a row needs it."""
+    return select(func.app.own_timezone(type_=Text)).scalar_subquery()
+
+
+def due_json(day: date | None, clock: time | None, zone: str | None, moment: datetime | None) -> dict[str, Any] | None:
+    """Shape the columns ``due_date``, ``due_time`` and ``due_timezone``, and :func:`at`."""
+    if day is None:
         return None
     return {
-        "date": row.due_date.isoformat(),
-        "time": row.due_time and row.due_time.isoformat("minutes"),
-        "timezone": row.due_timezone,
-        "at": row.at and instant(row.at),
+        "date": day.isoformat(),
+        "time": clock and clock.isoformat("minutes"),
+        "timezone": zone,
+        "at": moment and instant(moment),
     }

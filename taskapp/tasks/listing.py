@@ -36,10 +36,10 @@ from taskapp.api import schema
 from taskapp.api.pagination import PageQuerySchema
 from taskapp.tags.models import Tag
 from taskapp.tags.schemas import TagName, tag_key
+from taskapp.tasks.due import own_timezone
 from taskapp.tasks.models import TASKS
 from taskapp.tasks.queries import COLUMNS, Prepared
 from taskapp.tasks.schemas import PRIORITIES, PRIORITY, STATUS, STATUSES
-from taskapp.users.models import User
 from taskapp.users.schemas import Timezone
 
 _INBOX = UUID(int=0)
@@ -219,7 +219,7 @@ def _clock(zone: str | None) -> _Clock:
         midnight = datetime(now.year, now.month, now.day, tzinfo=now.tzinfo)
         instants = [moment.astimezone(UTC) for moment in (midnight, midnight + timedelta(days=1))]
         return _Clock(literal(zone, Text), literal(now.date(), Date), *(literal(moment) for moment in instants))
-    home = select(User.timezone).scalar_subquery()
+    home = own_timezone()
     wall = func.timezone(home, func.now(), type_=local)
     today = cast(wall, Date)
     day = cast(today, local)

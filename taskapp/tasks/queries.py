@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from taskapp.api.conditional import among, applied_or_current, patched
-from taskapp.api.creation import insert_once
+from taskapp.api.creation import insert_new, insert_once
 from taskapp.api.merge_patch import Patch
 from taskapp.tags.schemas import tag_key
 from taskapp.tasks import due
@@ -63,7 +63,10 @@ def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int)
     """Insert a task once; see :func:`taskapp.api.creation.insert_once`. The owner's column fills itself in."""
     parent, names = task.get("parent_id"), task.get("tags", [])
     statement = _create(
-        in_list_of_parent=parent is not None and "list_id" not in task, tagged=bool(names), placed="after" in task
+        in_list_of_parent=parent is not None and "list_id" not in task,
+        tagged=bool(names),
+        placed="after" in task,
+        chosen=from_ is not None,
     )
     values = {
         "id": task_id,
@@ -76,7 +79,7 @@ def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int)
 
 
 @cache
-def _create(in_list_of_parent: bool, tagged: bool, placed: bool) -> Executable:
+def _create(in_list_of_parent: bool, tagged: bool, placed: bool, chosen: bool) -> Executable:
     parent = _new("parent_id")
     container = _list_of(parent) if in_list_of_parent else _new("list_id")
     values: dict[str, Any] = {
@@ -88,7 +91,10 @@ def _create(in_list_of_parent: bool, tagged: bool, placed: bool) -> Executable:
     if placed:
         behind = bindparam("behind", type_=TASKS.c.id.type)
         values["position"] = func.app.place_task(_new("id"), container, parent, behind, False)
-    return insert_once(Task, values, COLUMNS, bindparam("quota", type_=Integer), _new("created_from"))
+    quota = bindparam("quota", type_=Integer)
+    if not chosen:
+        return insert_new(Task, values, COLUMNS, quota)
+    return insert_once(Task, values, COLUMNS, quota, _new("created_from"))
 
 
 def one(task_id: UUID | ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:

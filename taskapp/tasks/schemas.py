@@ -1,5 +1,6 @@
 """The JSON shape of a task, as it is read, created and patched."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
@@ -149,23 +150,29 @@ class TaskPageSchema(ma.Schema):
 
 
 def task_json(row: Row[Any]) -> dict[str, Any]:
-    """Shape a row of :mod:`taskapp.tasks.queries`."""
+    """Shape a row that begins with the columns of :mod:`taskapp.tasks.queries`.
+
+    They are taken by their order: by their names, it would take a third of the time that a page takes here.
+    """
+    values: Sequence[Any] = row
+    task_id, version, title, notes, status, priority, list_id, parent_id, position, tags, metadata, *rest = values
+    start_date, due_date, due_time, due_timezone, completed_at, created_at, updated_at, deleted_at, due_at, *_ = rest
     return {
-        "id": row.id,
-        "etag": etag(row.version),
-        "title": row.title,
-        "notes": row.notes,
-        "status": row.status,
-        "priority": row.priority,
-        "list_id": row.list_id,
-        "parent_id": row.parent_id,
-        "position": row.position,
-        "tags": row.tags,
-        "start_date": row.start_date,
-        "due": due_json(row),
-        "metadata": row.metadata,
-        "completed_at": row.completed_at and instant(row.completed_at),
-        "created_at": instant(row.created_at),
-        "updated_at": instant(row.updated_at),
-        "deleted_at": row.deleted_at and instant(row.deleted_at),
+        "id": task_id,
+        "etag": etag(version),
+        "title": title,
+        "notes": notes,
+        "status": status,
+        "priority": priority,
+        "list_id": list_id,
+        "parent_id": parent_id,
+        "position": position,
+        "tags": tags,
+        "start_date": start_date,
+        "due": due_json(due_date, due_time, due_timezone, due_at),
+        "metadata": metadata,
+        "completed_at": completed_at and instant(completed_at),
+        "created_at": instant(created_at),
+        "updated_at": instant(updated_at),
+        "deleted_at": deleted_at and instant(deleted_at),
     }

@@ -33,6 +33,8 @@ class Terminal:
     def __enter__(self) -> Self:
         self._pid, self._handle = pty.fork()
         if self._pid == 0:
+            # Whoever runs the tests in the background hands down that Ctrl-C is to be ignored.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(self._folder)
             os.execvpe(self._command[0], self._command, self._environment)
         ioctl(self._handle, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))

@@ -163,6 +163,7 @@ EVERY_CALLER: dict[str, set[str]] = {
             "app.rank_digits(bigint)",
             "app.rank_first()",
             "app.rank_last()",
+            "app.own_timezone()",
             "app.rank_between(text,text)",
             "app.rank_for(text,text)",
             "app.take_turn()",
