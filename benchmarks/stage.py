@@ -5,6 +5,7 @@ The same tasks stand there twice: in `app`, where row-level security isolates th
 """
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,6 @@ from taskapp.api.access_token import access_tokens
 from taskapp.config import Config
 from taskapp.embedded import EmbeddedServer
 from taskapp.provision import new_keys, new_passwords, provision, urls
-
-PORT = 54320
 
 # A limit that nobody reaches: counting is what is measured, not refusing.
 _UNREACHED = "100000000"
@@ -49,6 +48,7 @@ _COPY = """
 """
 _PLAIN = """
     CREATE ROLE contender LOGIN PASSWORD 'contender';
+    GRANT CONNECT ON DATABASE taskapp TO contender;
     CREATE SCHEMA plain AUTHORIZATION contender;
     SET ROLE contender;
     CREATE TABLE plain.users (id uuid PRIMARY KEY, email text NOT NULL UNIQUE);
@@ -141,13 +141,13 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Start an empty server, on a Unix socket and on port 54320 of 127.0.0.1; all of it is gone afterwards.
+    """Start an empty server, on a Unix socket and on a free port of 127.0.0.1; all of it is gone afterwards.
 
     Nothing waits for the disk (`fsync` is off), for everybody alike: this compares programs, not disks.
     """
     with (
         TemporaryDirectory(prefix="taskapp-bench-") as folder,
-        EmbeddedServer(Path(folder) / "postgres", durable=False, tcp_port=PORT) as server,
+        EmbeddedServer(Path(folder) / "postgres", durable=False, tcp_port=free_port()) as server,
     ):
         passwords = new_passwords()
         environment = {
@@ -155,7 +155,7 @@ def stage() -> Iterator[Stage]:
             "TASKAPP_ACCESS_TOKEN_SECONDS": "3600",
             "TASKAPP_REQUESTS_PER_MINUTE": _UNREACHED,
             "TASKAPP_TASKS_PER_USER": "1000000",
-            **urls(lambda role: f"postgresql://{role}:{passwords[role]}@127.0.0.1:{PORT}/taskapp"),
+            **urls(lambda role: f"postgresql://{role}:{passwords[role]}@127.0.0.1:{server.port}/taskapp"),
             **new_keys("bench"),
         }
         with closing(psycopg2.connect(server.admin_url)) as conn:
@@ -167,3 +167,11 @@ def stage() -> Iterator[Stage]:
         made = Stage(server, environment, admin_url, create_app(Config.from_environment()))
         made.execute(_PLAIN)
         yield made
+
+
+def free_port() -> int:
+    """Find a TCP port of 127.0.0.1 that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
