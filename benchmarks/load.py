@@ -10,6 +10,8 @@ from pathlib import Path
 _SCRIPT = Path(__file__).parent / "tasks.lua"
 _DONE = {"200", "201"}
 OPERATIONS = ("list", "get", "create", "patch", "mixed")
+MIX = {"get": 40, "list": 30, "create": 15, "patch": 15}
+"""Of a hundred requests of mixed work."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ def wrk() -> str:
     )
 
 
-def load(url: str, people: Path, operation: str, patch_type: str, *, seconds: int, connections: int, seed: int) -> Load:
-    """Send one kind of request for so many seconds."""
-    given = [str(people), operation, patch_type, str(seed)]
+def send(url: str, people: Path, operation: str, patch_type: str, *, seconds: int, connections: int, seed: int) -> Load:
+    """Let wrk send one kind of request for so many seconds."""
+    given = [str(people), operation, patch_type, str(seed), *(f"{name}={share}" for name, share in MIX.items())]
     sizes = [f"--duration={seconds}s", "--threads=1", f"--connections={connections}", "--timeout=10s"]
     found = subprocess.run(
         [wrk(), *sizes, f"--script={_SCRIPT}", url, "--", *given], check=True, capture_output=True, text=True

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jwt
 
+from benchmarks.load import Load, send
 from benchmarks.stage import Person, Stage, free_port
 
 PROJECT = Path(__file__).parents[1]
@@ -40,6 +41,10 @@ class Server:
     """A line for each person: a token, and the ids of the tasks."""
     patch_type: str
     log: Path
+
+    def load(self, operation: str, *, seconds: int, connections: int, seed: int) -> Load:
+        """Send one kind of request for so many seconds."""
+        return send(self.url, self.people, operation, self.patch_type, seconds=seconds, connections=connections, seed=seed)
 
     def ask(self, path: str, token: str = "", method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
         """Send one request; return status and body."""
@@ -96,9 +101,10 @@ def serving(stage: Stage, people: list[Person], folder: Path) -> Iterator[list[S
             "--bind=127.0.0.1:{port}",
         ]
         fastapi = start(FASTAPI, [*uvicorn, "fastapi_sqlmodel:app"], CONTENDERS, environment, theirs, "application/json")
+        drf = start(DRF, [*gunicorn, "drf.wsgi"], CONTENDERS, environment, theirs, "application/json")
         answers = _answers(taskapp, folder)
         constant = start(CONSTANT, [*gunicorn, "flask_constant:app"], CONTENDERS, answers, theirs, "application/json")
-        yield [taskapp, fastapi, constant]
+        yield [taskapp, fastapi, drf, constant]
 
 
 def _write(path: Path, tasks: Mapping[str, list[str]]) -> None:

@@ -26,11 +26,13 @@ from taskapp.provision import new_keys, new_passwords, provision, urls
 # A limit that nobody reaches: counting is what is measured, not refusing.
 _UNREACHED = "100000000"
 
-# About what people write: most tasks have a few words of notes, a third a due date, some are done.
+# About what people write: most tasks have a few words of notes, a third a due date, some are done. Ids are as good as
+# random, and yet can be named by a program that knows none of them.
 _TASKS = """
     INSERT INTO app.tasks (user_id, id, title, notes, priority, tags, due_date, due_time, due_timezone, metadata,
                            status, completed_at, position, created_at, updated_at)
-    SELECT user_id, gen_random_uuid(), 'Task number ' || n, CASE WHEN n %% 4 > 0 THEN repeat('a few words ', n %% 10) END,
+    SELECT user_id, md5(email || ' ' || n)::uuid, 'Task number ' || n,
+           CASE WHEN n %% 4 > 0 THEN repeat('a few words ', n %% 10) END,
            (ARRAY['none', 'low', 'medium', 'high'])[1 + n %% 4],
            CASE WHEN n %% 5 = 0 THEN ARRAY['home', 'money'] ELSE '{}' END,
            CASE WHEN n %% 3 = 0 THEN date '2026-01-01' + n %% 365 END, CASE WHEN n %% 9 = 0 THEN time '09:30' END,
@@ -77,6 +79,7 @@ _PLAIN = """
     );
     CREATE INDEX ON plain.tasks (user_id, created_at, id) WHERE deleted_at IS NULL;
     RESET ROLE;
+    ALTER ROLE contender SET search_path = plain;
 """
 
 
@@ -115,7 +118,8 @@ class Stage:
         self.execute("TRUNCATE plain.users, app.users CASCADE")
         self.execute(
             "INSERT INTO app.users (user_id, email, password_hash)"
-            " SELECT gen_random_uuid(), 'user' || n || '@example.com', %s FROM generate_series(1, %s) AS n",
+            " SELECT md5(email)::uuid, email, %s"
+            " FROM generate_series(1, %s) AS n, LATERAL (SELECT 'user' || n || '@example.com' AS email) AS address",
             ("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g", people),
         )
         self.execute(

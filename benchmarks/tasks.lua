@@ -1,5 +1,5 @@
 -- What wrk sends: one operation, or a mix of them, by users in random order, each about a task of theirs.
--- Arguments: a file of people, the operation, the media type of a patch, the seed.
+-- Arguments: a file of people, the operation, the media type of a patch, the seed, and what a mix is made of: `get=40` …
 -- A line of that file is a token and the ids of tasks, with spaces in between.
 
 local random, format = math.random, string.format
@@ -25,6 +25,13 @@ function init(args)
   end
   operation, patch_type = args[2], args[3]
   math.randomseed(tonumber(args[4]))
+  hundred = {}
+  for index = 5, #args do
+    local name, share = args[index]:match("(%a+)=(%d+)")
+    for _ = 1, tonumber(share) do
+      table.insert(hundred, name)
+    end
+  end
 end
 
 local made = 0
@@ -53,9 +60,7 @@ local operations = {
 }
 
 function operations.mixed(person)
-  local lot = random(100)
-  local chosen = lot <= 40 and "get" or lot <= 70 and "list" or lot <= 85 and "create" or "patch"
-  return operations[chosen](person)
+  return operations[hundred[random(#hundred)]](person)
 end
 
 function request()

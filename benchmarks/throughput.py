@@ -1,108 +1,96 @@
 """How many requests a second, and what each costs, next to what people would otherwise pick."""
 
 import argparse
+import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from benchmarks import cpu
 from benchmarks.agreement import agree
-from benchmarks.load import OPERATIONS, Load, load, wrk
-from benchmarks.servers import OURS, Server, serving
+from benchmarks.budgets import BUDGETS
+from benchmarks.chart import chart
+from benchmarks.figures import Figures, Turn
+from benchmarks.load import OPERATIONS, wrk
+from benchmarks.machine import machine
+from benchmarks.pgbench import Pgbench
+from benchmarks.report import document, tables
+from benchmarks.servers import THREADS, WORKERS, Server, serving
 from benchmarks.stage import Stage, stage
 
-PEOPLE = 200
-TASKS_EACH = 500
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One contender doing one operation in one round."""
-
-    operation: str
-    contender: str
-    round: int
-    load: Load
-    app_cpu: float
-    """Seconds of processor time of the application's processes."""
-    database_cpu: float
+RESULTS = Path(__file__).parent / "results"
+PICTURES = Path(__file__).parents[1] / "docs" / "performance"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, report, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks throughput", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4, help="how long each turn takes")
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--quick", action="store_true", help="one round of one second: does everything work?")
-    options = parser.parse_args(arguments)
-    options.people = PEOPLE
-    if options.quick:
-        options.rounds = options.seconds = 1
-        options.people = 20
+    """Measure and report. Return 1 when somebody answered with an error, or missed a budget that was insisted on."""
+    options = _options(arguments)
     wrk()
-    with tempfile.TemporaryDirectory(prefix="taskapp-bench-") as folder, stage() as made:
-        people = made.populate(options.people, TASKS_EACH)
-        with serving(made, people, Path(folder)) as servers:
+    with tempfile.TemporaryDirectory(prefix="taskapp-bench-") as name, stage() as made:
+        folder = Path(name)
+        people = made.populate(options.people, options.tasks)
+        settings = {**vars(options), "workers": WORKERS, "threads": THREADS}
+        about = {"machine": machine(made), "settings": settings}
+        with serving(made, people, folder) as servers:
             sizes = agree(servers)
-            turns = measure(made, servers, options)
-    print({name: f"{size} bytes a page" for name, size in sizes.items()})
-    report(turns, [server.name for server in servers])
-    return 1 if any(turn.load.errors for turn in turns) else 0
+            contenders: list[Server | Pgbench] = [*servers, Pgbench(made, folder, options.people, options.tasks)]
+            figures = Figures(_measure(made, contenders, options))
+        names = [contender.name for contender in contenders]
+        print(tables(figures, names, sizes))
+        found = {"about": about, "page_bytes": sizes, **document(figures, names)}
+        # A quick run leaves the figures of a real one alone.
+        results, pictures = (folder, folder) if options.quick else (RESULTS, PICTURES)
+        for kept in (results, pictures):
+            kept.mkdir(exist_ok=True)
+        (results / "throughput.json").write_text(json.dumps(found, indent=1) + "\n")
+        (pictures / "throughput.svg").write_text(chart(found))
+    missed = [budget for budget in BUDGETS if not budget.met(budget.found(figures))]
+    return 1 if figures.any_errors() or (options.insist and missed) else 0
 
 
-def measure(made: Stage, servers: list[Server], options: argparse.Namespace) -> list[Turn]:
-    """Let them take turns, so that what else goes on here meets all of them; the first to go is another one each time."""
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks throughput", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="in each, everybody does everything once (default: 5)")
+    parser.add_argument("--seconds", type=int, default=4, help="how long each turn takes (default: 4)")
+    parser.add_argument("--connections", type=int, default=16, help="that always have a request under way (default: 16)")
+    parser.add_argument("--people", type=int, default=200, help="who take part, in random order (default: 200)")
+    parser.add_argument("--tasks", type=int, default=500, help="that each of them has (default: 500)")
+    parser.add_argument("--insist", action="store_true", help="exit with 1 when a budget is missed")
+    parser.add_argument(
+        "--quick", action="store_true", help="see that everything works: one round of a second, kept nowhere"
+    )
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.seconds, options.people, options.tasks = 1, 1, 10, 60
+    return options
+
+
+def _measure(made: Stage, contenders: Sequence[Server | Pgbench], options: argparse.Namespace) -> list[Turn]:
+    """Let them take turns, so that whatever else goes on here meets all of them. Another one begins each time."""
+    # Cleaning up comes between the rounds and is nobody's, rather than whoever's turn it is when autovacuum comes by.
+    made.execute("ALTER SYSTEM SET autovacuum = off")
+    made.execute("SELECT pg_reload_conf()")
     turns = []
     for number in range(options.rounds + 1):
-        for operation in OPERATIONS:
-            for place in range(len(servers)):
-                server = servers[(number + place) % len(servers)]
-                # The first round only warms up.
-                turns.append(turn(made, server, operation, number, options))
-    return [turn for turn in turns if turn.round > 0]
+        made.execute("VACUUM ANALYZE")
+        made.execute("CHECKPOINT")
+        for index, operation in enumerate(OPERATIONS):
+            for place in range(len(contenders)):
+                contender = contenders[(number + index + place) % len(contenders)]
+                if number == 0:
+                    # Imports, connections, caches of statements and of tokens.
+                    contender.load(operation, seconds=1, connections=options.connections, seed=0)
+                else:
+                    turns.append(_turn(made, contender, operation, number, options))
+        print(f"  round {number} of {options.rounds} done" if number else "  warm", flush=True)
+    return turns
 
 
-def turn(made: Stage, server: Server, operation: str, number: int, options: argparse.Namespace) -> Turn:
-    """Load one server and read the clocks of its processes before and after."""
+def _turn(made: Stage, contender: Server | Pgbench, operation: str, number: int, options: argparse.Namespace) -> Turn:
+    """Load one of them, and read the clocks of its processes and PostgreSQL's before and after."""
     postmaster = made.server.pid
     assert postmaster
-    before = cpu.used(server.pid), cpu.used(postmaster)
-    loaded = load(
-        server.url,
-        server.people,
-        operation,
-        server.patch_type,
-        seconds=options.seconds if number else 1,
-        connections=options.connections,
-        seed=number,
-    )
-    after = cpu.used(server.pid), cpu.used(postmaster)
-    return Turn(operation, server.name, number, loaded, after[0] - before[0], after[1] - before[1])
-
-
-def report(turns: list[Turn], names: list[str]) -> None:
-    """Print the table."""
-    for operation in OPERATIONS:
-        print(f"\n{operation:<24} req/s      p50    p95    p99 ms   CPU us: app     db   errors")
-        for name in names:
-            own = [turn for turn in turns if (turn.operation, turn.contender) == (operation, name)]
-            rate = median(turn.load.requests / turn.load.seconds for turn in own)
-            p50, p95, p99 = (median(getattr(turn.load, what) for turn in own) for what in ("p50", "p95", "p99"))
-            app = median(turn.app_cpu / turn.load.requests * 1e6 for turn in own)
-            db = median(turn.database_cpu / turn.load.requests * 1e6 for turn in own)
-            errors: dict[str, int] = {}
-            for one in own:
-                for kind, count in one.load.errors.items():
-                    errors[kind] = errors.get(kind, 0) + count
-            ours = [turn for turn in turns if (turn.operation, turn.contender) == (operation, OURS)]
-            ratios = [
-                (a.load.requests / a.load.seconds) / (b.load.requests / b.load.seconds)
-                for a, b in zip(ours, own, strict=True)
-            ]
-            print(
-                f"  {name:<22}{rate:7.0f}  {p50:7.1f}{p95:7.1f}{p99:7.1f}          {app:7.0f}{db:7.0f}   {errors or '-'}"
-                f"   ours {median(ratios):.2f}x ({min(ratios):.2f}..{max(ratios):.2f})"
-            )
+    before = cpu.used(contender.pid), cpu.used(postmaster)
+    load = contender.load(operation, seconds=options.seconds, connections=options.connections, seed=number)
+    after = cpu.used(contender.pid), cpu.used(postmaster)
+    return Turn(operation, contender.name, number, load, after[0] - before[0], after[1] - before[1])

@@ -26,7 +26,6 @@ class User(SQLModel, table=True):
     """Whoever is signed in."""
 
     __tablename__ = "users"
-    __table_args__ = {"schema": "plain"}
 
     id: UUID = Field(primary_key=True)
     email: str = Field(unique=True)
@@ -45,10 +44,9 @@ class Task(SQLModel, table=True):
     """The table."""
 
     __tablename__ = "tasks"
-    __table_args__ = {"schema": "plain"}
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    user_id: UUID = Field(foreign_key="plain.users.id")
+    user_id: UUID = Field(foreign_key="users.id")
     version: int = 1
     title: str
     notes: str | None = None
