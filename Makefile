@@ -43,7 +43,7 @@ contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, at
 	@$(BIN)/python -m pytest tests/contract $(ARGS)
 
 .PHONY: bench
-bench: .venv/local benchmarks/.venv/made ## Measure, side by side with others: ARGS=throughput for one; see docs/performance.md
+bench: .venv/local benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: format
@@ -65,9 +65,11 @@ format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# The contenders need other versions of what the application needs, so they live apart.
+# The contenders need other versions of what the application needs, so they live apart. Without --no-deps, pip would add what
+# the file does not pin; `pip check` says what that is.
 benchmarks/.venv/made: benchmarks/requirements.txt .venv/local
 	@echo "  installing what it is measured against …"
 	@test -x benchmarks/.venv/bin/python || $(PYTHON) -m venv benchmarks/.venv
-	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
+	@benchmarks/.venv/bin/python -m pip --quiet check
 	@touch $@

@@ -25,8 +25,8 @@ def chart(found: dict[str, Any]) -> str:
     height = _TOP + len(OPERATIONS) * _GROUP + 34
     machine, settings = found["about"]["machine"], found["about"]["settings"]
     under = (
-        f"Medians of {settings['rounds']} rounds on {machine['cores']} cores, {settings['workers']} worker processes each, "
-        f"{settings['connections']} connections; {machine['date'][:10]}"
+        f"Medians of {settings['rounds']} × {settings['seconds']} s, {settings['workers']} worker processes each, "
+        f"{settings['connections']} connections; {machine['cores']} cores, {machine['processor']}, {machine['date'][:10]}"
     )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="t d">',
@@ -35,7 +35,7 @@ def chart(found: dict[str, Any]) -> str:
         f"<style>{_STYLE}</style>",
         *_legend(),
         *_panel(found, 0, "Requests per second (more is better)", ("requests_per_second",)),
-        *_panel(found, 1, "CPU per request, µs (less is better): application + PostgreSQL", ("app_us", "database_us")),
+        *_panel(found, 1, "CPU per request, in µs (less is better)", ("app_us", "database_us")),
         f'<text class="small" x="{_LABELS}" y="{height - 12}">{escape(under)}</text>',
         "</svg>",
     ]
@@ -48,6 +48,8 @@ def _legend() -> list[str]:
         parts.append(f'<rect class="c{index}" x="{x}" y="18" width="13" height="13" rx="2"/>')
         parts.append(f'<text x="{x + 20}" y="29">{escape(name)}</text>')
         x += 60 + 8 * len(name)
+    parts.append(f'<rect class="c{len(_DRAWN) - 1} database" x="{x}" y="18" width="13" height="13" rx="2"/>')
+    parts.append(f'<text x="{x + 20}" y="29">pale: in PostgreSQL</text>')
     return parts
 
 

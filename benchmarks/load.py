@@ -38,11 +38,13 @@ def send(url: str, people: Path, operation: str, patch_type: str, *, seconds: in
     given = [str(people), operation, patch_type, str(seed), *(f"{name}={share}" for name, share in MIX.items())]
     sizes = [f"--duration={seconds}s", "--threads=1", f"--connections={connections}", "--timeout=10s"]
     found = subprocess.run(
-        [wrk(), *sizes, f"--script={_SCRIPT}", url, "--", *given], check=True, capture_output=True, text=True
+        [wrk(), *sizes, f"--script={_SCRIPT}", url, "--", *given], check=True, stdout=subprocess.PIPE, text=True
     )
     said = json.loads(found.stdout.splitlines()[-1])
     errors = {status: count for status, count in said["statuses"].items() if status not in _DONE}
     errors |= {kind: said[kind] for kind in ("connect", "read", "write", "timeout") if said[kind]}
+    if not said["requests"]:
+        errors["no answer"] = 1
     return Load(
         seconds=said["microseconds"] / 1e6,
         requests=said["requests"] - sum(said["statuses"][status] for status in errors if status in said["statuses"]),

@@ -59,12 +59,10 @@ class Pgbench:
         log = self._folder / f"{operation}-{seed}"
         # Its clock runs while it connects, which its rate leaves out again.
         sizes = [f"--time={seconds + 1}", "--jobs=1", f"--client={connections}", f"--random-seed={seed}"]
-        found = subprocess.run(
-            [str(_program()), "--no-vacuum", *sizes, "--log", f"--log-prefix={log}", *scripts, self._url],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        command = [str(_program()), "--no-vacuum", *sizes, "--log", f"--log-prefix={log}", *scripts, self._url]
+        found = subprocess.run(command, check=False, capture_output=True, text=True)
+        if found.returncode:
+            sys.exit(f"benchmarks: {found.stderr}")
         said = re.findall(r"^(.+?)(?::| =) ([\d.]+)", found.stdout, re.MULTILINE)
         counted = {what: float(number) for what, number in said}
         (kept,) = self._folder.glob(f"{log.name}.*")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.budgets import BUDGETS
+from benchmarks.budgets import BUDGETS, REQUESTS
 from benchmarks.figures import Figures
 from benchmarks.load import OPERATIONS
 from benchmarks.servers import OURS
@@ -24,9 +24,9 @@ def tables(figures: Figures, contenders: list[str], page_bytes: dict[str, int]) 
     for budget in BUDGETS:
         ratio = budget.found(figures)
         verdict = "met" if budget.met(ratio) else "MISSED"
-        sign = "≥" if budget.measure == "requests/s" else "≤"
+        sign = "≥" if budget.measure == REQUESTS else "≤"
         what = f"{budget.operation:<8}{budget.measure:<12} {sign} {budget.bound:<5g} × {budget.against}"
-        lines.append(f"{what:<56}{ratio!s:>22}  {verdict} by {abs(budget.margin(ratio)):.0%}")
+        lines.append(f"{what:<56}{ratio!s:>22}  {verdict} by {abs(budget.margin(ratio)):.1%}")
     return "\n".join(lines)
 
 

@@ -39,8 +39,12 @@ class Server:
     pid: int
     people: Path
     """A line for each person: a token, and the ids of the tasks."""
-    patch_type: str
     log: Path
+
+    @property
+    def patch_type(self) -> str:
+        """Media type of a change. The frameworks know JSON only, unless told otherwise."""
+        return "application/merge-patch+json" if self.name == OURS else "application/json"
 
     def load(self, operation: str, *, seconds: int, connections: int, seed: int) -> Load:
         """Send one kind of request for so many seconds."""
@@ -61,50 +65,49 @@ def serving(stage: Stage, people: list[Person], folder: Path) -> Iterator[list[S
     ours, theirs = folder / "people-ours", folder / "people-theirs"
     _write(ours, {stage.access_token(person): tasks[str(person.id)] for person in people})
     _write(theirs, {_token(person, key): tasks[str(person.id)] for person in people})
-    environment = {
-        "BENCH_DATABASE_URL": stage.contender_url.replace("postgresql:", "postgresql+psycopg:"),
-        "BENCH_JWT_KEY": key,
-    }
+    url = stage.contender_url.replace("postgresql:", "postgresql+psycopg2:")
+    environment = {"BENCH_DATABASE_URL": url, "BENCH_JWT_KEY": key}
+    sizes = {"TASKAPP_WORKERS": str(WORKERS), "TASKAPP_THREADS": str(THREADS)}
     with ExitStack() as running:
 
-        def start(name: str, command: list[str], where: Path, given: Mapping[str, str], people: Path, patch: str) -> Server:
-            port = free_port()
-            log = running.enter_context((folder / f"{name}.log").open("wb"))
-            process = subprocess.Popen(
-                [part.format(port=port) for part in command],
-                cwd=where,
-                env={"PATH": os.defpath, **{name: value.format(port=port) for name, value in given.items()}},
-                stdout=log,
-                stderr=log,
-            )
-            running.callback(_end, process)
-            server = Server(name, f"http://127.0.0.1:{port}", process.pid, people, patch, Path(log.name))
-            _wait_until_up(server, process)
-            return server
+        def contender(name: str, command: list[str], port: int, given: Mapping[str, str]) -> Server:
+            program = [str(_PYTHON), "-m", *command]
+            return running.enter_context(_started(name, port, program, CONTENDERS, given, theirs, folder))
 
-        shipped = {
-            **stage.environment,
-            "TASKAPP_PORT": "{port}",
-            "TASKAPP_WORKERS": str(WORKERS),
-            "TASKAPP_THREADS": str(THREADS),
-        }
-        taskapp = start(
-            OURS, [sys.executable, "-m", "gunicorn", "wsgi:app"], PROJECT, shipped, ours, "application/merge-patch+json"
-        )
-        uvicorn = [str(_PYTHON), "-m", "uvicorn", f"--workers={WORKERS}", "--port={port}"]
-        gunicorn = [
-            str(_PYTHON),
-            "-m",
-            "gunicorn",
-            f"--workers={WORKERS}",
-            f"--threads={THREADS}",
-            "--bind=127.0.0.1:{port}",
+        def gunicorn(name: str, application: str, given: Mapping[str, str]) -> Server:
+            port = free_port()
+            command = ["gunicorn", f"--workers={WORKERS}", f"--threads={THREADS}", f"--bind=127.0.0.1:{port}", application]
+            return contender(name, command, port, given)
+
+        def uvicorn(name: str, application: str, given: Mapping[str, str]) -> Server:
+            port = free_port()
+            return contender(name, ["uvicorn", f"--workers={WORKERS}", f"--port={port}", application], port, given)
+
+        port = free_port()
+        shipped = {**stage.environment, **sizes, "TASKAPP_PORT": str(port)}
+        program = [sys.executable, "-m", "gunicorn", "wsgi:app"]
+        taskapp = running.enter_context(_started(OURS, port, program, PROJECT, shipped, ours, folder))
+        yield [
+            taskapp,
+            uvicorn(FASTAPI, "fastapi_sqlmodel:app", environment),
+            gunicorn(DRF, "drf.wsgi", environment),
+            gunicorn(CONSTANT, "flask_constant:app", _answers(taskapp, folder)),
         ]
-        fastapi = start(FASTAPI, [*uvicorn, "fastapi_sqlmodel:app"], CONTENDERS, environment, theirs, "application/json")
-        drf = start(DRF, [*gunicorn, "drf.wsgi"], CONTENDERS, environment, theirs, "application/json")
-        answers = _answers(taskapp, folder)
-        constant = start(CONSTANT, [*gunicorn, "flask_constant:app"], CONTENDERS, answers, theirs, "application/json")
-        yield [taskapp, fastapi, drf, constant]
+
+
+@contextmanager
+def _started(
+    name: str, port: int, command: list[str], where: Path, environment: Mapping[str, str], people: Path, folder: Path
+) -> Iterator[Server]:
+    log = folder / f"{name}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, cwd=where, env={"PATH": os.defpath, **environment}, stdout=file, stderr=file)
+    try:
+        server = Server(name, f"http://127.0.0.1:{port}", process.pid, people, log)
+        _wait_until_up(server, process)
+        yield server
+    finally:
+        _end(process)
 
 
 def _write(path: Path, tasks: Mapping[str, list[str]]) -> None:

@@ -60,6 +60,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="see that everything works: one round of a second, kept nowhere"
     )
     options = parser.parse_args(arguments)
+    options.warm_up = not options.quick
     if options.quick:
         options.rounds, options.seconds, options.people, options.tasks = 1, 1, 10, 60
     return options
@@ -71,7 +72,7 @@ def _measure(made: Stage, contenders: Sequence[Server | Pgbench], options: argpa
     made.execute("ALTER SYSTEM SET autovacuum = off")
     made.execute("SELECT pg_reload_conf()")
     turns = []
-    for number in range(options.rounds + 1):
+    for number in range(0 if options.warm_up else 1, options.rounds + 1):
         made.execute("VACUUM ANALYZE")
         made.execute("CHECKPOINT")
         for index, operation in enumerate(OPERATIONS):
