@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import cpu
 from benchmarks.agreement import agree
@@ -30,13 +31,17 @@ def main(arguments: Sequence[str]) -> int:
         folder = Path(name)
         people = made.populate(options.people, options.tasks)
         settings = {**vars(options), "workers": WORKERS, "threads": THREADS}
-        about = {"machine": machine(made), "settings": settings}
+        about: dict[str, Any] = {"machine": machine(made), "settings": settings}
         with serving(made, people, folder) as servers:
             sizes = agree(servers)
             contenders: list[Server | Pgbench] = [*servers, Pgbench(made, folder, options.people, options.tasks)]
             figures = Figures(_measure(made, contenders, options))
         names = [contender.name for contender in contenders]
         print(tables(figures, names, sizes))
+        if about["machine"]["load_before"] > about["machine"]["cores"] / 2:
+            print(
+                f"\nThe machine was busy with other things (load {about['machine']['load_before']:.1f} before this began)."
+            )
         found = {"about": about, "page_bytes": sizes, **document(figures, names)}
         # A quick run leaves the figures of a real one alone.
         results, pictures = (folder, folder) if options.quick else (RESULTS, PICTURES)
