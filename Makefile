@@ -42,6 +42,10 @@ openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
 contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, attack a server through it
 	@$(BIN)/python -m pytest tests/contract $(ARGS)
 
+.PHONY: bench
+bench: .venv/local benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: format
 format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/ruff check --fix .
@@ -59,4 +63,13 @@ format: .venv/dev ## Put the code in its usual form
 .venv/dev: .venv/local requirements-dev.txt
 	@echo "  installing what the tests need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# The contenders need other versions of what the application needs, so they live apart. Without --no-deps, pip would add what
+# the file does not pin; `pip check` says what that is.
+benchmarks/.venv/made: benchmarks/requirements.txt .venv/local
+	@echo "  installing what it is measured against …"
+	@test -x benchmarks/.venv/bin/python || $(PYTHON) -m venv benchmarks/.venv
+	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
+	@benchmarks/.venv/bin/python -m pip --quiet check
 	@touch $@

@@ -5,6 +5,7 @@ The same tasks stand there twice: in `app`, where row-level security isolates th
 """
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,16 +23,16 @@ from taskapp.config import Config
 from taskapp.embedded import EmbeddedServer
 from taskapp.provision import new_keys, new_passwords, provision, urls
 
-PORT = 54320
-
 # A limit that nobody reaches: counting is what is measured, not refusing.
 _UNREACHED = "100000000"
 
-# About what people write: most tasks have a few words of notes, a third a due date, some are done.
+# About what people write: most tasks have a few words of notes, a third a due date, some are done. Ids are as good as
+# random, and yet can be named by a program that knows none of them.
 _TASKS = """
     INSERT INTO app.tasks (user_id, id, title, notes, priority, tags, due_date, due_time, due_timezone, metadata,
                            status, completed_at, position, created_at, updated_at)
-    SELECT user_id, gen_random_uuid(), 'Task number ' || n, CASE WHEN n %% 4 > 0 THEN repeat('a few words ', n %% 10) END,
+    SELECT user_id, md5(email || ' ' || n)::uuid, 'Task number ' || n,
+           CASE WHEN n %% 4 > 0 THEN repeat('a few words ', n %% 10) END,
            (ARRAY['none', 'low', 'medium', 'high'])[1 + n %% 4],
            CASE WHEN n %% 5 = 0 THEN ARRAY['home', 'money'] ELSE '{}' END,
            CASE WHEN n %% 3 = 0 THEN date '2026-01-01' + n %% 365 END, CASE WHEN n %% 9 = 0 THEN time '09:30' END,
@@ -49,6 +50,7 @@ _COPY = """
 """
 _PLAIN = """
     CREATE ROLE contender LOGIN PASSWORD 'contender';
+    GRANT CONNECT ON DATABASE taskapp TO contender;
     CREATE SCHEMA plain AUTHORIZATION contender;
     SET ROLE contender;
     CREATE TABLE plain.users (id uuid PRIMARY KEY, email text NOT NULL UNIQUE);
@@ -77,6 +79,7 @@ _PLAIN = """
     );
     CREATE INDEX ON plain.tasks (user_id, created_at, id) WHERE deleted_at IS NULL;
     RESET ROLE;
+    ALTER ROLE contender SET search_path = plain;
 """
 
 
@@ -115,7 +118,8 @@ class Stage:
         self.execute("TRUNCATE plain.users, app.users CASCADE")
         self.execute(
             "INSERT INTO app.users (user_id, email, password_hash)"
-            " SELECT gen_random_uuid(), 'user' || n || '@example.com', %s FROM generate_series(1, %s) AS n",
+            " SELECT md5(email)::uuid, email, %s"
+            " FROM generate_series(1, %s) AS n, LATERAL (SELECT 'user' || n || '@example.com' AS email) AS address",
             ("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g", people),
         )
         self.execute(
@@ -141,13 +145,13 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Start an empty server, on a Unix socket and on port 54320 of 127.0.0.1; all of it is gone afterwards.
+    """Start an empty server, on a Unix socket and on a free port of 127.0.0.1; all of it is gone afterwards.
 
     Nothing waits for the disk (`fsync` is off), for everybody alike: this compares programs, not disks.
     """
     with (
         TemporaryDirectory(prefix="taskapp-bench-") as folder,
-        EmbeddedServer(Path(folder) / "postgres", durable=False, tcp_port=PORT) as server,
+        EmbeddedServer(Path(folder) / "postgres", durable=False, tcp_port=free_port()) as server,
     ):
         passwords = new_passwords()
         environment = {
@@ -155,7 +159,7 @@ def stage() -> Iterator[Stage]:
             "TASKAPP_ACCESS_TOKEN_SECONDS": "3600",
             "TASKAPP_REQUESTS_PER_MINUTE": _UNREACHED,
             "TASKAPP_TASKS_PER_USER": "1000000",
-            **urls(lambda role: f"postgresql://{role}:{passwords[role]}@127.0.0.1:{PORT}/taskapp"),
+            **urls(lambda role: f"postgresql://{role}:{passwords[role]}@127.0.0.1:{server.port}/taskapp"),
             **new_keys("bench"),
         }
         with closing(psycopg2.connect(server.admin_url)) as conn:
@@ -167,3 +171,11 @@ def stage() -> Iterator[Stage]:
         made = Stage(server, environment, admin_url, create_app(Config.from_environment()))
         made.execute(_PLAIN)
         yield made
+
+
+def free_port() -> int:
+    """Find a TCP port of 127.0.0.1 that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,6 +1,7 @@
 """The requirement files are closed: every version is exact, also of what the packages need in turn."""
 
 import re
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[1]
 FILES = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt")
+# Installed apart, without anything that it does not name: the Makefile has pip say whether that is enough.
+APART = "benchmarks/requirements.txt"
 
 
 def lines(name: str) -> list[str]:
@@ -30,15 +33,16 @@ def pins(name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, APART])
 def test_every_requirement_is_pinned_to_one_version(name: str) -> None:
     own = [line for line in lines(name) if not line.startswith("-r ")]
     assert own
     assert [line for line in own if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!+]*", line)] == []
 
 
-def test_no_package_is_pinned_twice() -> None:
-    packages = [line.partition("==")[0] for name in FILES for line in lines(name) if not line.startswith("-r ")]
+@pytest.mark.parametrize("names", [FILES, [APART]])
+def test_no_package_is_pinned_twice(names: Sequence[str]) -> None:
+    packages = [line.partition("==")[0] for name in names for line in lines(name) if not line.startswith("-r ")]
     assert sorted(packages) == sorted(set(packages))
 
 

@@ -1,0 +1,24 @@
+"""`python -m benchmarks NAME`, or without a name all of them; `make bench` installs first what they need."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from benchmarks import throughput
+
+BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
+    "throughput": throughput.main,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one benchmark, or each; return the worst exit status."""
+    if not arguments:
+        return max(benchmark([]) for benchmark in BENCHMARKS.values())
+    name, *rest = arguments
+    if name not in BENCHMARKS:
+        sys.exit(f"benchmarks: there is no {name}, but {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name](rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
