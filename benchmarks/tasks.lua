@@ -47,7 +47,7 @@ local operations = {
     made = made + 1
     local headers = { Authorization = person.token, ["Content-Type"] = "application/json" }
     return wrk.format("POST", "/v1/tasks", headers, format([[{"title": "Pay rent %d", ]]
-      .. [["notes": "The landlord changed banks", "priority": "high", "tags": ["home"], ]]
+      .. [["notes": "The landlord changed banks", "priority": "high", ]]
       .. [["due": {"date": "2026-12-01"}, "metadata": {"source": "mail"}}]], made))
   end,
   patch = function(person)

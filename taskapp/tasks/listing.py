@@ -38,7 +38,7 @@ from taskapp.tags.models import Tag
 from taskapp.tags.schemas import TagName, tag_key
 from taskapp.tasks.due import own_timezone
 from taskapp.tasks.models import TASKS
-from taskapp.tasks.queries import COLUMNS, Prepared
+from taskapp.tasks.queries import COLUMNS
 from taskapp.tasks.schemas import PRIORITIES, PRIORITY, STATUS, STATUSES
 from taskapp.users.schemas import Timezone
 
@@ -125,7 +125,9 @@ class TaskQuerySchema(PageQuerySchema):
             raise ma.ValidationError(error, "list_id")
 
 
-def listed(query: dict[str, Any], after: tuple[str, UUID] | None, limit: int) -> Prepared:
+def listed(
+    query: dict[str, Any], after: tuple[str, UUID] | None, limit: int
+) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
     """Select up to ``limit`` tasks from the row after ``after`` on, with their ``sort_key``."""
     statement = _ordered(query["sort"], query["deleted"], onwards=after is not None)
     if conditions := _conditions(query):
