@@ -47,7 +47,7 @@ contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, at
 	@$(BIN)/python -m pytest tests/contract $(ARGS)
 
 .PHONY: bench
-bench: .venv/local benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one
+bench: .venv/dev benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: format
