@@ -300,9 +300,13 @@ def test_a_connection_that_died_while_idle_costs_no_further_message(
     assert len([message for message in said if message.body.startswith(b"/* taskapp")]) == 1
 
 
-def test_the_proxy_counts_the_four_messages_of_a_usual_engine(cluster: Cluster, proxy: Proxy) -> None:
+@pytest.mark.parametrize(("pre_ping", "messages"), [(False, 4), (True, 5)], ids=["usual", "with pool_pre_ping"])
+def test_the_proxy_counts_the_messages_of_an_engine_as_others_make_it(
+    cluster: Cluster, proxy: Proxy, pre_ping: bool, messages: int
+) -> None:
     before = proxy.connections
-    engine = create_engine(cluster.tcp_url("taskapp_api", proxy.port).replace("postgresql:", "postgresql+psycopg2:"))
+    url = cluster.tcp_url("taskapp_api", proxy.port).replace("postgresql:", "postgresql+psycopg2:")
+    engine = create_engine(url, pool_pre_ping=pre_ping)
     engine.connect().close()
     with proxy.recording() as said, engine.connect() as conn:
         conn.execute(text("SELECT set_config('app.user_id', '', true)"))
@@ -310,7 +314,7 @@ def test_the_proxy_counts_the_four_messages_of_a_usual_engine(cluster: Cluster, 
         conn.commit()
     engine.dispose()
     wait_until(lambda: proxy.connections == before)
-    assert kinds(said) == ["Q", "Q", "Q", "Q"]
+    assert kinds(said) == ["Q"] * messages
 
 
 def test_the_proxy_tells_start_password_and_end_from_queries(cluster: Cluster, proxy: Proxy) -> None:
