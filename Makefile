@@ -38,12 +38,16 @@ check: .venv/dev ## Lint, types and import rules
 openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
 	@$(BIN)/flask --app tests/contract/publishing.py openapi write docs/openapi.json
 
+.PHONY: messages
+messages: .venv/dev ## Write into docs/performance.md how many messages each operation takes
+	@cd tests && ../$(BIN)/python -m isolation.message_table
+
 .PHONY: contract
 contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, attack a server through it
 	@$(BIN)/python -m pytest tests/contract $(ARGS)
 
 .PHONY: bench
-bench: .venv/local benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one
+bench: .venv/dev benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: format

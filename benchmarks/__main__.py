@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import throughput
+from benchmarks import latency, throughput
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "throughput": throughput.main,
+    "latency": latency.main,
 }
 
 

@@ -58,14 +58,21 @@ class Server:
 
 
 @contextmanager
-def serving(stage: Stage, people: list[Person], folder: Path) -> Iterator[list[Server]]:
-    """Serve all of them at once, on free ports of 127.0.0.1. What they log goes into files of ``folder``."""
+def serving(stage: Stage, people: list[Person], folder: Path, *, database_port: int | None = None) -> Iterator[list[Server]]:
+    """Serve all of them at once, on free ports of 127.0.0.1. What they log goes into files of ``folder``.
+
+    :param database_port: where they reach PostgreSQL, if not at its own port
+    """
+
+    def reached(url: str) -> str:
+        return url.replace(f":{stage.server.port}/", f":{database_port or stage.server.port}/")
+
     tasks = {str(user): ids for user, ids in stage.execute("SELECT user_id, array_agg(id::text) FROM app.tasks GROUP BY 1")}
     key = secrets.token_hex(32)
     ours, theirs = folder / "people-ours", folder / "people-theirs"
     _write(ours, {stage.access_token(person): tasks[str(person.id)] for person in people})
     _write(theirs, {_token(person, key): tasks[str(person.id)] for person in people})
-    url = stage.contender_url.replace("postgresql:", "postgresql+psycopg2:")
+    url = reached(stage.contender_url).replace("postgresql:", "postgresql+psycopg2:")
     environment = {"BENCH_DATABASE_URL": url, "BENCH_JWT_KEY": key}
     sizes = {"TASKAPP_WORKERS": str(WORKERS), "TASKAPP_THREADS": str(THREADS)}
     with ExitStack() as running:
@@ -84,7 +91,7 @@ def serving(stage: Stage, people: list[Person], folder: Path) -> Iterator[list[S
             return contender(name, ["uvicorn", f"--workers={WORKERS}", f"--port={port}", application], port, given)
 
         port = free_port()
-        shipped = {**stage.environment, **sizes, "TASKAPP_PORT": str(port)}
+        shipped = {**{name: reached(value) for name, value in stage.environment.items()}, **sizes, "TASKAPP_PORT": str(port)}
         program = [sys.executable, "-m", "gunicorn", "wsgi:app"]
         taskapp = running.enter_context(_started(OURS, port, program, PROJECT, shipped, ours, folder))
         yield [
