@@ -23,8 +23,6 @@ import marshmallow as ma
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, current_app
-from zxcvbn import zxcvbn
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from taskapp.api.problems import FieldError, Problem, invalid
 from taskapp.api.schema import Coded, Text
@@ -33,9 +31,6 @@ from taskapp.config import Config
 
 LONGEST = 256
 _NICENESS = 10
-_COMMON = frozenset(FREQUENCY_LISTS["passwords"])
-_GUESSES = 1e6
-_JUDGED = 16
 
 
 class Password(Text):
@@ -93,9 +88,9 @@ class Passwords:
         if len(password) < self._shortest:
             detail = f"Must have {self._shortest} or more characters."
             raise invalid([FieldError("too_short", detail, pointer=f"#/{member}")])
-        # Its time grows fast with the length, and what is beyond can only help.
-        judged = zxcvbn(password[:_JUDGED], user_inputs=["taskapp", *(known[:_JUDGED] for known in about)])
-        if judged["guesses"] < _GUESSES or password.lower() in _COMMON:
+        from taskapp.auth.guessing import is_easy_to_guess  # noqa: PLC0415 - takes 13 MB, see there
+
+        if is_easy_to_guess(password, about):
             raise invalid([FieldError("too_common", "Is easy to guess. Choose another one.", pointer=f"#/{member}")])
 
     @contextmanager

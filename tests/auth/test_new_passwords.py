@@ -23,7 +23,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from taskapp import create_app
 from taskapp.api.problems import RETRY_AFTER_SECONDS
-from taskapp.auth import passwords
+from taskapp.auth import guessing
 from taskapp.auth.passwords import Passwords
 from taskapp.config import Config, ConfigError
 
@@ -201,7 +201,7 @@ def test_f4_judging_a_password_takes_no_longer_than_a_few_hashes(cluster: object
     began = time.thread_time()
     with pytest.MonkeyPatch.context() as patch:
         # However it is judged, the answer has to come soon.
-        patch.setattr(passwords, "_GUESSES", 0)
+        patch.setattr(guessing, "_GUESSES", 0)
         judge.check(password, "password", about=[])
     assert time.thread_time() - began < 0.5
 
