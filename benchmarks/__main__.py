@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import throughput
+from benchmarks import cost, growth, soak, throughput
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "throughput": throughput.main,
+    "growth": growth.main,
+    "cost": cost.main,
+    "soak": soak.main,
 }
 
 

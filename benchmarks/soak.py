@@ -1,0 +1,170 @@
+"""Whether the application leaks: memory of its workers, and connections to PostgreSQL, over 100,000 requests to each."""
+
+import argparse
+import json
+import time
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import linear_regression
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from benchmarks.curves import Curve, Panel, draw
+from benchmarks.load import Load, load, wrk
+from benchmarks.shipped import Shipped, shipped
+from benchmarks.stage import Stage, stage
+
+RESULTS = Path(__file__).parent / "results" / "soak.json"
+CURVES = Path(__file__).parents[1] / "docs" / "performance" / "soak.svg"
+
+REQUESTS = 100_000
+LARGEST_MB = 120
+RISE_MB = 2
+"""Flat: from the end of the first quarter of the requests on, the line of least squares does not rise by more than this."""
+
+PEOPLE = 200
+TASKS_EACH = 500
+CONNECTIONS = 16
+TURN_SECONDS = 10
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One worker at one moment. Sizes in MB."""
+
+    worker: int
+    requests: float
+    """That it has answered: its share in those of all workers, as its share in their processor time."""
+    resident: float
+    proportional: float
+    """What others share with it is counted by its part (PSS)."""
+    connections: dict[str, int]
+    """To PostgreSQL, by role."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, report, and return the exit status: 1 when a budget is exceeded."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks soak", description=__doc__)
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="that each worker answers")
+    parser.add_argument("--quick", action="store_true", help="2,000 requests: does everything work?")
+    options = parser.parse_args(arguments)
+    wanted = 2000 if options.quick else options.requests
+    wrk()
+    with TemporaryDirectory(prefix="taskapp-bench-") as folder, stage() as made:
+        people = Path(folder) / "people"
+        write_people(made, people)
+        log = Path(folder) / "taskapp.log"
+        with shipped(made, log, TASKAPP_REGISTRATIONS_PER_HOUR="1000") as gunicorn:
+            samples, errors = soak(made, gunicorn, people, log, wanted, 1 if options.quick else TURN_SECONDS)
+    return report(samples, errors, made.app.config["TASKAPP"].threads)
+
+
+def write_people(made: Stage, path: Path) -> None:
+    """Write what wrk needs to know: a line for each person, a token and the ids of the tasks."""
+    people = made.populate(PEOPLE, TASKS_EACH)
+    tasks = dict(made.execute("SELECT user_id::text, string_agg(id::text, ' ') FROM app.tasks GROUP BY 1"))
+    path.write_text("".join(f"{made.access_token(person)} {tasks[str(person.id)]}\n" for person in people))
+
+
+def soak(
+    made: Stage, gunicorn: Shipped, people: Path, log: Path, wanted: int, seconds: int
+) -> tuple[list[Sample], dict[str, int]]:
+    """Load it until every worker has answered as many requests as wanted, and look at it once a second."""
+    workers = gunicorn.workers()
+    samples: list[Sample] = []
+    errors: dict[str, int] = {}
+    before = [_busy(worker) for worker in workers]
+    with ThreadPoolExecutor(1) as turns, log.open("rb") as lines:
+        answered = turn = 0
+        loading: Future[Load] | None = None
+        while loading is None or not loading.done() or min(sample.requests for sample in samples[-len(workers) :]) < wanted:
+            if loading is None or loading.done():
+                turn += 1
+                if loading is not None:
+                    errors = {kind: errors.get(kind, 0) + count for kind, count in loading.result().errors.items()}
+                loading = turns.submit(_load, gunicorn, people, seconds, turn)
+            time.sleep(1)
+            # Passwords are what takes the most memory, for a moment.
+            register(gunicorn, f"soak-{len(samples)}@example.com")
+            answered += sum(b'"message":"request"' in line for line in lines)
+            busy = [_busy(worker) - start for worker, start in zip(workers, before, strict=True)]
+            ports = _ports(made)
+            for number, worker in enumerate(workers):
+                memory = worker.memory_full_info()
+                connections: dict[str, int] = {}
+                for connection in worker.net_connections("tcp"):
+                    if role := ports.get(connection.laddr.port):
+                        connections[role] = connections.get(role, 0) + 1
+                share = answered * busy[number] / sum(busy)
+                samples.append(Sample(number, share, memory.rss / MEGABYTE, memory.pss / MEGABYTE, connections))
+    return samples, errors
+
+
+def register(gunicorn: Shipped, email: str) -> None:
+    """Make an account, which hashes a password."""
+    body = json.dumps({"email": email, "password": "correct horse battery"}).encode()
+    request = urllib.request.Request(
+        f"{gunicorn.url}/v1/auth/register", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    # Not by the proxy of the user's environment.
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).close()
+
+
+def _load(gunicorn: Shipped, people: Path, seconds: int, seed: int) -> Load:
+    return load(
+        gunicorn.url, people, "mixed", "application/merge-patch+json", seconds=seconds, connections=CONNECTIONS, seed=seed
+    )
+
+
+def _busy(worker: psutil.Process) -> float:
+    times = worker.cpu_times()
+    return float(times.user + times.system)
+
+
+def _ports(made: Stage) -> dict[int, str]:
+    """Tell for each TCP port at the other end of a connection to PostgreSQL which role came from there."""
+    return dict(
+        made.execute(
+            "SELECT client_port, usename::text FROM pg_stat_activity WHERE usename LIKE 'taskapp%' AND client_port > 0"
+        )
+    )
+
+
+def rise(samples: Sequence[Sample]) -> float:
+    """Return how many MB the memory of one worker rises once it is warm, by the line of least squares."""
+    warm = [sample for sample in samples if sample.requests >= samples[-1].requests / 4]
+    line = linear_regression([sample.requests for sample in warm], [sample.resident for sample in warm])
+    return line.slope * (warm[-1].requests - warm[0].requests)
+
+
+def report(samples: list[Sample], errors: dict[str, int], threads: int) -> int:
+    """Print a table, keep the figures, draw the curves; 1 when a budget is exceeded."""
+    workers = {number: [sample for sample in samples if sample.worker == number] for number in {s.worker for s in samples}}
+    exceeded = bool(errors)
+    print("\nworker   requests   resident MB: start   largest   end   rise   PSS MB: end   most connections")
+    for number, own in sorted(workers.items()):
+        most: dict[str, int] = {}
+        for sample in own:
+            most |= {role: max(most.get(role, 0), count) for role, count in sample.connections.items()}
+        largest = max(sample.resident for sample in own)
+        print(
+            f"{number:>6}{own[-1].requests:>11,.0f}{own[0].resident:>21.1f}{largest:>10.1f}{own[-1].resident:>6.1f}{rise(own):>+7.2f}"
+            f"{own[-1].proportional:>14.1f}   {most}"
+        )
+        exceeded |= largest > LARGEST_MB or rise(own) > RISE_MB or max(most.values()) > threads
+    print(f"errors: {errors or 'none'}")
+    RESULTS.parent.mkdir(exist_ok=True)
+    kept = {"largest_mb": LARGEST_MB, "rise_mb": RISE_MB, "threads": threads, "errors": errors}
+    RESULTS.write_text(json.dumps({**kept, "samples": [asdict(sample) for sample in samples]}, indent=1))
+    curves = [Curve(f"worker {number}", [(s.requests, s.resident) for s in own]) for number, own in sorted(workers.items())]
+    draw(CURVES, "Resident memory of each worker", [Panel("requests answered", curves, "MB", linear=True)])
+    print(
+        f"budget of {LARGEST_MB} MB, a rise of {RISE_MB} MB, {threads} connections for each role: "
+        f"{'EXCEEDED' if exceeded else 'kept'}"
+    )
+    return int(exceeded)
