@@ -177,6 +177,12 @@ def beside(other: Stage, database: str) -> Stage:
     return _database(other.server, other.passwords, other.environment, database)
 
 
+def quieten(made: Stage) -> None:
+    """Let nothing be cleaned up or analysed but when a benchmark says so."""
+    made.execute("ALTER SYSTEM SET autovacuum = off")
+    made.execute("SELECT pg_reload_conf()")
+
+
 def _database(server: EmbeddedServer, passwords: dict[str, str], keys: dict[str, str], database: str) -> Stage:
     environment = {
         **keys,
