@@ -4,8 +4,9 @@ import argparse
 import json
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import linear_regression
@@ -28,7 +29,7 @@ RISE_MB = 2
 PEOPLE = 200
 TASKS_EACH = 500
 CONNECTIONS = 16
-TURN_SECONDS = 10
+TURN_SECONDS = 8
 MEGABYTE = 1024 * 1024
 
 
@@ -37,7 +38,7 @@ class Sample:
     """One worker at one moment. Sizes in MB."""
 
     worker: int
-    requests: float
+    requests: int
     """That it has answered: its share in those of all workers, as its share in their processor time."""
     resident: float
     proportional: float
@@ -59,8 +60,8 @@ def main(arguments: Sequence[str]) -> int:
         people = Path(folder) / "people"
         write_people(made, people)
         log = Path(folder) / "taskapp.log"
-        with shipped(made, log, TASKAPP_REGISTRATIONS_PER_HOUR="1000") as gunicorn:
-            samples, errors = soak(made, gunicorn, people, log, wanted, 1 if options.quick else TURN_SECONDS)
+        with shipped(made, log, TASKAPP_REGISTRATIONS_PER_HOUR="1000000") as gunicorn:
+            samples, errors = soak(made, gunicorn, people, log, wanted)
         threads = made.app.config["TASKAPP"].threads
         budgets = {"largest_mb": LARGEST_MB, "rise_mb": RISE_MB, "connections": threads}
         about = {"machine": machine(made), "settings": vars(options), "budgets": budgets, "errors": errors}
@@ -82,37 +83,37 @@ def write_people(made: Stage, path: Path) -> None:
     path.write_text("".join(f"{made.access_token(person)} {tasks[str(person.id)]}\n" for person in people))
 
 
-def soak(
-    made: Stage, gunicorn: Shipped, people: Path, log: Path, wanted: int, seconds: int
-) -> tuple[list[Sample], dict[str, int]]:
-    """Load it until every worker has answered as many requests as wanted, and look at it once a second."""
+def soak(made: Stage, gunicorn: Shipped, people: Path, log: Path, wanted: int) -> tuple[list[Sample], dict[str, int]]:
+    """Load it until every worker has answered as many requests as wanted, and look at it meanwhile."""
     workers = gunicorn.workers()
+    before = [_busy(worker) for worker in workers]
     samples: list[Sample] = []
     errors: dict[str, int] = {}
-    before = [_busy(worker) for worker in workers]
+    answered = turn = 0
     with ThreadPoolExecutor(1) as turns, log.open("rb") as lines:
-        answered = turn = 0
-        loading: Future[Load] | None = None
-        while loading is None or not loading.done() or min(sample.requests for sample in samples[-len(workers) :]) < wanted:
-            if loading is None or loading.done():
-                turn += 1
-                if loading is not None:
-                    errors = {kind: errors.get(kind, 0) + count for kind, count in loading.result().errors.items()}
-                loading = turns.submit(_load, gunicorn, people, seconds, turn)
-            time.sleep(1)
-            # Passwords are what takes the most memory, for a moment.
-            register(gunicorn, f"soak-{len(samples)}@example.com")
-            answered += sum(b'"message":"request"' in line for line in lines)
-            busy = [_busy(worker) - start for worker, start in zip(workers, before, strict=True)]
-            ports = _ports(made)
-            for number, worker in enumerate(workers):
-                memory = worker.memory_full_info()
-                connections: dict[str, int] = {}
-                for connection in worker.net_connections("tcp"):
-                    if role := ports.get(connection.laddr.port):
-                        connections[role] = connections.get(role, 0) + 1
-                share = answered * busy[number] / sum(busy)
-                samples.append(Sample(number, share, memory.rss / MEGABYTE, memory.pss / MEGABYTE, connections))
+        while not samples or min(sample.requests for sample in samples[-len(workers) :]) < wanted:
+            turn += 1
+            loading = turns.submit(_load, gunicorn, people, turn)
+            while not loading.done():
+                time.sleep(TURN_SECONDS / 4)
+                # Passwords are what takes the most memory, for a moment.
+                register(gunicorn, f"soak-{len(samples)}@example.com")
+                answered += sum(b'"message":"request"' in line for line in lines)
+                busy = [_busy(worker) - start for worker, start in zip(workers, before, strict=True)]
+                roles = _roles(made)
+                for number, worker in enumerate(workers):
+                    memory = worker.memory_full_info()
+                    samples.append(
+                        Sample(
+                            number,
+                            round(answered * busy[number] / sum(busy)),
+                            round(memory.rss / MEGABYTE, 2),
+                            round(memory.pss / MEGABYTE, 2),
+                            _connections(worker, roles),
+                        )
+                    )
+            for kind, count in loading.result().errors.items():
+                errors[kind] = errors.get(kind, 0) + count
     return samples, errors
 
 
@@ -126,10 +127,9 @@ def register(gunicorn: Shipped, email: str) -> None:
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).close()
 
 
-def _load(gunicorn: Shipped, people: Path, seconds: int, seed: int) -> Load:
-    return send(
-        gunicorn.url, people, "mixed", "application/merge-patch+json", seconds=seconds, connections=CONNECTIONS, seed=seed
-    )
+def _load(gunicorn: Shipped, people: Path, seed: int) -> Load:
+    kind = "application/merge-patch+json"
+    return send(gunicorn.url, people, "mixed", kind, seconds=TURN_SECONDS, connections=CONNECTIONS, seed=seed)
 
 
 def _busy(worker: psutil.Process) -> float:
@@ -137,13 +137,14 @@ def _busy(worker: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _ports(made: Stage) -> dict[int, str]:
-    """Tell for each TCP port at the other end of a connection to PostgreSQL which role came from there."""
-    return dict(
-        made.execute(
-            "SELECT client_port, usename::text FROM pg_stat_activity WHERE usename LIKE 'taskapp%' AND client_port > 0"
-        )
-    )
+def _roles(made: Stage) -> dict[int, str]:
+    """Tell by TCP port who has a connection to PostgreSQL from there."""
+    return dict(made.execute("SELECT client_port, usename::text FROM pg_stat_activity WHERE client_port > 0"))
+
+
+def _connections(worker: psutil.Process, roles: dict[int, str]) -> dict[str, int]:
+    ports = [connection.laddr.port for connection in worker.net_connections("tcp")]
+    return dict(Counter(roles[port] for port in ports if port in roles))
 
 
 def rise(samples: Sequence[Sample]) -> float:
