@@ -6,7 +6,7 @@ from math import ceil, log10
 from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT = 300, 180  # of what is drawn into, in pixels; around it:
-_LEFT, _TOP, _RIGHT, _BOTTOM = 46, 60, 20, 44
+_LEFT, _TOP, _RIGHT, _BOTTOM = 46, 60, 34, 44
 _STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f } .head { font-size: 13px; font-weight: 600 }
   polyline { stroke-width: 2 } .grid { stroke: #d0d7de }
