@@ -32,7 +32,7 @@ def fill(stage: Stage, counts: Sequence[int]) -> list[Person]:
     stage.execute("UPDATE pg_index SET indisready = false WHERE indrelid = 'app.tasks'::regclass")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(
-            pool.map(lambda span: stage.execute(TASKS + _FROM, {**given, "first": span[0], "last": span[1]}), _spans(counts))
+            pool.map(lambda span: stage.execute(TASKS + _FROM, {**given, "first": span[0], "last": span[1]}), spans(counts))
         )
     stage.execute("SET maintenance_work_mem = '1GB'; REINDEX TABLE app.tasks")
     stage.execute("VACUUM (FREEZE, ANALYZE)")
@@ -46,7 +46,7 @@ def fill(stage: Stage, counts: Sequence[int]) -> list[Person]:
     return people
 
 
-def _spans(counts: Sequence[int]) -> list[tuple[int, int]]:
+def spans(counts: Sequence[int]) -> list[tuple[int, int]]:
     """Cut the numbers of the tasks, from the oldest on, into spans of about so many rows as one statement is good for."""
     spans = []
     ordered = sorted(counts)
