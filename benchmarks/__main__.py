@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import latency, throughput
+from benchmarks import cost, growth, latency, soak, throughput
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "throughput": throughput.main,
     "latency": latency.main,
+    "growth": growth.main,
+    "cost": cost.main,
+    "soak": soak.main,
 }
 
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Self
 
 from benchmarks.counting import Said
-from benchmarks.curves import Curve, Panel, draw
+from benchmarks.curves import Curve, Panel, curves
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "benchmarks" / "results" / "latency.json"
@@ -47,7 +47,8 @@ class Figures:
         """Write them, and what the documentation shows of them."""
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        draw(PICTURE, "Milliseconds per request, by the round trip to PostgreSQL", self.panels())
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        PICTURE.write_text(curves("Milliseconds per request, by the round trip to PostgreSQL", self.panels()))
         before, _, rest = PAGE.read_text().partition(BEGIN)
         PAGE.write_text(before + BEGIN + self.tables() + END + rest.partition(END)[2])
 

@@ -4,7 +4,6 @@ The same tasks stand there twice: in `app`, where row-level security isolates th
 `contender` and has no isolation but what its application adds, and no index that a contender does not need.
 """
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,7 +27,7 @@ _UNREACHED = "100000000"
 
 # About what people write: most tasks have a few words of notes, a third a due date, some are done. Ids are as good as
 # random, and yet can be named by a program that knows none of them.
-_TASKS = """
+TASKS = """
     INSERT INTO app.tasks (user_id, id, title, notes, priority, tags, due_date, due_time, due_timezone, metadata,
                            status, completed_at, position, created_at, updated_at)
     SELECT user_id, md5(email || ' ' || n)::uuid, 'Task number ' || n,
@@ -39,7 +38,6 @@ _TASKS = """
            CASE WHEN n %% 9 = 0 THEN 'Europe/Berlin' END, '{"source": "import"}',
            CASE WHEN n %% 6 = 0 THEN 'completed' ELSE 'open' END, CASE WHEN n %% 6 = 0 THEN now() END,
            'a' || lpad(to_hex(n), 6, '0') || '1', now() - n * interval '1 minute', now() - n * interval '1 minute'
-    FROM app.users, generate_series(1, %(each)s) AS n
 """
 _COPY = """
     INSERT INTO plain.users SELECT user_id, email FROM app.users;
@@ -96,14 +94,25 @@ class Stage:
     """A running server, with what it takes to serve the application from it."""
 
     server: EmbeddedServer
+    passwords: dict[str, str]
     environment: dict[str, str]
-    admin_url: str
+    database: str
     app: Flask
+
+    @property
+    def admin_url(self) -> str:
+        """URL of the superuser, for whom nothing is isolated."""
+        return _admin_url(self.server, self.database)
+
+    @property
+    def api_url(self) -> str:
+        """URL of the role that the application reads tasks as, on the Unix socket."""
+        return self.server.url("taskapp_api", self.passwords["taskapp_api"], self.database)
 
     @property
     def contender_url(self) -> str:
         """URL of the role that owns `plain`."""
-        return f"postgresql://contender:contender@127.0.0.1:{self.server.port}/taskapp"
+        return f"postgresql://contender:contender@127.0.0.1:{self.server.port}/{self.database}"
 
     def execute(self, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser, for whom nothing is isolated."""
@@ -116,6 +125,16 @@ class Stage:
     def populate(self, people: int, tasks_each: int) -> list[Person]:
         """Put so many people with so many tasks each into both schemas, in place of whoever was there."""
         self.execute("TRUNCATE plain.users, app.users CASCADE")
+        found = self.sign_up(people)
+        self.execute(f"{TASKS} FROM app.users, generate_series(1, %(each)s) AS n", {"each": tasks_each})
+        self.execute(_COPY)
+        # Two statements, because VACUUM will not be one of several.
+        self.execute("VACUUM ANALYZE")
+        self.execute("CHECKPOINT")
+        return found
+
+    def sign_up(self, people: int) -> list[Person]:
+        """Make accounts with a session and two tags each, for people who are not there yet."""
         self.execute(
             "INSERT INTO app.users (user_id, email, password_hash)"
             " SELECT md5(email)::uuid, email, %s"
@@ -130,11 +149,6 @@ class Stage:
             "INSERT INTO app.sessions (user_id, id, expires_at) SELECT user_id, gen_random_uuid(), now() + interval '9 days'"
             " FROM app.users"
         )
-        self.execute(_TASKS, {"each": tasks_each})
-        self.execute(_COPY)
-        # Two statements, because VACUUM will not be one of several.
-        self.execute("VACUUM ANALYZE")
-        self.execute("CHECKPOINT")
         return [Person(UUID(user), UUID(session)) for user, session in self.execute("SELECT user_id, id FROM app.sessions")]
 
     def access_token(self, person: Person) -> str:
@@ -153,24 +167,40 @@ def stage() -> Iterator[Stage]:
         TemporaryDirectory(prefix="taskapp-bench-") as folder,
         EmbeddedServer(Path(folder) / "postgres", durable=False, tcp_port=free_port()) as server,
     ):
-        passwords = new_passwords()
-        environment = {
-            "TASKAPP_ENVIRONMENT": "local",
-            "TASKAPP_ACCESS_TOKEN_SECONDS": "3600",
-            "TASKAPP_REQUESTS_PER_MINUTE": _UNREACHED,
-            "TASKAPP_TASKS_PER_USER": "1000000",
-            **urls(lambda role: f"postgresql://{role}:{passwords[role]}@127.0.0.1:{server.port}/taskapp"),
-            **new_keys("bench"),
-        }
-        with closing(psycopg2.connect(server.admin_url)) as conn:
-            conn.autocommit = True
-            conn.cursor().execute("CREATE DATABASE taskapp")
-        admin_url = server.admin_url.replace("/postgres?", "/taskapp?")
-        provision(admin_url, passwords, environment, say=print)
-        os.environ.update(environment)
-        made = Stage(server, environment, admin_url, create_app(Config.from_environment()))
+        made = _database(server, new_passwords(), new_keys("bench"), "taskapp")
         made.execute(_PLAIN)
         yield made
+
+
+def beside(other: Stage, database: str) -> Stage:
+    """Make another database on the same server, for the same roles and with the same keys, with nobody in it as yet."""
+    return _database(other.server, other.passwords, other.environment, database)
+
+
+def quieten(made: Stage) -> None:
+    """Let nothing be cleaned up or analysed but when a benchmark says so."""
+    made.execute("ALTER SYSTEM SET autovacuum = off")
+    made.execute("SELECT pg_reload_conf()")
+
+
+def _database(server: EmbeddedServer, passwords: dict[str, str], keys: dict[str, str], database: str) -> Stage:
+    environment = {
+        **keys,
+        "TASKAPP_ENVIRONMENT": "local",
+        "TASKAPP_ACCESS_TOKEN_SECONDS": "3600",
+        "TASKAPP_REQUESTS_PER_MINUTE": _UNREACHED,
+        "TASKAPP_TASKS_PER_USER": "1000000",
+        **urls(lambda role: f"postgresql://{role}:{passwords[role]}@127.0.0.1:{server.port}/{database}"),
+    }
+    with closing(psycopg2.connect(server.admin_url)) as conn:
+        conn.autocommit = True
+        conn.cursor().execute(f"CREATE DATABASE {database}")
+    provision(_admin_url(server, database), passwords, environment, say=print)
+    return Stage(server, passwords, environment, database, create_app(Config.from_environment()))
+
+
+def _admin_url(server: EmbeddedServer, database: str) -> str:
+    return server.admin_url.replace("/postgres?", f"/{database}?")
 
 
 def free_port() -> int:
