@@ -24,7 +24,7 @@ BODIES = {
     "app_private.live_ticket(text)": "356414736d8a3d5a",
     "app_private.log_access(text,uuid,text,integer)": "b422c227c73d2213",
     "app_private.seal_briefly(text,text)": "115faace14880566",
-    "app_private.seal_holds(text,text)": "7dc6732edcbcbedd",
+    "app_private.seal_holds(text,text)": "d4a4e8814f505f9f",
 }
 _VALUES = ", ".join(f"('{signature}', '{digest}')" for signature, digest in BODIES.items())
 
