@@ -1,5 +1,6 @@
 """`python -m benchmarks NAME`, or without a name all of them; `make bench` installs first what they need."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -16,6 +17,8 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one benchmark, or each; return the worst exit status."""
+    # Whoever is told to end takes along the servers that were started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not arguments:
         return max(benchmark([]) for benchmark in BENCHMARKS.values())
     name, *rest = arguments

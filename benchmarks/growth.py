@@ -16,6 +16,7 @@ from benchmarks.keep import keep
 from benchmarks.machine import machine
 from benchmarks.page import Database, Page, Times, page, served
 from benchmarks.stage import Stage, beside, quieten, stage
+from benchmarks.tables import growth as tables
 
 BUDGET = 1.5
 """How many times as long a page may take at the largest as at the smallest."""
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str]) -> int:
     table, missed = report(points)
     if not options.quick:
         panels = [_panel(points, axis) for axis in (OWN, ALL, USERS)]
-        keep("growth", {**about, "median_us": table}, curves("A page of 50: the whole request, median", panels))
+        kept = {**about, "median_us": table}
+        keep("growth", kept, tables(kept), curves("A page of 50: the whole request, median", panels))
     return 1 if missed and options.insist else 0
 
 

@@ -3,18 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
 from benchmarks.counting import Said
 from benchmarks.curves import Curve, Panel, curves
-
-PROJECT = Path(__file__).parents[1]
-RESULTS = PROJECT / "benchmarks" / "results" / "latency.json"
-PAGE = PROJECT / "docs" / "performance.md"
-PICTURE = PROJECT / "docs" / "performance" / "latency.svg"
-BEGIN, END = "<!-- latency: written by `make bench ARGS=latency` -->\n", "<!-- latency: end -->\n"
+from benchmarks.keep import RESULTS, keep
 
 DIRECT, POOLED = "straight to PostgreSQL", "through PgBouncer"
 NOTHING, NOBODY = "`SELECT 1`", "psycopg2"
@@ -39,18 +33,14 @@ class Figures:
     @classmethod
     def kept(cls) -> Self:
         """Read those of the last run that was kept."""
-        found = json.loads(RESULTS.read_text())
+        found = json.loads((RESULTS / "latency.json").read_text())
         said = {name: {each: Said(**one) for each, one in operations.items()} for name, operations in found["said"].items()}
         return cls(found["about"], said, found["times"])
 
     def keep(self) -> None:
         """Write them, and what the documentation shows of them."""
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        PICTURE.write_text(curves("Milliseconds per request, by the round trip to PostgreSQL", self.panels()))
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(before + BEGIN + self.tables() + END + rest.partition(END)[2])
+        picture = curves("Milliseconds per request, by the round trip to PostgreSQL", self.panels())
+        keep("latency", asdict(self), self.tables(), picture)
 
     def tables(self) -> str:
         """Write all tables."""
@@ -60,7 +50,7 @@ class Figures:
             f" a load of {machine['load_before']:.1f} before; {machine['date'][:10]}."
         )
         latencies = [line for road in self.times for line in self._latencies(road)]
-        return "\n".join(["", *self._messages(), *latencies, "", about, "", ""])
+        return "\n".join([*self._messages(), *latencies, "", about])
 
     def panels(self) -> list[Panel]:
         """Draw a panel for each operation, straight to PostgreSQL."""

@@ -7,9 +7,8 @@ import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import linear_regression
 from tempfile import TemporaryDirectory
 
 import psutil
@@ -18,8 +17,10 @@ from benchmarks.curves import Curve, Panel, curves
 from benchmarks.keep import keep
 from benchmarks.load import Load, send, wrk
 from benchmarks.machine import machine
+from benchmarks.samples import Sample, rise
 from benchmarks.shipped import Shipped, shipped
 from benchmarks.stage import Stage, stage
+from benchmarks.tables import soak as tables
 
 REQUESTS = 100_000
 LARGEST_MB = 120
@@ -31,20 +32,6 @@ TASKS_EACH = 500
 CONNECTIONS = 16
 TURN_SECONDS = 8
 MEGABYTE = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One worker at one moment. Sizes in MB."""
-
-    worker: int
-    requests: int
-    """That it has answered: its share in those of all workers, as its share in their processor time."""
-    resident: float
-    proportional: float
-    """What others share with it is counted by its part (PSS)."""
-    connections: dict[str, int]
-    """To PostgreSQL, by role."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
     if not options.quick:
         lines = [Curve(f"worker {n}", [(each.requests, each.resident) for each in own]) for n, own in workers.items()]
         picture = curves("Resident memory of each worker", [Panel("requests answered", lines, "MB", linear=True)])
-        keep("soak", {**about, "samples": [asdict(sample) for sample in samples]}, picture)
+        found = {**about, "samples": [asdict(sample) for sample in samples]}
+        keep("soak", found, tables(found), picture)
     return 1 if errors or (missed and options.insist) else 0
 
 
@@ -145,13 +133,6 @@ def _roles(made: Stage) -> dict[int, str]:
 def _connections(worker: psutil.Process, roles: dict[int, str]) -> dict[str, int]:
     ports = [connection.laddr.port for connection in worker.net_connections("tcp")]
     return dict(Counter(roles[port] for port in ports if port in roles))
-
-
-def rise(samples: Sequence[Sample]) -> float:
-    """Return how many MB the memory of one worker rises once it is warm, by the line of least squares."""
-    warm = [sample for sample in samples if sample.requests >= samples[-1].requests / 4]
-    line = linear_regression([sample.requests for sample in warm], [sample.resident for sample in warm])
-    return line.slope * (warm[-1].requests - warm[0].requests)
 
 
 def report(workers: dict[int, list[Sample]], errors: dict[str, int], threads: int) -> bool:

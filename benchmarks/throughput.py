@@ -1,7 +1,6 @@
 """How many requests a second, and what each costs, next to what people would otherwise pick."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +11,14 @@ from benchmarks.agreement import agree
 from benchmarks.budgets import BUDGETS
 from benchmarks.chart import chart
 from benchmarks.figures import Figures, Turn
+from benchmarks.keep import keep
 from benchmarks.load import OPERATIONS, wrk
 from benchmarks.machine import machine
 from benchmarks.pgbench import Pgbench
 from benchmarks.report import document, tables
 from benchmarks.servers import THREADS, WORKERS, Server, serving
 from benchmarks.stage import Stage, stage
-
-RESULTS = Path(__file__).parent / "results"
-PICTURES = Path(__file__).parents[1] / "docs" / "performance"
+from benchmarks.tables import throughput as written
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,12 +41,10 @@ def main(arguments: Sequence[str]) -> int:
                 f"\nThe machine was busy with other things (load {about['machine']['load_before']:.1f} before this began)."
             )
         found = {"about": about, "page_bytes": sizes, **document(figures, names)}
+        shown, picture = written(found), chart(found)
         # A quick run leaves the figures of a real one alone.
-        results, pictures = (folder, folder) if options.quick else (RESULTS, PICTURES)
-        for kept in (results, pictures):
-            kept.mkdir(exist_ok=True)
-        (results / "throughput.json").write_text(json.dumps(found, indent=1) + "\n")
-        (pictures / "throughput.svg").write_text(chart(found))
+        if not options.quick:
+            keep("throughput", found, shown, picture)
     missed = [budget for budget in BUDGETS if not budget.met(budget.found(figures))]
     return 1 if figures.any_errors() or (options.insist and missed) else 0
 

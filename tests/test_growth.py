@@ -11,7 +11,7 @@ from benchmarks.bulk import fill, spans
 from benchmarks.cost import STEPS, message, pgbench_script
 from benchmarks.curves import Curve, Panel, curves
 from benchmarks.message import get, linked, page_path, read
-from benchmarks.soak import Sample, rise
+from benchmarks.samples import Sample, rise
 from benchmarks.stage import Person, Stage, stage
 
 COUNTS = [130, 60, 3]

@@ -1,11 +1,25 @@
 """docs/performance.md shows what was measured: its tables are those of the files in benchmarks/results/."""
 
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from isolation.calls import CALLS
 
-from benchmarks.latency_report import PAGE, Figures
+from benchmarks import tables
+from benchmarks.keep import PAGE, RESULTS
+from benchmarks.latency_report import Figures
 from benchmarks.servers import OURS
 
 OPERATIONS = {"get": "getTask", "list": "listTasks", "create": "createTask", "patch": "updateTask"}
+
+
+@pytest.mark.parametrize("written", [tables.throughput, tables.growth, tables.cost, tables.soak])
+def test_the_tables_are_those_of_the_last_run_that_was_kept(written: Callable[[dict[str, Any]], str]) -> None:
+    name = written.__name__
+    kept = json.loads((RESULTS / f"{name}.json").read_text())
+    assert written(kept) in PAGE.read_text(), f"`make bench ARGS={name}` measures and writes them anew"
 
 
 def test_the_tables_of_latency_are_those_of_the_last_run_that_was_kept() -> None:
