@@ -4,10 +4,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import cost, growth, latency, soak, throughput
+from benchmarks import cost, crowd, growth, latency, soak, throughput
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "throughput": throughput.main,
+    "crowd": crowd.main,
     "latency": latency.main,
     "growth": growth.main,
     "cost": cost.main,

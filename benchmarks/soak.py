@@ -17,6 +17,7 @@ from benchmarks.curves import Curve, Panel, curves
 from benchmarks.keep import keep
 from benchmarks.load import Load, send, wrk
 from benchmarks.machine import machine
+from benchmarks.people import write_people
 from benchmarks.samples import Sample, rise
 from benchmarks.shipped import Shipped, shipped
 from benchmarks.stage import Stage, stage
@@ -27,8 +28,6 @@ LARGEST_MB = 120
 RISE_MB = 2
 """Flat: from the end of the first quarter of the requests on, the line of least squares does not rise by more than this."""
 
-PEOPLE = 200
-TASKS_EACH = 500
 CONNECTIONS = 16
 TURN_SECONDS = 8
 MEGABYTE = 1024 * 1024
@@ -62,13 +61,6 @@ def main(arguments: Sequence[str]) -> int:
         found = {**about, "samples": [asdict(sample) for sample in samples]}
         keep("soak", found, tables(found), picture)
     return 1 if errors or (missed and options.insist) else 0
-
-
-def write_people(made: Stage, path: Path) -> None:
-    """Write what wrk needs to know: a line for each person, a token and the ids of the tasks."""
-    people = made.populate(PEOPLE, TASKS_EACH)
-    tasks = dict(made.execute("SELECT user_id::text, string_agg(id::text, ' ') FROM app.tasks GROUP BY 1"))
-    path.write_text("".join(f"{made.access_token(person)} {tasks[str(person.id)]}\n" for person in people))
 
 
 def soak(made: Stage, gunicorn: Shipped, people: Path, log: Path, wanted: int) -> tuple[list[Sample], dict[str, int]]:

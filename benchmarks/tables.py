@@ -1,6 +1,8 @@
 """The figures that were kept, as the tables of docs/performance.md."""
 
+from collections import Counter
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 from benchmarks.samples import Sample, rise
@@ -72,8 +74,28 @@ def soak(kept: Kept) -> str:
                 ", ".join(f"{role} {count}" for role, count in most.items()),
             )
         )
-    errors = ", ".join(f"{count} × {kind}" for kind, count in kept["errors"].items()) or "none"
-    return "\n".join([*lines, "", f"Errors: {errors}. {_about(kept['machine'], kept['settings'])}"])
+    return "\n".join([*lines, "", f"Errors: {_errors(kept['errors'])}. {_about(kept['machine'], kept['settings'])}"])
+
+
+def crowd(kept: Kept) -> str:
+    """Show how long requests took in each round."""
+    lines = [_row("round", "requests/s", "p50", "p95", "p99"), "|---|" + "--:|" * 4]
+    for number, found in enumerate(kept["rounds"], 1):
+        times = (f"{found[each]:.0f} ms" for each in ("p50", "p95", "p99"))
+        lines.append(_row(str(number), f"{found['requests'] / found['seconds']:,.0f}", *times))
+    p95 = median(found["p95"] for found in kept["rounds"])
+    verdict = "met" if p95 < kept["budget_ms"] else "**missed**"
+    limit = "kept" if p95 < kept["limit_ms"] else "**missed**"
+    errors = Counter[str]()
+    for found in kept["rounds"]:
+        errors.update(found["errors"])
+    lines += ["", f"The median of the p95 is {p95:.0f} ms: the budget of {kept['budget_ms']} ms is {verdict}, the limit of"]
+    lines[-1] += f" {kept['limit_ms']} ms {limit}. Errors: {_errors(errors)}."
+    return "\n".join([*lines, "", _about(kept["machine"], kept["settings"])])
+
+
+def _errors(errors: dict[str, int]) -> str:
+    return ", ".join(f"{count} × {kind}" for kind, count in errors.items()) or "none"
 
 
 def _row(*cells: str) -> str:

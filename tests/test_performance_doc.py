@@ -15,7 +15,7 @@ from benchmarks.servers import OURS
 OPERATIONS = {"get": "getTask", "list": "listTasks", "create": "createTask", "patch": "updateTask"}
 
 
-@pytest.mark.parametrize("written", [tables.throughput, tables.growth, tables.cost, tables.soak])
+@pytest.mark.parametrize("written", [tables.throughput, tables.crowd, tables.growth, tables.cost, tables.soak])
 def test_the_tables_are_those_of_the_last_run_that_was_kept(written: Callable[[dict[str, Any]], str]) -> None:
     name = written.__name__
     kept = json.loads((RESULTS / f"{name}.json").read_text())
