@@ -55,8 +55,7 @@ def pre_request(worker: Any, req: Any) -> None:
         req.force_close()
 
 
-# The application writes one line per request itself.
-accesslog = None
+logger_class = "taskapp.server.Log"
 logconfig_dict = {
     "formatters": {"json": {"()": "taskapp.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},

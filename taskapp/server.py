@@ -1,9 +1,10 @@
-"""gunicorn's worker, as it serves the application: what the server refuses by itself is a problem document too."""
+"""gunicorn's worker and log, as they serve the application: what the server refuses by itself is a problem document too."""
 
 import socket
 from typing import Any
 
 import orjson
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 from uuid_utils import uuid7
@@ -12,6 +13,13 @@ from taskapp.api.headers import ALWAYS, CONTENT_SECURITY_POLICY
 from taskapp.api.problems import PROBLEMS, Problem
 
 _CODES = {LimitRequestLine: "uri_too_long", LimitRequestHeaders: "headers_too_large"}
+
+
+class Log(Logger):  # type: ignore[misc]
+    """What gunicorn itself has to say. The application writes the line per request, so that nobody need prepare another."""
+
+    # Otherwise on with any `logconfig_dict`, and a twentieth of what a request takes goes into lines that nobody reads.
+    access_log_enabled = False
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

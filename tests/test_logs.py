@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import Admin, Cluster, Person, free_port
 from flask import Flask
+from gunicorn.config import Config as GunicornConfig
+from gunicorn.glogging import Logger as GunicornLog
 from journal import Journal, journal
 from live import serving
 from sqlalchemy import bindparam, insert
@@ -20,6 +22,7 @@ from sqlalchemy import bindparam, insert
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.isolation import roles
+from taskapp.server import Log
 from taskapp.tasks.models import Task
 
 SECRETS = {"password": "tr0ub4dor&3-tr0ub4dor", "title": "title-nobody-may-read", "notes": "notes-nobody-may-read"}
@@ -288,3 +291,12 @@ def test_an_export_that_breaks_off_is_told_in_json(
     assert "the session has ended" in gunicorns["exception"]
     assert SECRETS["title"] not in json.dumps(entries)
     assert alice.headers["Authorization"] not in json.dumps(entries)
+
+
+def test_gunicorn_prepares_no_line_of_its_own_for_a_request() -> None:
+    settings = GunicornConfig()
+    settings.set("accesslog", "-")
+    # A line would ask the response for its status.
+    with pytest.raises(AttributeError):
+        GunicornLog(settings).access(None, None, {}, None)
+    Log(settings).access(None, None, {}, None)
