@@ -1,5 +1,6 @@
 """`python -m benchmarks NAME`, or without a name all of them; `make bench` installs first what they need."""
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one benchmark, or each; return the worst exit status."""
+    # A line for each request is for the servers to write, and not for the process that measures.
+    logging.getLogger("taskapp.requests").setLevel(logging.WARNING)
     # Whoever is told to end takes along the servers that were started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not arguments:

@@ -1,6 +1,5 @@
 """What the application says to PostgreSQL when it answers a request: for measurements below HTTP."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from taskapp.isolation.identity import SignedIn, Work, going_on
 from taskapp.isolation.seal import SealKey
 
 LARGEST_PAGE = 200
-
-# A line for each request is the application's to write, and not that of a process that measures.
-logging.getLogger("taskapp.requests").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
