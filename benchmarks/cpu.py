@@ -12,10 +12,13 @@ def used(pid: int | None) -> float:
     """
     if pid is None:
         return 0.0
-    root = psutil.Process(pid)
-    seconds = 0.0
-    for process in [root, *root.children(recursive=True)]:
+    while True:
+        root = psutil.Process(pid)
+        # Whoever is reaped while this goes on would be counted by neither look: not yet by its parent, no longer by itself.
         with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            seconds += times.user + times.system + times.children_user + times.children_system
-    return seconds
+            return sum(_seconds(process) for process in [root, *root.children(recursive=True)])
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)

@@ -17,7 +17,7 @@ from benchmarks.machine import machine
 from benchmarks.pgbench import Pgbench
 from benchmarks.report import document, tables
 from benchmarks.servers import THREADS, WORKERS, Server, serving
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import Stage, quieten, stage
 from benchmarks.tables import throughput as written
 
 
@@ -70,8 +70,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def _measure(made: Stage, contenders: Sequence[Server | Pgbench], options: argparse.Namespace) -> list[Turn]:
     """Let them take turns, so that whatever else goes on here meets all of them. Another one begins each time."""
     # Cleaning up comes between the rounds and is nobody's, rather than whoever's turn it is when autovacuum comes by.
-    made.execute("ALTER SYSTEM SET autovacuum = off")
-    made.execute("SELECT pg_reload_conf()")
+    quieten(made)
     turns = []
     for number in range(0 if options.warm_up else 1, options.rounds + 1):
         made.execute("VACUUM ANALYZE")

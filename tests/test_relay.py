@@ -21,9 +21,15 @@ class Echo(BaseRequestHandler):
             self.request.sendall(data)
 
 
+class EchoServer(ThreadingTCPServer):
+    """Lets as many wait to be accepted as come at once here: who finds no room tries again a second later."""
+
+    request_queue_size = 128
+
+
 @pytest.fixture
 def relay() -> Iterator[Relay]:
-    with ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+    with EchoServer(("127.0.0.1", 0), Echo) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         with Relay(server.server_address[1]) as relay:

@@ -27,7 +27,9 @@ def upgrade() -> None:
     GRANT EXECUTE ON FUNCTION app.own_timezone TO taskapp_api;
 
     -- The whole seal is written anew and compared, so that nothing can stand before, between or behind its parts. Digests
-    -- are compared, for which it makes no difference where the first wrong letter is.
+    -- are compared, for which it makes no difference where the first wrong letter is. CASE is a shelter here, other than in
+    -- migration 0001: its condition and its cast are about the same text, so whoever folds the one has folded the other, and
+    -- leaves alone what is behind a condition that does not hold.
     SET LOCAL ROLE taskapp_definer;
     CREATE OR REPLACE FUNCTION app_private.seal_holds(subject text, seal text) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE

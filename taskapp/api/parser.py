@@ -26,7 +26,10 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
 
     def use_args(self, argmap: Any, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Read by one instance of a schema: making one for each request would take longer than using it."""
+        """Read by one instance of a schema: making one for each request would take longer than using it.
+
+        Threads share it, so no schema or field may keep anything of what it loads.
+        """
         return super().use_args(argmap() if isinstance(argmap, type) else argmap, *args, **kwargs)
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:

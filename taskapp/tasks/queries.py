@@ -40,13 +40,14 @@ _SHOWN = (
     *("start_date", "due_date", "due_time", "due_timezone", "completed_at", "created_at", "updated_at", "deleted_at"),
 )
 _TEXTS = ARRAY(Text())
-_SHAPES = 256
+_SHAPES = 32
+"""How many shapes of a patch are kept: each takes up to 160 kB, and whoever sends patches could make up thousands."""
 
 Prepared = tuple[Executable, dict[str, Any]]
 """A statement, and the values for the parameters it has."""
 
 COLUMNS = (*(TASKS.c[name] for name in _SHOWN), due.at(TASKS))
-"""What of a task leaves the server."""
+"""What of a task leaves the server, in the order in which :func:`taskapp.tasks.schemas.task_json` takes it."""
 
 # A read-only member of the JSON shape, as PostgreSQL computes it.
 READ_ONLY: dict[str, ColumnElement[Any]] = {
@@ -60,7 +61,10 @@ READ_ONLY: dict[str, ColumnElement[Any]] = {
 
 
 def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int) -> Prepared:
-    """Insert a task once; see :func:`taskapp.api.creation.insert_once`. The owner's column fills itself in."""
+    """Insert a task, and only once where the client chose its id. The owner's column fills itself in.
+
+    See :func:`taskapp.api.creation.create_once`, which takes the answer.
+    """
     parent, names = task.get("parent_id"), task.get("tags", [])
     statement = _create(
         in_list_of_parent=parent is not None and "list_id" not in task,

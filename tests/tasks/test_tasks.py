@@ -2,11 +2,13 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import expect
 import pytest
+from arrange import apart
 from conftest import Admin, Person
 
 NOWHERE = "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
@@ -261,3 +263,28 @@ def test_head_is_get_without_the_body(alice: Person) -> None:
     location = alice.post("/v1/tasks", {"title": "x"}).headers["Location"]
     head, get = alice("HEAD", location), alice.get(location)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", get.headers["ETag"])
+
+
+def test_what_people_send_at_once_by_the_same_statements_does_not_mix(alice: Person, bob: Person) -> None:
+    def work(name: str, person: Person, hour: str) -> None:
+        written = set()
+        for number in range(10):
+            task = {"title": f"{name} {number}", "tags": [name], "metadata": {"of": name}, "due": {"date": "2026-12-01"}}
+            location = person.post("/v1/tasks", task).headers["Location"]
+            change = {"title": f"{name} {number} again", "metadata": {str(number): name}, "due": {"time": f"10:0{number}"}}
+            changed = person.patch(location, change, headers={"If-Match": '"1"'}).get_json()
+            written.add(change["title"])
+            assert (changed["title"], changed["tags"], changed["etag"]) == (change["title"], [name], '"2"')
+            assert changed["metadata"] == {"of": name, str(number): name}
+            assert changed["due"]["at"] == f"2026-12-01T{hour}:0{number}:00.000Z"
+            assert person.get(location).get_json() == changed
+            listed = person.get("/v1/tasks?limit=200").get_json()["items"]
+            assert {task["title"] for task in listed if task["tags"] == [name]} == written
+
+    alice.patch("/v1/me", {"timezone": "Europe/Berlin"})
+    bob.patch("/v1/me", {"timezone": "Asia/Tokyo"})
+    # Two clients of each, so that threads share statements within an account and across.
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, "abcd", (alice, bob, apart(alice), apart(bob)), ("09", "01", "09", "01")))
+    assert {task["title"][0] for task in alice.get("/v1/tasks?limit=200").get_json()["items"]} == {"a", "c"}
+    assert {task["title"][0] for task in bob.get("/v1/tasks?limit=200").get_json()["items"]} == {"b", "d"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework import mixins, viewsets
+from rest_framework import viewsets
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
 
@@ -24,13 +24,7 @@ class NewestFirst(CursorPagination):
         return Response({"items": data, "next_cursor": self.get_next_link()})
 
 
-class TaskViewSet(
-    mixins.CreateModelMixin,
-    mixins.ListModelMixin,
-    mixins.RetrieveModelMixin,
-    mixins.UpdateModelMixin,
-    viewsets.GenericViewSet,
-):
+class TaskViewSet(viewsets.ModelViewSet):
     """A user's own tasks."""
 
     serializer_class = TaskSerializer

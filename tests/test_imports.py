@@ -1,0 +1,19 @@
+"""What a worker does not load before somebody needs it, because it takes memory in each."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import Cluster
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_an_application_without_redis_that_has_judged_no_password_has_loaded_nothing_for_either(cluster: Cluster) -> None:
+    loaded = "import sys, wsgi; print(*({'flask', 'redis', 'zxcvbn'} & {*sys.modules}))"
+    environment = {"PATH": os.defpath, **cluster.environment}
+    found = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=PROJECT, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert found.stdout == "flask\n"
