@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+from conftest import free_port
 
 from benchmarks.load import Load, send
-from benchmarks.stage import Person, Stage, free_port
+from benchmarks.stage import Person, Stage
 
 PROJECT = Path(__file__).parents[1]
 CONTENDERS = Path(__file__).parent / "contenders"

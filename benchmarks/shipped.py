@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from conftest import free_port
 
-from benchmarks.stage import Stage, free_port
+from benchmarks.stage import Stage
 
 _PROJECT = Path(__file__).parents[1]
 _START_SECONDS = 60

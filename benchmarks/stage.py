@@ -4,7 +4,6 @@ The same tasks stand there twice: in `app`, where row-level security isolates th
 `contender` and has no isolation but what its application adds, and no index that a contender does not need.
 """
 
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg2
+from conftest import free_port
 from flask import Flask
 
 from taskapp import create_app
@@ -201,11 +201,3 @@ def _database(server: EmbeddedServer, passwords: dict[str, str], keys: dict[str,
 
 def _admin_url(server: EmbeddedServer, database: str) -> str:
     return server.admin_url.replace("/postgres?", f"/{database}?")
-
-
-def free_port() -> int:
-    """Find a TCP port of 127.0.0.1 that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
