@@ -14,7 +14,7 @@ from isolation.pooler import PGBOUNCER, PgBouncer
 from benchmarks.keep import keep
 from benchmarks.load import send, wrk
 from benchmarks.machine import machine
-from benchmarks.people import write_people
+from benchmarks.people import PEOPLE, TASKS_EACH, write_people
 from benchmarks.shipped import shipped
 from benchmarks.stage import stage
 from benchmarks.tables import crowd as tables
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.exit("benchmarks: the pooler is PgBouncer, which is not installed: apt-get install pgbouncer")
     with TemporaryDirectory(prefix="taskapp-bench-") as name, stage() as made:
         folder = Path(name)
-        write_people(made, folder / "people")
+        write_people(made, folder / "people", made.populate(PEOPLE, TASKS_EACH), made.access_token)
         about = {"machine": machine(made), "settings": {**vars(options), "clients": CLIENTS, "pool": POOL}}
         cluster = Cluster(made.server, made.passwords, made.environment, made.admin_url)
         with PgBouncer(cluster, size=POOL) as pooler:

@@ -1,8 +1,6 @@
 """Who is measured: taskapp exactly as it ships, and the contenders, each with two worker processes."""
 
-import os
 import secrets
-import subprocess
 import sys
 import time
 import urllib.error
@@ -16,7 +14,9 @@ import jwt
 from conftest import free_port
 
 from benchmarks.load import Load, send
+from benchmarks.people import write_people
 from benchmarks.stage import Person, Stage
+from benchmarks.starting import started
 
 PROJECT = Path(__file__).parents[1]
 CONTENDERS = Path(__file__).parent / "contenders"
@@ -28,7 +28,6 @@ DRF = "Django REST framework"
 CONSTANT = "Flask, constant"
 
 _PYTHON = Path(__file__).parent / ".venv" / "bin" / "python"
-_START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,10 @@ def serving(stage: Stage, people: list[Person], folder: Path, *, database_port: 
     def reached(url: str) -> str:
         return url.replace(f":{stage.server.port}/", f":{database_port or stage.server.port}/")
 
-    tasks = {str(user): ids for user, ids in stage.execute("SELECT user_id, array_agg(id::text) FROM app.tasks GROUP BY 1")}
     key = secrets.token_hex(32)
     ours, theirs = folder / "people-ours", folder / "people-theirs"
-    _write(ours, {stage.access_token(person): tasks[str(person.id)] for person in people})
-    _write(theirs, {_token(person, key): tasks[str(person.id)] for person in people})
+    write_people(stage, ours, people, stage.access_token)
+    write_people(stage, theirs, people, lambda person: _token(person, key))
     url = reached(stage.contender_url).replace("postgresql:", "postgresql+psycopg2:")
     environment = {"BENCH_DATABASE_URL": url, "BENCH_JWT_KEY": key}
     sizes = {"TASKAPP_WORKERS": str(WORKERS), "TASKAPP_THREADS": str(THREADS)}
@@ -107,19 +105,10 @@ def serving(stage: Stage, people: list[Person], folder: Path, *, database_port: 
 def _started(
     name: str, port: int, command: list[str], where: Path, environment: Mapping[str, str], people: Path, folder: Path
 ) -> Iterator[Server]:
-    log = folder / f"{name}.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=where, env={"PATH": os.defpath, **environment}, stdout=file, stderr=file)
-    try:
-        server = Server(name, f"http://127.0.0.1:{port}", process.pid, people, log)
-        _wait_until_up(server, process)
-        yield server
-    finally:
-        _end(process)
-
-
-def _write(path: Path, tasks: Mapping[str, list[str]]) -> None:
-    path.write_text("".join(f"{token} {' '.join(ids)}\n" for token, ids in tasks.items()))
+    url, log = f"http://127.0.0.1:{port}", folder / f"{name}.log"
+    # Without a token: whatever the answer is, somebody gives it.
+    with started(f"{url}/v1/tasks", command, where, environment, log) as pid:
+        yield Server(name, url, pid, people, log)
 
 
 def _token(person: Person, key: str) -> str:
@@ -146,28 +135,3 @@ def _ask(request: urllib.request.Request) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
-
-
-def _wait_until_up(server: Server, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            # Without a token: whatever the answer is, somebody gives it.
-            server.ask("/v1/tasks")
-            return
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(
-        f"benchmarks: {server.name} does not answer; its log ends so:\n{server.log.read_text(errors='replace')[-2000:]}"
-    )
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

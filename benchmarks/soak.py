@@ -17,7 +17,7 @@ from benchmarks.curves import Curve, Panel, curves
 from benchmarks.keep import keep
 from benchmarks.load import Load, send, wrk
 from benchmarks.machine import machine
-from benchmarks.people import write_people
+from benchmarks.people import PEOPLE, TASKS_EACH, write_people
 from benchmarks.samples import Sample, rise
 from benchmarks.shipped import Shipped, shipped
 from benchmarks.stage import Stage, stage
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     wrk()
     with TemporaryDirectory(prefix="taskapp-bench-") as folder, stage() as made:
         people = Path(folder) / "people"
-        write_people(made, people)
+        write_people(made, people, made.populate(PEOPLE, TASKS_EACH), made.access_token)
         log = Path(folder) / "taskapp.log"
         with shipped(made, log, TASKAPP_REGISTRATIONS_PER_HOUR="1000000") as gunicorn:
             samples, errors = soak(made, gunicorn, people, log, wanted)
