@@ -27,6 +27,10 @@ mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the
 score: .venv/dev ## Break isolation in every way the doctor has a rule for; tell which of them tests of behaviour notice
 	@cd tests && ../$(BIN)/python -m isolation.mutation_score $(ARGS)
 
+.PHONY: endurance
+endurance: .venv/dev ## Run the tests of tests/endurance at their full length: failures, overload, load for many minutes
+	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest tests/endurance $(ARGS)
+
 .PHONY: check
 check: .venv/dev ## Lint, types and import rules
 	@$(BIN)/ruff check .
