@@ -17,6 +17,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    case,
     cast,
     false,
     literal,
@@ -48,45 +49,46 @@ def insert_once(
     model: type[Base],
     values: Mapping[str, Any],
     columns: Sequence[Any],
-    quota: int | ColumnElement[int],
+    full: ColumnElement[bool],
     from_: bytes | ColumnElement[bytes] | None,
 ) -> Executable:
-    """Insert a row unless there is one with its id, or there are ``quota`` rows already. Always selects one row.
+    """Insert a row unless there is one with its id, or no room for one. Always selects one row.
 
-    ``full`` tells whether the quota is reached; ``created`` whether the row is new; ``same`` whether the one that was there
-    was created from the same. Without a row, ``id`` is NULL.
+    ``full`` tells whether room was asked for in vain; ``created`` whether the row is new; ``same`` whether the one that was
+    there was created from the same. Without a row, ``id`` is NULL.
 
     :param values: by column name: plain values, or expressions of PostgreSQL.
     :param columns: of the model, to select.
+    :param full: whether there is no room; see :func:`reached`. Not asked when the row is there already.
     :param from_: the :func:`fingerprint` of a request that named the id.
     """
     table = typing.cast(Table, model.__table__)
     given = {table.c[name]: value for name, value in {**values, "created_from": from_}.items()}
-    full = select(reached(select(table.c.id), quota)).cte("quota")
-    rows = select(*(_typed(column, value) for column, value in given.items()))
     there = select(*columns, table.c.created_from).where(table.c.id == values["id"]).cte("there")
+    quota = select(case((~select(there.c.id).exists(), full), else_=false()).label("full")).cte("quota")
+    rows = select(*(_typed(column, value) for column, value in given.items()))
     # What a value is computed by may write, so it is not asked for in vain.
-    rows = rows.where(~select(full.c.full).scalar_subquery(), ~select(there.c.id).exists())
+    rows = rows.where(~select(quota.c.full).scalar_subquery(), ~select(there.c.id).exists())
     inserted = insert(table).from_select(list(given), rows).on_conflict_do_nothing().returning(*columns).cte("inserted")
     same = there.c.created_from.is_not_distinct_from(cast(from_, table.c.created_from.type))
     row = union_all(
         select(inserted, true().label("created"), true().label("same")),
         select(*(there.c[column.name] for column in inserted.c), false(), same).where(~select(inserted.c.id).exists()),
     ).subquery("row")
-    return select(row, full.c.full).select_from(full.outerjoin(row, true()))
+    return select(row, quota.c.full).select_from(quota.outerjoin(row, true()))
 
 
 def insert_new(
-    model: type[Base], values: Mapping[str, Any], columns: Sequence[Any], quota: int | ColumnElement[int]
+    model: type[Base], values: Mapping[str, Any], columns: Sequence[Any], full: ColumnElement[bool]
 ) -> Executable:
-    """Insert a row whose id was made here, and so is nobody else's, unless there are ``quota`` rows. Select it, or nothing.
+    """Insert a row whose id was made here, and so is nobody else's, unless it is ``full``. Select the row, or nothing.
 
     It answers :func:`create_once` as :func:`insert_once` does, and takes PostgreSQL half of the time.
     """
     table = typing.cast(Table, model.__table__)
     given = {table.c[name]: value for name, value in values.items()}
     rows = select(*(_typed(column, value) for column, value in given.items()))
-    rows = rows.where(~reached(select(table.c.id), quota))
+    rows = rows.where(~select(full).scalar_subquery())
     return insert(table).from_select(list(given), rows).returning(*columns, true().label("created"), true().label("same"))
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from taskapp.api.conditional import among, applied_or_current, patched
-from taskapp.api.creation import insert_once
+from taskapp.api.creation import insert_once, reached
 from taskapp.api.merge_patch import Patch
 from taskapp.lists.models import List
 from taskapp.tasks.models import Task
@@ -54,7 +54,7 @@ READ_ONLY: dict[str, ColumnElement[Any]] = {
 
 def create(list_id: UUID, body: dict[str, Any], from_: bytes | None, quota: int) -> Executable:
     """Insert a list once; see :func:`taskapp.api.creation.insert_once`. The owner's column fills itself in."""
-    return insert_once(List, {"id": list_id, **body}, COLUMNS, quota, from_)
+    return insert_once(List, {"id": list_id, **body}, COLUMNS, reached(select(List.id), quota), from_)
 
 
 def page(archived: bool | None, sort: str, after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     Executable,
     FromClause,
@@ -95,10 +96,10 @@ def _create(in_list_of_parent: bool, tagged: bool, placed: bool, chosen: bool) -
     if placed:
         behind = bindparam("behind", type_=TASKS.c.id.type)
         values["position"] = func.app.place_task(_new("id"), container, parent, behind, False)
-    quota = bindparam("quota", type_=Integer)
+    full = ~func.app.count_task(bindparam("quota", type_=Integer), type_=Boolean)
     if not chosen:
-        return insert_new(Task, values, COLUMNS, quota)
-    return insert_once(Task, values, COLUMNS, quota, _new("created_from"))
+        return insert_new(Task, values, COLUMNS, full)
+    return insert_once(Task, values, COLUMNS, full, _new("created_from"))
 
 
 def one(task_id: UUID | ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:

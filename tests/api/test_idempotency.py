@@ -245,11 +245,11 @@ def test_a_stale_version_stays_stale(alice: Person) -> None:
     assert told(keyed(alice, f"{task}/complete", {}, **{"If-Match": '"1"'})) == told(stale)
 
 
-def test_a_taken_id_and_a_full_account_stay_what_they_were(app: Flask, admin: Admin) -> None:
+def test_a_taken_id_and_a_full_account_stay_what_they_were(app: Flask) -> None:
     small = create_app(replace(Config.from_environment(), tasks_per_user=1))
     owner = register(small, "owner")
     task_id = str(uuid4())
-    arrange.task(admin, owner, id=task_id)
+    owner.post("/v1/tasks", {"title": "x", "id": task_id})
     for body, status, code in (({"title": "y", "id": task_id}, 409, "id_conflict"), ({"title": "y"}, 422, "quota_exceeded")):
         answers = [keyed(owner, "/v1/tasks", body, code) for _ in range(2)]
         for answer in answers:

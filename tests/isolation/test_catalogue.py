@@ -17,10 +17,13 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
         "timezone",
         "week_start",
         "version",
+        "tasks_at_most",
         "created_at",
         "updated_at",
     },
-    ("taskapp_api", "users", "UPDATE"): {"display_name", "timezone", "week_start", "version", "updated_at"},
+    ("taskapp_api", "users", "UPDATE"): {
+        *{"display_name", "timezone", "week_start", "version", "updated_at", "tasks_at_most"},
+    },
     ("taskapp_api", "sessions", "SELECT"): {
         "user_id",
         "id",
@@ -183,6 +186,7 @@ EVERY_CALLER: dict[str, set[str]] = {
             "app.in_turn(uuid)",
             "app.shift_floating_tasks()",
             "app.claim_key(text)",
+            "app.count_task(integer)",
             "app.lock_of(text)",
         )
     },

@@ -11,6 +11,7 @@ import pytest
 from arrange import apart, meanwhile, task
 from conftest import Admin, Cluster, Person
 from flask import Flask
+from meanwhile import account_held
 
 from taskapp import create_app
 from taskapp.config import Config
@@ -291,7 +292,7 @@ def small(cluster: Cluster) -> Iterator[Flask]:
 def test_beyond_the_quota_nothing_is_created(small: Flask, alice: Person, bob: Person, admin: Admin) -> None:
     alice.client, bob.client = small.test_client(), small.test_client()
     made = make(alice, id=ID)
-    task(admin, alice, deleted_at="now")
+    alice.delete(f"{TASKS}/{make(alice)['id']}")
     make(alice, parent_id=ID)
     before = counted(admin)
     bodies: list[dict[str, Any]] = [
@@ -319,6 +320,47 @@ def test_what_is_gone_for_good_counts_no_more(small: Flask, alice: Person) -> No
     alice.delete("/v1/trash")
     make(alice)
     expect.problem(alice.post(TASKS, {"title": "x"}), 422, "quota_exceeded")
+
+
+def test_what_was_there_before_anybody_counted_counts(small: Flask, alice: Person, admin: Admin) -> None:
+    alice.client = small.test_client()
+    for _ in range(2):
+        task(admin, alice)
+    # As migration 0017 leaves an account that it finds.
+    admin.execute("UPDATE app.users SET tasks_at_most = 2147483647")
+    make(alice)
+    expect.problem(alice.post(TASKS, {"title": "x"}), 422, "quota_exceeded")
+
+
+def test_the_quota_counts_from_the_next_request_on_when_it_is_changed(app: Flask, small: Flask, alice: Person) -> None:
+    for _ in range(4):
+        make(alice)
+    alice.client = small.test_client()
+    expect.problem(alice.post(TASKS, {"title": "x"}), 422, "quota_exceeded")
+    alice.client = app.test_client()
+    make(alice)
+
+
+@pytest.mark.parametrize("counted", [2, 2147483647], ids=["by number", "by looking"])
+def test_two_that_are_created_at_once_do_not_both_take_the_last_room(
+    small: Flask, alice: Person, admin: Admin, cluster: Cluster, counted: int
+) -> None:
+    for _ in range(2):
+        task(admin, alice)
+    admin.execute("UPDATE app.users SET tasks_at_most = %s", counted)
+    with account_held(cluster, alice) as queue:
+        answers = [queue(lambda: small.test_client().post(TASKS, json={"title": "x"}, headers=alice.headers)) for _ in "12"]
+    assert [answer.result().status_code for answer in answers] == [201, 422]
+    assert admin.execute("SELECT count(*) FROM app.tasks") == [(3,)]
+
+
+def test_what_is_not_created_takes_no_room(small: Flask, alice: Person, admin: Admin) -> None:
+    alice.client = small.test_client()
+    made = make(alice, id=ID)
+    for _ in range(3):
+        assert alice.post(TASKS, {"title": "x", "id": ID}).get_json() == made
+        expect.problem(alice.post(TASKS, {"title": "x", "list_id": OTHER}), 422, "validation_error")
+    assert admin.execute("SELECT tasks_at_most FROM app.users") == [(1,)]
 
 
 @pytest.mark.parametrize("unsaid", [{"notes": None}, {"due": {"date": "2026-12-01", "time": None}}])
