@@ -27,6 +27,10 @@ mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the
 score: .venv/dev ## Break isolation in every way the doctor has a rule for; tell which of them tests of behaviour notice
 	@cd tests && ../$(BIN)/python -m isolation.mutation_score $(ARGS)
 
+.PHONY: matrix
+matrix: .venv/dev ## Run the tests on each of the servers that people have: other versions, poolers, TLS, collations, clocks
+	@cd tests && ../$(BIN)/python -m matrix $(ARGS)
+
 .PHONY: endurance
 endurance: .venv/dev ## Run the tests of tests/endurance at their full length: failures, overload, load for many minutes
 	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest tests/endurance $(ARGS)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import psycopg2
 import psycopg2.extensions
 import pytest
+from cell import Cell
 from document import published_by
 from flask import Flask
 from flask.testing import FlaskClient
@@ -96,59 +97,53 @@ class Person:
         return self("DELETE", path, **kwargs)
 
 
-VERSION = int(os.environ.get("TASKAPP_TEST_POSTGRES", "18"))
+CELL = Cell.from_environment()
 DEBIAN = {15: Path("/usr/lib/postgresql/15/bin")}
 """Versions that Debian has, and no wheel."""
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Start PostgreSQL (18, or what TASKAPP_TEST_POSTGRES says), make the roles and run the migrations."""
-    with started(tmp_path_factory.mktemp("cluster"), VERSION) as made:
+    """Start the PostgreSQL that the environment asks for, make the roles and run the migrations."""
+    with started(tmp_path_factory.mktemp("cluster"), CELL) as made:
         yield made
 
 
-@pytest.fixture(scope="session", params=[15, 16, 18])
-def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The same on each version of PostgreSQL that there is."""
-    if request.param == VERSION:
-        yield request.getfixturevalue("cluster")
-        return
-    if request.param in DEBIAN and not DEBIAN[request.param].exists():
-        missing(f"PostgreSQL {request.param}")
-    ours = dict(os.environ)
-    with started(tmp_path_factory.mktemp("cluster"), request.param) as made:
-        # Tests that make an application go on with the cluster above.
-        os.environ.clear()
-        os.environ.update(ours)
-        yield made
+LIMITS = {
+    "TASKAPP_ENVIRONMENT": "local",
+    "TASKAPP_THREADS": "4",
+    # Everybody here comes from one address.
+    "TASKAPP_REGISTRATIONS_PER_HOUR": "100000",
+    "TASKAPP_LOGINS_PER_MINUTE": "100000",
+    "TASKAPP_REFRESHES_PER_MINUTE": "100000",
+    "TASKAPP_REQUESTS_PER_MINUTE": "1000000",
+    "TASKAPP_ANONYMOUS_REQUESTS_PER_MINUTE": "1000000",
+}
 
 
 @contextmanager
-def started(folder: Path, version: int) -> Iterator[Cluster]:
-    """Start a server of this version, with everything the application needs."""
-    programs = DEBIAN.get(version)
-    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs) as server:
-        with closing(psycopg2.connect(server.admin_url)) as conn:
-            conn.autocommit = True
-            conn.cursor().execute("CREATE DATABASE taskapp")
-        passwords = new_passwords()
-        environment = {
-            "TASKAPP_ENVIRONMENT": "local",
-            "TASKAPP_THREADS": "4",
-            # Everybody here comes from one address.
-            "TASKAPP_REGISTRATIONS_PER_HOUR": "100000",
-            "TASKAPP_LOGINS_PER_MINUTE": "100000",
-            "TASKAPP_REFRESHES_PER_MINUTE": "100000",
-            "TASKAPP_REQUESTS_PER_MINUTE": "1000000",
-            "TASKAPP_ANONYMOUS_REQUESTS_PER_MINUTE": "1000000",
-            **urls(lambda role: server.url(role, passwords[role], "taskapp")),
-            **new_keys("test-1"),
-        }
-        admin_url = server.admin_url.replace("/postgres?", "/taskapp?")
-        provision(admin_url, passwords, environment, say=print)
-        break_on_purpose(admin_url)
-        yield Cluster(server, passwords, environment, admin_url)
+def started(folder: Path, cell: Cell) -> Iterator[Cluster]:
+    """Start a server, with everything the application needs."""
+    from roads import road  # noqa: PLC0415 - it needs what stands above
+
+    with EmbeddedServer(
+        folder, version=cell.postgres, durable=False, tcp_port=free_port(), programs=programs(cell.postgres)
+    ) as server:
+        admin_url = cell.make_database(server, "taskapp")
+        cluster = Cluster(server, new_passwords(), {}, server.admin_url.replace("/postgres?", "/taskapp?"))
+        with road(cell.road, cluster) as url_of:
+            cluster.environment = {**LIMITS, **urls(url_of), **new_keys("test-1")}
+            provision(admin_url, cluster.passwords, cluster.environment, say=print)
+            break_on_purpose(cluster.admin_url)
+            yield cluster
+
+
+def programs(version: int) -> Path | None:
+    """Find the programs of a version that no wheel brings."""
+    found = DEBIAN.get(version)
+    if found is not None and not found.exists():
+        missing(f"PostgreSQL {version}")
+    return found
 
 
 def missing(what: str) -> NoReturn:

@@ -42,17 +42,17 @@ PASSWORD = "a dozen characters or more"
 
 
 @pytest.fixture
-def ann(any_cluster: Cluster) -> Iterator[str]:
+def ann(cluster: Cluster) -> Iterator[str]:
     """A person with a login of her own; what follows the `@` of her URL."""
-    made = CliRunner().invoke(isolation, ["dba", "add", "ann", "--admin-url", any_cluster.admin_url], input=f"{PASSWORD}\n")
+    made = CliRunner().invoke(isolation, ["dba", "add", "ann", "--admin-url", cluster.admin_url], input=f"{PASSWORD}\n")
     assert made.exit_code == 0, made.output
-    yield urlsplit(any_cluster.tcp_url("taskapp_api")).netloc.rpartition("@")[2]
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    yield urlsplit(cluster.tcp_url("taskapp_api")).netloc.rpartition("@")[2]
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         conn.cursor().execute("DROP OWNED BY ann; DROP ROLE ann")
 
 
-def test_every_command_prints_what_the_page_says(any_cluster: Cluster, ann: str, tmp_path: Path) -> None:
+def test_every_command_prints_what_the_page_says(cluster: Cluster, ann: str, tmp_path: Path) -> None:
     program("psql")
     passwords = tmp_path / "pgpass"
     passwords.write_text(f"*:*:*:ann:{PASSWORD}\n")
@@ -61,7 +61,7 @@ def test_every_command_prints_what_the_page_says(any_cluster: Cluster, ann: str,
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "PGPASSFILE": str(passwords),
-        "TASKAPP_MIGRATION_DATABASE_URL": any_cluster.url("taskapp_migrator"),
+        "TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator"),
     }
     printed, looked = "", 0
     for block in blocks(PAGE):

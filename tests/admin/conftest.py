@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from conftest import DEBIAN, VERSION, free_port, missing
+from conftest import CELL, free_port, programs
 from live import PROJECT
 
 from taskapp.embedded import EmbeddedServer
@@ -39,11 +39,9 @@ class Neon:
 
 
 @contextmanager
-def neon_on(folder: Path, version: int) -> Iterator[Neon]:
-    if version in DEBIAN and not DEBIAN[version].exists():
-        missing(f"PostgreSQL {version}")
-    programs = DEBIAN.get(version)
-    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs) as server:
+def neon_on(folder: Path) -> Iterator[Neon]:
+    version = CELL.postgres
+    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs(version)) as server:
         with closing(psycopg2.connect(server.admin_url)) as conn:
             conn.autocommit = True
             conn.cursor().execute("CREATE ROLE admin LOGIN CREATEROLE PASSWORD 'secret'")
@@ -53,14 +51,7 @@ def neon_on(folder: Path, version: int) -> Iterator[Neon]:
 
 @pytest.fixture(scope="module")
 def neon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neon]:
-    with neon_on(tmp_path_factory.mktemp("neon"), VERSION) as made:
-        yield made
-
-
-@pytest.fixture(scope="module", params=[15, 16, 18])
-def any_neon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neon]:
-    """The same on each version of PostgreSQL that there is; of these, Debian's 15 has the fixes of 2026-11-12."""
-    with neon_on(tmp_path_factory.mktemp("neon"), request.param) as made:
+    with neon_on(tmp_path_factory.mktemp("neon")) as made:
         yield made
 
 

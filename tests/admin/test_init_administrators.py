@@ -1,4 +1,4 @@
-"""Who may run `flask database init`, on PostgreSQL 15, 16 and 18: who owns the database and may create roles."""
+"""Who may run `flask database init`: who owns the database and may create roles."""
 
 from collections.abc import Iterator
 
@@ -9,18 +9,18 @@ from taskapp.isolation.versions import is_patched
 
 
 @pytest.fixture(scope="module")
-def first_run(any_neon: Neon) -> Completed:
-    return succeed("database", "init", "--admin-url", any_neon.url())
+def first_run(neon: Neon) -> Completed:
+    return succeed("database", "init", "--admin-url", neon.url())
 
 
 @pytest.fixture
-def stranger(any_neon: Neon) -> Iterator[str]:
+def stranger(neon: Neon) -> Iterator[str]:
     """Another role, with an attribute or none."""
-    any_neon.execute("CREATE ROLE stranger LOGIN PASSWORD 'secret'")
-    yield any_neon.url(role="stranger")
-    any_neon.execute("REVOKE ALL ON DATABASE tasks FROM stranger")
-    any_neon.execute("REVOKE admin FROM stranger")
-    any_neon.execute("DROP ROLE stranger")
+    neon.execute("CREATE ROLE stranger LOGIN PASSWORD 'secret'")
+    yield neon.url(role="stranger")
+    neon.execute("REVOKE ALL ON DATABASE tasks FROM stranger")
+    neon.execute("REVOKE admin FROM stranger")
+    neon.execute("DROP ROLE stranger")
 
 
 def version(neon: Neon) -> int:
@@ -28,58 +28,58 @@ def version(neon: Neon) -> int:
     return int(number)
 
 
-def test_no_superuser_is_needed(any_neon: Neon, first_run: Completed) -> None:
-    assert any_neon.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'admin'") == [(False, False)]
+def test_no_superuser_is_needed(neon: Neon, first_run: Completed) -> None:
+    assert neon.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'admin'") == [(False, False)]
     assert len(printed_environment(first_run.stdout)) == 7
 
 
-def test_of_the_roles_it_made_none_is_privileged(any_neon: Neon, first_run: Completed) -> None:
-    privileged = any_neon.execute(
+def test_of_the_roles_it_made_none_is_privileged(neon: Neon, first_run: Completed) -> None:
+    privileged = neon.execute(
         "SELECT rolname FROM pg_roles WHERE rolname LIKE 'taskapp%' AND (rolsuper OR rolbypassrls OR rolcreaterole"
         " OR rolcreatedb OR rolreplication OR rolinherit <> (rolname = 'taskapp_warden'))"
     )
     assert privileged == []
-    assert any_neon.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'taskapp%'") == [(10,)]
+    assert neon.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'taskapp%'") == [(10,)]
 
 
-def test_the_same_administrator_runs_it_again(any_neon: Neon, first_run: Completed) -> None:
+def test_the_same_administrator_runs_it_again(neon: Neon, first_run: Completed) -> None:
     environment = printed_environment(first_run.stdout)
-    again = succeed("database", "init", "--admin-url", any_neon.url(), **environment)
+    again = succeed("database", "init", "--admin-url", neon.url(), **environment)
     assert printed_environment(again.stdout) == environment
 
 
-def test_an_unpatched_server_is_warned_of_once_and_a_patched_one_is_not(any_neon: Neon, first_run: Completed) -> None:
+def test_an_unpatched_server_is_warned_of_once_and_a_patched_one_is_not(neon: Neon, first_run: Completed) -> None:
     warnings = [line for line in first_run.stderr.splitlines() if line.startswith("warning: ")]
-    assert len(warnings) == (0 if is_patched(version(any_neon)) else 1)
+    assert len(warnings) == (0 if is_patched(version(neon)) else 1)
     assert all("without the fixes of row-level security of 2026-11-12" in line for line in warnings)
 
 
 @pytest.mark.usefixtures("first_run")
-def test_who_may_not_create_roles_is_told_so(any_neon: Neon, stranger: str) -> None:
-    any_neon.execute("GRANT admin TO stranger")
-    any_neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")
+def test_who_may_not_create_roles_is_told_so(neon: Neon, stranger: str) -> None:
+    neon.execute("GRANT admin TO stranger")
+    neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")
     said = refusal("database", "init", "--admin-url", stranger, "--new-secrets")
     assert said.splitlines()[-1].startswith("Error: stranger may not create roles")
 
 
 @pytest.mark.usefixtures("first_run")
-def test_who_does_not_own_the_database_is_told_so(any_neon: Neon, stranger: str) -> None:
-    any_neon.execute("ALTER ROLE stranger CREATEROLE")
-    any_neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")
+def test_who_does_not_own_the_database_is_told_so(neon: Neon, stranger: str) -> None:
+    neon.execute("ALTER ROLE stranger CREATEROLE")
+    neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")
     said = refusal("database", "init", "--admin-url", stranger, "--new-secrets")
     assert said.splitlines()[-1].startswith("Error: stranger does not own the database tasks")
 
 
-def test_since_16_who_did_not_make_the_roles_is_told_so(any_neon: Neon, first_run: Completed, stranger: str) -> None:
+def test_since_16_who_did_not_make_the_roles_is_told_so(neon: Neon, first_run: Completed, stranger: str) -> None:
     environment = printed_environment(first_run.stdout)
-    any_neon.execute("ALTER ROLE stranger CREATEROLE INHERIT")
-    any_neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")
-    any_neon.execute("ALTER DATABASE tasks OWNER TO stranger")
+    neon.execute("ALTER ROLE stranger CREATEROLE INHERIT")
+    neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")
+    neon.execute("ALTER DATABASE tasks OWNER TO stranger")
     try:
-        if version(any_neon) < 160000:
+        if version(neon) < 160000:
             succeed("database", "init", "--admin-url", stranger, **environment)
         else:
             said = refusal("database", "init", "--admin-url", stranger, **environment).splitlines()[-1]
             assert said.startswith("Error: stranger did not make taskapp_api, ")
     finally:
-        any_neon.execute("ALTER DATABASE tasks OWNER TO admin")
+        neon.execute("ALTER DATABASE tasks OWNER TO admin")

@@ -189,10 +189,3 @@ def test_a_url_that_will_not_do_is_refused_in_one_line(url: str, complaint: str)
 
 def test_without_a_url_it_says_which_to_set() -> None:
     assert "TASKAPP_MIGRATION_DATABASE_URL" in refusal("database", "status")
-
-
-def test_on_every_version_it_tells_as_much(any_neon: Neon) -> None:
-    environment = printed_environment(succeed("database", "init", "--admin-url", any_neon.url()).stdout)
-    answer = seen(**environment)
-    assert answer["to_do"] == []
-    assert len(answer["roles"]) == len(ROLES)

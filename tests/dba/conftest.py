@@ -72,22 +72,22 @@ def refused(result: Result) -> str:
 
 
 @pytest.fixture(scope="module")
-def staff(any_cluster: Cluster) -> Iterator[Staff]:
+def staff(cluster: Cluster) -> Iterator[Staff]:
     """Everybody has a login; afterwards nobody has."""
-    staff = Staff(any_cluster)
+    staff = Staff(cluster)
     for name, options in STAFF.items():
         staff.add(name, *options)
     yield staff
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         for name in STAFF:
             conn.cursor().execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 @pytest.fixture
-def boss(any_cluster: Cluster) -> Iterator[Admin]:
+def boss(cluster: Cluster) -> Iterator[Admin]:
     """The superuser, who begins every test with an empty database and no trail."""
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         admin = Admin(conn)
         admin.execute("DELETE FROM app.users; TRUNCATE app.access_log")

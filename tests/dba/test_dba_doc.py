@@ -80,14 +80,14 @@ def programs(version: int) -> Path:
 
 @pytest.mark.pgbouncer
 @pytest.mark.usefixtures("people_are_gone", "rows")
-def test_every_command_prints_what_the_page_says(boss: Admin, any_cluster: Cluster, tmp_path: Path) -> None:
+def test_every_command_prints_what_the_page_says(boss: Admin, cluster: Cluster, tmp_path: Path) -> None:
     program("psql")
     ((version,),) = boss.execute("SELECT current_setting('server_version_num')::int / 10000")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pg_dump").symlink_to(programs(version) / "pg_dump")
     with ExitStack() as stack:
-        pooler = stack.enter_context(PgBouncer(any_cluster, people=dict.fromkeys(PEOPLE, PASSWORD)))
-        ports = (any_cluster.server.port, pooler.port)
+        pooler = stack.enter_context(PgBouncer(cluster, people=dict.fromkeys(PEOPLE, PASSWORD)))
+        ports = (cluster.server.port, pooler.port)
         passwords = tmp_path / "pgpass"
         passwords.write_text("".join(f"127.0.0.1:{port}:*:{name}:{PASSWORD}\n" for port in ports for name in PEOPLE))
         passwords.chmod(0o600)
@@ -95,11 +95,11 @@ def test_every_command_prints_what_the_page_says(boss: Admin, any_cluster: Clust
             "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
             "PGPASSFILE": str(passwords),
             "PS1": "READY> ",
-            "TASKAPP_MIGRATION_DATABASE_URL": any_cluster.url("taskapp_migrator"),
+            "TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator"),
         }
         places = {
-            "postgresql://admin@db.example.com/taskapp": f"'{any_cluster.admin_url}'",
-            "db.example.com": urlsplit(any_cluster.tcp_url("taskapp_api")).netloc.rpartition("@")[2],
+            "postgresql://admin@db.example.com/taskapp": f"'{cluster.admin_url}'",
+            "db.example.com": urlsplit(cluster.tcp_url("taskapp_api")).netloc.rpartition("@")[2],
             "pooler.example.com": f"127.0.0.1:{pooler.port}",
             ".venv/bin/": f"{Path(sys.executable).parent}/",
         }

@@ -27,21 +27,21 @@ def report(url: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def dora(any_cluster: Cluster) -> Any:
+def dora(cluster: Cluster) -> Any:
     """A person who may open tickets, ask for break-glass, and audit: the URL she logs in with."""
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         with conn.cursor() as cur:
             cur.execute("CREATE ROLE dora LOGIN NOINHERIT PASSWORD 'secret'")
             cur.execute(
                 "GRANT taskapp_dba, taskapp_breakglass, taskapp_auditor TO dora; GRANT CONNECT ON DATABASE taskapp TO dora"
             )
-            yield any_cluster.server.url("dora", "secret", "taskapp")
+            yield cluster.server.url("dora", "secret", "taskapp")
             cur.execute("DROP OWNED BY dora; DROP ROLE dora")
 
 
-def test_the_migrator_is_told_that_isolation_holds(any_cluster: Cluster) -> None:
-    told = doctor(any_cluster.url(MIGRATOR))
+def test_the_migrator_is_told_that_isolation_holds(cluster: Cluster) -> None:
+    told = doctor(cluster.url(MIGRATOR))
     assert told.exit_code == 0
     assert f"as taskapp_migrator: {len(RULES)} rules, 33 attempts by two throw-away users" in told.stdout
     assert told.stdout.splitlines()[-1].startswith("Isolation holds")
@@ -130,8 +130,8 @@ def test_a_database_without_the_schema_is_not_called_well(cluster: Cluster) -> N
         ("GRANT DELETE ON app.access_log TO taskapp_auditor", "V08"),
     ],
 )
-def test_what_a_person_reaches_without_a_ticket_is_found(any_cluster: Cluster, broken: str, number: str) -> None:
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+def test_what_a_person_reaches_without_a_ticket_is_found(cluster: Cluster, broken: str, number: str) -> None:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         with conn.cursor() as cur:
             cur.execute(
                 "INSERT INTO app.users (user_id, email, password_hash) VALUES (gen_random_uuid(), 'a@b', '$argon2id$')"
@@ -143,8 +143,8 @@ def test_what_a_person_reaches_without_a_ticket_is_found(any_cluster: Cluster, b
     assert number in {finding.rule for finding in trial.findings}
 
 
-def test_what_was_tried_in_vain_is_undone_also_when_a_table_is_gone(any_cluster: Cluster) -> None:
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+def test_what_was_tried_in_vain_is_undone_also_when_a_table_is_gone(cluster: Cluster) -> None:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         with conn.cursor() as cur:
             cur.execute("DROP TABLE app.answers CASCADE")
         trial = try_it(conn)

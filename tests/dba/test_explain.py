@@ -30,7 +30,7 @@ Ask = Callable[..., Result]
 
 
 def test_what_it_says_is_what_postgresql_does(
-    said: Callable[..., dict[str, Any]], any_cluster: Cluster, admin: Admin, owner: User, other: User
+    said: Callable[..., dict[str, Any]], cluster: Cluster, admin: Admin, owner: User, other: User
 ) -> None:
     for table in tenant_tables(admin):
         row = key_of(table, owner)
@@ -40,7 +40,7 @@ def test_what_it_says_is_what_postgresql_does(
                     "x-tickets", identity, table, *row, "--owner", owner.email, "--role", role, "--reason", "INC-1 why"
                 )
                 assert told["row"]["exists"] is True
-                done = doing(any_cluster, role, identity, table, owner.id, *row, grants=told["commands"])
+                done = doing(cluster, role, identity, table, owner.id, *row, grants=told["commands"])
                 outcomes = {command: told["commands"][command]["outcome"] for command in done}
                 left = told["commands"]["update"]["why"]
                 if "the row as it is does not" in left:
@@ -320,8 +320,8 @@ def test_looking_leaves_one_entry_in_the_log_that_is_closed(ask: Ask, admin: Adm
     assert admin.execute(entries) == [("x-tickets", owner.id, "INC-1 why", True)]
 
 
-def test_a_ticket_that_is_open_is_used_and_stays_open(ask: Ask, any_cluster: Cluster, owner: User, other: User) -> None:
-    number = opened(any_cluster, owner)
+def test_a_ticket_that_is_open_is_used_and_stays_open(ask: Ask, cluster: Cluster, owner: User, other: User) -> None:
+    number = opened(cluster, owner)
     for _ in range(2):
         shown = ask("x-tickets", owner.id, "tasks", owner.task_id, "--ticket", str(number)).output
         assert shown.startswith("Visible.\n")
@@ -330,8 +330,8 @@ def test_a_ticket_that_is_open_is_used_and_stays_open(ask: Ask, any_cluster: Clu
     assert refused.output == f"Error: ticket {number} is for the rows of {owner.email}, and for nobody else's\n"
 
 
-def test_a_ticket_of_somebody_else_opens_nothing(ask: Ask, any_cluster: Cluster, owner: User) -> None:
-    number = opened(any_cluster, owner)
+def test_a_ticket_of_somebody_else_opens_nothing(ask: Ask, cluster: Cluster, owner: User) -> None:
+    number = opened(cluster, owner)
     refused = ask("x-both", owner.id, "tasks", owner.task_id, "--ticket", str(number))
     assert refused.output.startswith(f"Error: app.ticket = '{number}' names no ticket of x-both\n")
 
@@ -468,21 +468,21 @@ def test_who_opens_no_tickets_looks_at_nothing(ask: Ask, owner: User, who: str) 
     assert refused.output.startswith(f"Error: {who} opens no tickets, and without one nobody looks at rows")
 
 
-def test_who_passes_all_policies_is_turned_away(any_cluster: Cluster, owner: User) -> None:
-    refused = CliRunner().invoke(isolation, ["explain", owner.id, "tasks", "--url", any_cluster.admin_url])
+def test_who_passes_all_policies_is_turned_away(cluster: Cluster, owner: User) -> None:
+    refused = CliRunner().invoke(isolation, ["explain", owner.id, "tasks", "--url", cluster.admin_url])
     assert refused.exit_code == 1
     assert refused.output.endswith("passes all policies; use a login of your own, or TASKAPP_MIGRATION_DATABASE_URL\n")
 
 
-def test_the_migrators_url_is_found_in_the_environment(any_cluster: Cluster, owner: User) -> None:
-    environment = {"TASKAPP_MIGRATION_DATABASE_URL": any_cluster.url("taskapp_migrator")}
+def test_the_migrators_url_is_found_in_the_environment(cluster: Cluster, owner: User) -> None:
+    environment = {"TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator")}
     shown = CliRunner().invoke(isolation, ["explain", owner.id, "tasks"], env=environment).output
     assert shown.startswith(f"Any row of {owner.id}: visible.\n")
 
 
 @pytest.mark.pgbouncer
-def test_it_works_through_a_pooler_and_leaves_nothing_there(ask: Ask, any_cluster: Cluster, owner: User) -> None:
-    with PgBouncer(replace(any_cluster, passwords={"x-tickets": PASSWORD})) as bouncer:
+def test_it_works_through_a_pooler_and_leaves_nothing_there(ask: Ask, cluster: Cluster, owner: User) -> None:
+    with PgBouncer(replace(cluster, passwords={"x-tickets": PASSWORD})) as bouncer:
         url = bouncer.url("x-tickets")
         asked = ["explain", owner.email, "tasks", owner.task_id, "--reason", "INC-1 why", "--url", url]
         assert CliRunner().invoke(isolation, asked).output.startswith("Visible.\n")
@@ -560,9 +560,9 @@ def doing(
 
 
 @pytest.fixture(scope="module")
-def admin(any_cluster: Cluster) -> Iterator[Admin]:
+def admin(cluster: Cluster) -> Iterator[Admin]:
     """The superuser of each of the clusters."""
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         yield Admin(conn)
 
@@ -573,12 +573,12 @@ def _nobody_there(admin: Admin) -> None:
 
 
 @pytest.fixture(scope="module")
-def ask(any_cluster: Cluster, admin: Admin) -> Iterator[Ask]:
+def ask(cluster: Cluster, admin: Admin) -> Iterator[Ask]:
     """Ask as one of PEOPLE, or as a login of the application's."""
-    with people(any_cluster):
+    with people(cluster):
 
         def asking(who: str, *arguments: str) -> Result:
-            url = any_cluster.server.url(who, PASSWORD, "taskapp") if who in PEOPLE else any_cluster.url(who)
+            url = cluster.server.url(who, PASSWORD, "taskapp") if who in PEOPLE else cluster.url(who)
             result = CliRunner().invoke(isolation, ["explain", *arguments, "--url", url])
             assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
             return result

@@ -321,13 +321,13 @@ class Server:
 
 
 @pytest.fixture
-def server(any_cluster: Cluster) -> Iterator[Server]:
+def server(cluster: Cluster) -> Iterator[Server]:
     """The same scene on each version of PostgreSQL that there is."""
-    with ExitStack() as logins, closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    with ExitStack() as logins, closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         admin = Admin(conn)
         admin.execute("DELETE FROM app.users")
-        yield Server(any_cluster, admin, stored(admin, User("alice")), stored(admin, User("bob")), logins)
+        yield Server(cluster, admin, stored(admin, User("alice")), stored(admin, User("bob")), logins)
         admin.execute("DELETE FROM app.users")
 
 

@@ -27,6 +27,7 @@ auth_file = {folder}/users.txt
 pool_mode = transaction
 default_pool_size = {size}
 server_login_retry = 1
+server_tls_sslmode = prefer
 {more}
 """
 

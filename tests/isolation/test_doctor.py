@@ -22,9 +22,9 @@ def broken_rules(conn: connection) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def breakable(any_cluster: Cluster) -> Iterator[connection]:
+def breakable(cluster: Cluster) -> Iterator[connection]:
     """A superuser's connection to each version of PostgreSQL. What is broken is brought back by a rollback."""
-    with closing(psycopg2.connect(any_cluster.admin_url)) as conn:
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
         yield conn
 
 

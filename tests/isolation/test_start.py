@@ -73,13 +73,13 @@ def test_a_database_that_does_not_answer_cannot_be_vouched_for(cluster: Cluster)
     assert "Connection refused" in line
 
 
-def test_the_database_of_the_other_url_is_examined_too_also_where_the_first_one_warns(any_cluster: Cluster) -> None:
-    empty = any_cluster.server.url("taskapp_auth", any_cluster.passwords["taskapp_auth"], "postgres")
+def test_the_database_of_the_other_url_is_examined_too_also_where_the_first_one_warns(cluster: Cluster) -> None:
+    empty = cluster.server.url("taskapp_auth", cluster.passwords["taskapp_auth"], "postgres")
     with pytest.raises(NotIsolatedError, match=r"L44 app\.tasks"):
-        insist({"taskapp_api": any_cluster.url("taskapp_api"), "taskapp_auth": empty}, 10)
+        insist({"taskapp_api": cluster.url("taskapp_api"), "taskapp_auth": empty}, 10)
 
 
-def test_an_old_server_only_warns(any_cluster: Cluster) -> None:
+def test_an_old_server_only_warns(cluster: Cluster) -> None:
     # Its minor version is not always ours to choose: Debian's 15.20 has the fixes, and the wheel's 16.14 and 18.4 have not.
-    warnings = insist({"taskapp_api": any_cluster.url("taskapp_api")}, 10)
+    warnings = insist({"taskapp_api": cluster.url("taskapp_api")}, 10)
     assert {finding.rule for finding in warnings} <= {"L32"}

@@ -1,0 +1,67 @@
+"""The servers that people have, and the tests on each of them: `make matrix`.
+
+Every value of every property of a cell is there once, in as few cells as that takes; `make test` runs on the others.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from cell import Cell
+
+CELLS = {
+    "a server of one's own": Cell(15, "tls", "C", "Pacific/Kiritimati", "superuser"),
+    "a pooler": Cell(16, "pgbouncer", "en_US.UTF-8", "America/St_Johns", "ordinary"),
+    "as on Neon": Cell(18, "pgbouncer-tls", "C.UTF-8", "UTC", "ordinary"),
+}
+
+QUICK = (
+    *("isolation/test_catalogue.py", "isolation/test_forgery.py", "isolation/test_grid.py", "isolation/test_start.py"),
+    *("auth/test_refresh.py", "dba/test_tickets.py"),
+    *("tasks/test_create.py", "tasks/test_due.py", "tasks/test_listing_plans.py", "tasks/test_order.py"),
+)
+"""Where versions, collations, clocks and ways there have made a difference, or would."""
+
+READ_ALONG = {
+    "isolation/test_database_connections.py",
+    "isolation/test_database_values.py",
+    "isolation/test_messages.py",
+    "isolation/test_pooling.py",
+}
+"""What puts a proxy before the server that reads along, and so has no place where all is encrypted."""
+
+
+def main() -> int:
+    """Run the tests on each cell; print a line for each, and all of those that fail. Return 1 if any did."""
+    parser = argparse.ArgumentParser(prog="make matrix ARGS=…", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="only the tests that versions and the like make a difference to"
+    )
+    parser.add_argument("cells", nargs="*", metavar="CELL", help=f"only these: {', '.join(map(repr, CELLS))}")
+    asked = parser.parse_args()
+    if unknown := set(asked.cells) - CELLS.keys():
+        parser.error(f"there is no {', '.join(unknown)}")
+    return max([ran(name, asked.quick) for name in asked.cells or CELLS])
+
+
+def ran(name: str, quick: bool) -> int:
+    cell, since = CELLS[name], time.monotonic()
+    command = [sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "3", "--dist", "loadfile"]
+    if cell.road == "tls":
+        command += [f"--ignore=tests/{path}" for path in sorted(READ_ALONG)]
+    command += [f"tests/{path}" for path in QUICK] if quick else ["--ignore=tests/endurance"]
+    told = subprocess.run(
+        command, cwd="..", env={**os.environ, **cell.environment()}, check=False, capture_output=True, text=True
+    )
+    if told.returncode:
+        sys.stdout.write(told.stdout + told.stderr)
+    last = told.stdout.strip().splitlines()[-1:]
+    sys.stdout.write(f"{name}: {cell}: {' '.join(last)}, {time.monotonic() - since:.0f} s\n")
+    sys.stdout.flush()
+    return int(told.returncode != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
