@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from flask import Flask
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.util import close_graceful
@@ -149,8 +149,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         if environ["PATH_INFO"] == ALIVE:
             answer = self._application(environ, start)
-        elif self._places.take(config.queue_seconds):
+        elif self._places.take(_who(environ), config.queue_seconds):
             try:
+                if _gone(environ["gunicorn.socket"]):
+                    # Who gave up while waiting asks again; to answer both would keep an overload going.
+                    raise NoMoreData
                 answer = self._application(environ, start)
             finally:
                 self._places.give()
@@ -158,7 +161,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             raise Crowded
         # A file is not in memory.
         if large and not isinstance(answer, environ["wsgi.file_wrapper"]):
-            if not self._large.take(0):
+            if not self._large.take(_who(environ), 0):
                 raise Crowded
             answer = ClosingIterator(answer, self._large.give)
         environ["gunicorn.socket"].settimeout(DEPARTURE_SECONDS)
@@ -176,6 +179,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(_response(_CODES.get(type(exc), "malformed_request"), request_id))
         except OSError:
             self.log.debug("the client of a refused request has gone")
+
+
+def _who(environ: dict[str, Any]) -> str:
+    """Tell apart those who wait for a place; whether they are who they say is found out when it is their turn."""
+    return str(environ.get("HTTP_AUTHORIZATION") or environ["REMOTE_ADDR"])
+
+
+def _gone(client: socket.socket) -> bool:
+    """Tell whether a client has closed its connection."""
+    client.setblocking(False)
+    try:
+        return client.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _response(code: str, request_id: str) -> bytes:
