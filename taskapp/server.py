@@ -162,6 +162,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # A file is not in memory.
         if large and not isinstance(answer, environ["wsgi.file_wrapper"]):
             if not self._large.take(_who(environ), 0):
+                ClosingIterator(answer).close()
                 raise Crowded
             answer = ClosingIterator(answer, self._large.give)
         environ["gunicorn.socket"].settimeout(DEPARTURE_SECONDS)

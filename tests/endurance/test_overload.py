@@ -5,8 +5,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import psutil
 import psycopg2
 import pytest
-from conftest import Cluster, Person
+from conftest import Admin, Cluster, Person
 from isolation.acting import wait_until
 from live import gunicorn
 
 from endurance.length import length
-from endurance.wire import Address, connect, get, head, read
+from endurance.wire import Address, Answer, connect, get, head, read
 
 WORKERS, PLACES = 2, 4
 CROWD = 10 * WORKERS * PLACES
@@ -135,32 +135,59 @@ def test_a_crowd_is_served_in_turn_and_leaves_nothing_behind(server: Server, tok
     )
 
 
-def test_who_waits_in_vain_is_told_to_come_again(server: Server, cluster: Cluster, token: str) -> None:
-    """The database answers nobody for a while: places stay taken, and the others do not wait for them for ever."""
-    held = "SELECT count(*)::int FROM pg_locks WHERE NOT granted"
+@contextmanager
+def all_places_taken(cluster: Cluster, server: Server, token: str) -> Iterator[list[Future[Answer]]]:
+    """Let tasks be locked, and as many requests wait for them as there are places; yield what becomes of those."""
     with (
-        ThreadPoolExecutor(CROWD) as threads,
+        ThreadPoolExecutor(WORKERS * PLACES * 4) as threads,
         closing(psycopg2.connect(cluster.admin_url)) as watch,
         closing(psycopg2.connect(cluster.admin_url)) as holder,
+        holder,
         holder.cursor() as cur,
+        watch.cursor() as watching,
     ):
         watch.autocommit = True
-        with watch.cursor() as watching, holder:
-            cur.execute("LOCK TABLE app.tasks IN ACCESS EXCLUSIVE MODE")
+        cur.execute("LOCK TABLE app.tasks IN ACCESS EXCLUSIVE MODE")
 
-            def waiting() -> int:
-                watching.execute(held)
-                return int((watching.fetchone() or (0,))[0])
+        def all_taken() -> bool:
+            watching.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return watching.fetchall() == [(WORKERS * PLACES,)]
 
-            answers = [threads.submit(get, server.address, "/v1/tasks", token) for _ in range(CROWD)]
-            wait_until(lambda: waiting() == WORKERS * PLACES)
-            # The process answers, if not for the database.
-            assert get(server.address, "/healthz").status == 200
-            for answer in answers:
-                refusal = answer.result(60)
-                assert (refusal.status, refusal.code) == (503, "service_unavailable")
-                assert int(refusal.headers["Retry-After"]) > 0
+        # Of so many, each of the workers gets as many as it has places for.
+        answers = [threads.submit(get, server.address, "/v1/tasks", token) for _ in range(WORKERS * PLACES * 4)]
+        wait_until(all_taken)
+        yield answers
+
+
+def test_who_waits_in_vain_is_told_to_come_again(server: Server, cluster: Cluster, token: str) -> None:
+    """The database answers nobody for a while: places stay taken, and the others do not wait for them for ever."""
+    with all_places_taken(cluster, server, token) as answers:
+        # The process answers, if not for the database.
+        assert get(server.address, "/healthz").status == 200
+        for answer in answers:
+            refusal = answer.result(60)
+            assert (refusal.status, refusal.code) == (503, "service_unavailable")
+            assert int(refusal.headers["Retry-After"]) > 0
+    assert get(server.address, "/v1/tasks", token).status == 200
+
+
+def test_what_nobody_waits_for_any_more_is_not_done(server: Server, cluster: Cluster, token: str, admin: Admin) -> None:
+    """Clients that lose patience ask again. Were each of them served twice, an overload would never end."""
+    body = b'{"title": "Nobody waits for this"}'
+    request = head(
+        "POST",
+        "/v1/tasks",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    with all_places_taken(cluster, server, token):
+        for _ in range(CROWD):
+            with closing(connect(server.address)) as connection:
+                connection.sendall(request + body)
+    for _ in range(20):
         assert get(server.address, "/v1/tasks", token).status == 200
+    assert admin.execute("SELECT count(*)::int FROM app.tasks") == [(0,)]
 
 
 def test_idle_connections_make_room_for_others(server: Server) -> None:
