@@ -243,7 +243,7 @@ def test_no_row_was_written_for_another_user(seen: Seen) -> None:
 
 def test_there_was_something_to_see(seen: Seen) -> None:
     answered = sum(seen.statuses[status] for status in (200, 201, 404))
-    assert answered > REQUESTS * 0.7, seen.statuses
+    assert answered > REQUESTS * 0.5, seen.statuses
     assert seen.rows > REQUESTS
     assert min(seen.statuses[status] for status in (200, 201, 404, 503, "left")) > REQUESTS / 1000, seen.statuses
 
