@@ -28,7 +28,7 @@ from taskapp.isolation.seal import SealKey
 from taskapp.server import ARRIVAL_SECONDS
 
 PLACES = 4
-EACH = length(60, 150)
+EACH = length(60, 120)
 """So many slow clients of each kind; each kind alone would take all places many times over."""
 MEGABYTE = 1024 * 1024
 SWALLOWED = 16 * MEGABYTE
