@@ -15,8 +15,14 @@ bind = f"{_config.host}:{_config.port}"
 workers = _config.workers
 worker_class = "taskapp.server.Worker"
 threads = _config.threads
+# Of each worker process. A connection costs it 30 kB, and at most what a request may have, header and body; who comes when
+# there are so many waits in the queue of the listening socket, until one of them is closed.
+worker_connections = 500
+backlog = 1024
 # Room for a cursor and for filters in any script; a longer line is refused before the application sees it.
 limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 4094
 
 # What proxies say of a request is believed by the application, for TRUSTED_PROXIES of them, and by nobody else: by default
 # gunicorn believes whoever connects from this host, as a proxy does.
@@ -51,6 +57,9 @@ def on_starting(server: Any) -> None:
 def pre_request(worker: Any, req: Any) -> None:
     """Announce `Connection: close` where gunicorn may close, as after a 413: it ignores that header from an application."""
     headers = dict(req.headers)
+    if worker.nr_conns >= worker.worker_connections:
+        # Others wait to connect: after this answer it is their turn.
+        req.force_close()
     if "TRANSFER-ENCODING" in headers or int(headers.get("CONTENT-LENGTH", 0)) > _DRAINED_BYTES:
         req.force_close()
 

@@ -1,18 +1,58 @@
-"""gunicorn's worker and log, as they serve the application: what the server refuses by itself is a problem document too."""
+"""gunicorn's worker and log, as they serve the application.
+
+gunicorn's own threads read a request and write its answer for as long as the client likes: as many clients as there are
+threads, who send or read slowly, and nobody else is served. So here each connection has a thread, which costs little, and a
+time limit; and a request that has come in as a whole takes one of few places to be answered.
+
+What the server refuses by itself is a problem document too.
+"""
 
 import socket
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import orjson
+from flask import Flask
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.util import close_graceful
+from gunicorn.workers.gthread import TConn, ThreadWorker
 from uuid_utils import uuid7
+from werkzeug.wsgi import ClosingIterator
 
 from taskapp.api.headers import ALWAYS, CONTENT_SECURITY_POLICY
-from taskapp.api.problems import PROBLEMS, Problem
+from taskapp.api.problems import PROBLEMS, RETRY_AFTER_SECONDS, Problem
+from taskapp.places import Places
 
-_CODES = {LimitRequestLine: "uri_too_long", LimitRequestHeaders: "headers_too_large"}
+ARRIVAL_SECONDS = 20
+"""So long a request may take to come in, from its first byte to its last."""
+DEPARTURE_SECONDS = 20
+"""So long a client may take to read an answer."""
+LARGE = 256 * 1024
+"""Beyond so many bytes, or when nobody knows how many it will have, an answer is a large one."""
+ALIVE = "/healthz"
+"""Tells that the process answers, so it takes no place: it has to be told also while all of them are taken."""
+
+
+class TooSlow(ParseException):  # type: ignore[misc]
+    """A request did not come in within its time."""
+
+
+class Crowded(Exception):  # noqa: N818 - named like its neighbours
+    """A request waited for a place in vain."""
+
+
+_CODES = {
+    LimitRequestLine: "uri_too_long",
+    LimitRequestHeaders: "headers_too_large",
+    TooSlow: "request_timeout",
+    Crowded: "service_unavailable",
+}
 
 
 class Log(Logger):  # type: ignore[misc]
@@ -22,20 +62,140 @@ class Log(Logger):  # type: ignore[misc]
     access_log_enabled = False
 
 
+class Reader(SocketUnreader):  # type: ignore[misc]
+    """Reads from a client until the deadline of its request."""
+
+    deadline = 0.0
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Return what there is next.
+
+        :raises TooSlow: at the deadline, however often a byte came before.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TooSlow
+        self.sock.settimeout(left)
+        try:
+            data: bytes = super().chunk(size_hint)
+        except TimeoutError:
+            raise TooSlow from None
+        return data
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Threads, of which each handles a request."""
+    """A thread for each connection, and as many places for requests as gunicorn's setting `threads` says.
+
+    Of large answers only twice as many are under way, so that slow readers do not fill the memory.
+    """
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Let no connection wait for a thread."""
+        return ThreadPoolExecutor(self.cfg.worker_connections)
+
+    def load_wsgi(self) -> None:
+        """Load the application, and put the places before it."""
+        super().load_wsgi()
+        self._application: Flask = self.app.wsgi()
+        self._places = Places(self.cfg.threads)
+        self._large = Places(2 * self.cfg.threads)
+        self.wsgi = self._answer
+
+    def handle(self, conn: TConn) -> Any:
+        """Let one request come in, and be answered, within a time."""
+        if conn.parser is None:
+            conn.parser = RequestParser(conn.cfg, conn.sock, conn.client)
+            conn.parser.unreader = Reader(conn.sock)
+        conn.parser.unreader.deadline = time.monotonic() + ARRIVAL_SECONDS
+        goes_on = super().handle(conn)
+        if not goes_on:
+            # It waits for the client to close too, for two seconds; gunicorn would let everybody wait with it.
+            close_graceful(conn.sock)
+        return goes_on
+
+    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+        """Keep the connection for the next request, or forget it."""
+        if conn.sock.fileno() == -1:
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close connections that have been idle for long; when others wait to connect, all that are idle."""
+        super().murder_keepalived(force or self.nr_conns >= self.worker_connections)
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request. Tell whether the connection can be used for another one."""
+        try:
+            goes_on: bool = super().handle_request(req, conn)
+        except TimeoutError:
+            self.log.warning("an answer was not read within %s seconds", DEPARTURE_SECONDS)
+            return False
+        return goes_on
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Let the application answer: a request that has come in, when it is its turn. As WSGI has it."""
+        config = self._application.config["TASKAPP"]
+        if int(environ.get("CONTENT_LENGTH") or 0) <= config.max_body_bytes:
+            # One byte more than a body may have tells the application that it is too long. A longer one is not read at all.
+            environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(config.max_body_bytes + 1))
+        large = False
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            nonlocal large
+            length = dict(headers).get("Content-Length")
+            large = status.startswith("200") and (length is None or int(length) > LARGE)
+            return start_response(status, headers, *error)
+
+        if environ["PATH_INFO"] == ALIVE:
+            answer = self._application(environ, start)
+        elif self._places.take(_who(environ), config.queue_seconds):
+            try:
+                if _gone(environ["gunicorn.socket"]):
+                    # Who gave up while waiting asks again; to answer both would keep an overload going.
+                    raise NoMoreData
+                answer = self._application(environ, start)
+            finally:
+                self._places.give()
+        else:
+            raise Crowded
+        # A file is not in memory.
+        if large and not isinstance(answer, environ["wsgi.file_wrapper"]):
+            if not self._large.take(_who(environ), 0):
+                ClosingIterator(answer).close()
+                raise Crowded
+            answer = ClosingIterator(answer, self._large.give)
+        environ["gunicorn.socket"].settimeout(DEPARTURE_SECONDS)
+        return answer
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that cannot be read; no application has seen it. All else is gunicorn's."""
-        if not isinstance(exc, ParseException):
+        """Answer a request that no application has seen. All else is gunicorn's."""
+        if not isinstance(exc, ParseException | Crowded):
             super().handle_error(req, client, addr, exc)
             return
         request_id = uuid7().hex
         self.log.warning("request refused: %s, request id %s", type(exc).__name__, request_id)
+        client.settimeout(DEPARTURE_SECONDS)
         try:
             client.sendall(_response(_CODES.get(type(exc), "malformed_request"), request_id))
         except OSError:
             self.log.debug("the client of a refused request has gone")
+
+
+def _who(environ: dict[str, Any]) -> str:
+    """Tell apart those who wait for a place; whether they are who they say is found out when it is their turn."""
+    return str(environ.get("HTTP_AUTHORIZATION") or environ["REMOTE_ADDR"])
+
+
+def _gone(client: socket.socket) -> bool:
+    """Tell whether a client has closed its connection."""
+    client.setblocking(False)
+    try:
+        return client.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _response(code: str, request_id: str) -> bytes:
@@ -51,5 +211,6 @@ def _response(code: str, request_id: str) -> bytes:
         f"X-Request-Id: {request_id}",
         f"Content-Security-Policy: {CONTENT_SECURITY_POLICY}",
         *(f"{name}: {value}" for name, value in ALWAYS.items()),
+        *([f"Retry-After: {RETRY_AFTER_SECONDS}"] if kind.status == 503 else []),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -22,7 +22,7 @@ def implied(doc: dict[str, Any], method: str) -> set[str]:
     """Return the codes that follow from what an operation takes: its method, its parameters, its body."""
     codes = {"internal_error", "service_unavailable"}
     # What the server refuses before the application sees it: see taskapp/server.py.
-    codes |= {"malformed_request", "uri_too_long", "headers_too_large"}
+    codes |= {"malformed_request", "request_timeout", "uri_too_long", "headers_too_large"}
     if method != "get":
         # A condition that an operation does not know is refused; see api/blueprint.py.
         codes |= {"precondition_failed"}

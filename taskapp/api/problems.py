@@ -91,6 +91,12 @@ PROBLEMS = {
         "The resource exists and does not offer this method; the header Allow names those it does.",
         "Use one of the methods in `Allow`. Changes are made with PATCH; there is no PUT.",
     ),
+    "request_timeout": ProblemType(
+        408,
+        "Request timeout",
+        "The request did not come in within 20 seconds, or whatever this service allows.",
+        "Send it again, in one go, on a new connection. Nothing of it was carried out.",
+    ),
     "email_taken": ProblemType(
         409,
         "E-mail address taken",

@@ -15,6 +15,7 @@ _SERVED = {
     "statement_timeout": "10s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "10s",
+    "transaction_timeout": "30s",
     "timezone": "UTC",
 }
 LOGINS = {
@@ -31,6 +32,9 @@ WARDEN = "taskapp_warden"
 ROLES = (*LOGINS, *OWNERS, *PEOPLE, WARDEN)
 ACTED_AS = ("taskapp_api", "taskapp_auth")
 """What the migrator may become besides the owners, to prove on a live database how these two fare."""
+
+_SINCE = {"transaction_timeout": 170000}
+"""Settings that older servers do not have."""
 
 # Until PostgreSQL 15, whoever may create roles may change all of them that are no superuser.
 _ADMIN_OPTION_NEEDED = 160000
@@ -68,6 +72,8 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
             for place in (sql.SQL(""), sql.SQL("IN DATABASE {}").format(sql.Identifier(conn.info.dbname))):
                 cur.execute(sql.SQL("ALTER ROLE {} {} RESET ALL").format(sql.Identifier(role), place))
             for name, value in settings.items():
+                if conn.server_version < _SINCE.get(name, 0):
+                    continue
                 cur.execute(
                     sql.SQL("ALTER ROLE {} SET {} = {}").format(
                         sql.Identifier(role), sql.Identifier(name), sql.Literal(value)

@@ -531,7 +531,7 @@ def test_the_published_pattern_of_an_id_takes_what_the_server_takes(document: Do
         assert bool(re.search(pattern, value)) == right, value
 
 
-ALWAYS = {"400", "414", "431", "500", "503"}
+ALWAYS = {"400", "408", "414", "431", "500", "503"}
 SIGNED_IN = ALWAYS | {"401", "403", "429"}
 BODY = {"400", "412", "413", "415", "422"}
 
@@ -982,8 +982,8 @@ def test_every_published_status_is_among_these(document: Document) -> None:
     # requests, where that is tested.
     common = {"400", "401", "404", "412", "413", "415", "422"}
     # 403 also says what a personal access token is not good for, which is tried wherever one is let in or not.
-    # And 414 and 431 are the server's, which is not here.
-    elsewhere = {"403", "414", "429", "431", "500", "503"} | common
+    # And 408, 414 and 431 are the server's, which is not here.
+    elsewhere = {"403", "408", "414", "429", "431", "500", "503"} | common
     missing = {(name, status) for name, status in published - met if status not in elsewhere}
     # The password and the address are checked where they are tested.
     checked = {("changeEmail", "409")}

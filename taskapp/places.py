@@ -1,0 +1,45 @@
+"""Places, of which there are few, given out in turn among those who ask for them."""
+
+from collections import deque
+from threading import Lock
+
+
+class Places:
+    """A semaphore that is fair: who waits once goes before who waits a second time, and otherwise who came first."""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        # Of each who waits, in the order in which it is their turn: a lock for each thread, held until it may go on.
+        self._waiting: dict[str, deque[Lock]] = {}
+        self._lock = Lock()
+
+    def take(self, who: str, seconds: float) -> bool:
+        """Wait for a place for so many seconds at most. Tell whether there was one; then :meth:`give` it back."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = Lock()
+            turn.acquire()
+            self._waiting.setdefault(who, deque()).append(turn)
+        if turn.acquire(timeout=seconds):
+            return True
+        with self._lock:
+            if turn not in self._waiting.get(who, ()):
+                return True  # it was given at the last moment
+            self._waiting[who].remove(turn)
+            if not self._waiting[who]:
+                del self._waiting[who]
+            return False
+
+    def give(self) -> None:
+        """Give a place back: to whose turn it is, who then comes after everybody else that waits."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            who = next(iter(self._waiting))
+            turns = self._waiting.pop(who)
+            turns.popleft().release()
+            if turns:
+                self._waiting[who] = turns
