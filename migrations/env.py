@@ -4,10 +4,12 @@ The migrator owns nothing. It is a NOINHERIT member of taskapp_owner and taskapp
 so that what a migration makes belongs to roles that cannot log in.
 """
 
+import time
 from contextlib import closing
 from functools import partial
 
 import click
+import psycopg2
 from alembic import context
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from flask import current_app
@@ -23,6 +25,15 @@ metadata = current_app.extensions["migrate"].db.metadata
 
 # Any number will do, as long as no other program on this database uses it for an advisory lock.
 ONE_RUNNER = 7_305_801
+
+# Whoever waits for a lock has all others of its table wait behind it: so for less than the application waits (3 s), and then
+# not again at once. In all about two minutes.
+LOCK_TIMEOUT = "1s"
+PAUSES = (1, 2, 4, 8, 15, 15, 15, 15, 15, 15)
+STILL_LOCKED = (
+    "A table is still locked by somebody else, so the revision is not applied; whatever was before it is. See"
+    " pg_blocking_pids(pid) in pg_stat_activity, and run this again."
+)
 
 
 def is_ours(name: str | None, kind: str, parents: object) -> bool:
@@ -91,27 +102,44 @@ def run() -> None:
         except OperationalError:
             raise SystemExit("Another migration holds the lock of the runner; try again when it has ended.") from None
         connection.execute(text("SET ROLE taskapp_owner"))
-        connection.execute(text("SET lock_timeout = '5s'"))
+        connection.execute(text("SET lock_timeout = :timeout").bindparams(timeout=LOCK_TIMEOUT))
         connection.execute(text("SET statement_timeout = '10min'"))
+        # Of a runner that was killed nothing goes on; its lock would keep the next one waiting.
+        connection.execute(text("SET client_connection_check_interval = '2s'"))
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS app"))
         connection.commit()
 
-        held = all(finding.warns for finding in found(connection))
-        # What it set for its transaction is nothing to the first revision.
-        connection.connection.rollback()
+        for pause in (*PAUSES, None):
+            try:
+                migrate(connection)
+                return
+            except OperationalError as error:
+                if not isinstance(error.orig, psycopg2.errors.LockNotAvailable):
+                    raise
+                if pause is None:
+                    raise SystemExit(STILL_LOCKED) from None
+                click.echo(f"  a table is locked by somebody else; once more in {pause} s", err=True)
+                time.sleep(pause)
 
-        context.configure(
-            connection=connection,
-            target_metadata=metadata,
-            version_table_schema="app",
-            include_schemas=True,
-            include_name=is_ours,
-            compare_server_default=True,
-            transaction_per_migration=True,
-            on_version_apply=(partial(prove, held), report),
-        )
-        with context.begin_transaction():
-            context.run_migrations()
+
+def migrate(connection: Connection) -> None:
+    """Apply the revisions that are due, each in a transaction of its own: what was applied stays when a later one fails."""
+    held = all(finding.warns for finding in found(connection))
+    # What it set for its transaction is nothing to the first revision.
+    connection.connection.rollback()
+
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        version_table_schema="app",
+        include_schemas=True,
+        include_name=is_ours,
+        compare_server_default=True,
+        transaction_per_migration=True,
+        on_version_apply=(partial(prove, held), report),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 run()

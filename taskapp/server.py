@@ -120,6 +120,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             super().finish_request(conn, fs)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Let clients connect, or wait. At the end of this worker, take those who wait, and let others be refused at once.
+
+        gunicorn would keep the socket until the last answer is written; whoever connected meanwhile would wait for that, and
+        then be cut off.
+        """
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            before = -1
+            while before != self.nr_conns:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
+
     def murder_keepalived(self, force: bool = False) -> None:
         """Close connections that have been idle for long; when others wait to connect, all that are idle."""
         super().murder_keepalived(force or self.nr_conns >= self.worker_connections)

@@ -29,9 +29,11 @@ def serving(environment: Mapping[str, str], project: Path = PROJECT) -> Iterator
 
 
 @contextmanager
-def gunicorn(environment: Mapping[str, str], project: Path = PROJECT) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """The same, with the process that signals go to."""
-    port = free_port()
+def gunicorn(
+    environment: Mapping[str, str], project: Path = PROJECT, port: int | None = None
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The same, with the process that signals go to; on the port of one that has ended, when it is given."""
+    port = port or free_port()
     settings = {"TASKAPP_WORKERS": "1", **environment, "TASKAPP_PORT": str(port)}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
     process = subprocess.Popen([sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=project, env={**clean, **settings})

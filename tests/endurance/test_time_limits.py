@@ -11,7 +11,7 @@ from functools import partial
 import arrange
 import psycopg2
 import pytest
-from conftest import VERSION, Admin, Cluster, Person, register
+from conftest import CELL, Admin, Cluster, Person, register
 from expect import problem
 from flask import Flask
 from isolation.acting import application_on, wait_until
@@ -100,7 +100,7 @@ def test_the_database_ends_what_takes_too_long(cluster: Cluster, admin: Admin, a
     assert waiter.patch(f"/v1/tasks/{task}", {"title": "y"}).status_code == 200
 
 
-@pytest.mark.skipif(VERSION < 17, reason="PostgreSQL 17 was the first to have this limit")
+@pytest.mark.skipif(CELL.postgres < 17, reason="PostgreSQL 17 was the first to have this limit")
 class TestATransactionWithoutEnd:
     @pytest.fixture
     def somebody(self, admin: Admin, application: Callable[[], Flask]) -> Iterator[Person]:

@@ -1,0 +1,166 @@
+"""A server that is told to end: what has come in is answered, nothing new is taken, and nothing is lost."""
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from uuid import uuid4
+
+import pytest
+from arrange import task
+from conftest import Admin, Cluster, Person, free_port
+from live import gunicorn
+from meanwhile import holding
+
+from endurance.accounts import registered
+from endurance.length import length
+
+CLIENTS = length(6, 16)
+ROUNDS = length(1, 5)
+SECONDS = length(1.0, 5.0)
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def wait_until_refused(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while not is_refused(port):
+        assert time.monotonic() < deadline, "it still takes connections"
+        time.sleep(0.01)
+
+
+def told_to_end(process: "subprocess.Popen[bytes]", port: int) -> None:
+    process.send_signal(signal.SIGTERM)
+    wait_until_refused(port)
+
+
+def test_what_is_under_way_is_answered_while_nothing_new_is_taken(cluster: Cluster, admin: Admin, alice: Person) -> None:
+    path = f"/v1/tasks/{task(admin, alice)}"
+    with (
+        gunicorn({**cluster.environment, "TASKAPP_WORKERS": "2"}) as (url, process),
+        closing(http.client.HTTPConnection("127.0.0.1", port_of(url), timeout=30)) as under_way,
+        closing(http.client.HTTPConnection("127.0.0.1", port_of(url), timeout=30)) as arriving,
+    ):
+        headers = {**alice.headers, "Content-Type": "application/json"}
+        body = json.dumps({"title": "It arrived in the end"}).encode()
+        arriving.putrequest("POST", "/v1/tasks")
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            arriving.putheader(name, value)
+        arriving.endheaders(body[:10])
+        with holding(cluster, "SELECT FROM app.tasks WHERE user_id = %s FOR UPDATE", alice.id) as queue:
+            under_way.request("PATCH", path, b'{"title": "y"}', {**headers, "Content-Type": "application/merge-patch+json"})
+            asked = queue(under_way.getresponse)
+            told_to_end(process, port_of(url))
+            arriving.send(body[10:])
+            answer = arriving.getresponse()
+            assert (answer.status, answer.headers["Connection"]) == (201, "close")
+            answer.read()
+            assert process.poll() is None
+        answer = asked.result()
+        assert (answer.status, json.loads(answer.read())["title"]) == (200, "y")
+        assert process.wait(20) == 0
+    assert admin.execute("SELECT count(*) FROM app.tasks") == [(2,)]
+
+
+def test_who_is_connected_and_says_nothing_does_not_keep_it(cluster: Cluster) -> None:
+    with gunicorn(cluster.environment) as (url, process), ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(socket.create_connection(("127.0.0.1", port_of(url))))
+        idle = clients.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port_of(url))))
+        idle.request("GET", "/healthz")
+        idle.getresponse().read()
+        told_to_end(process, port_of(url))
+        # Of a client that has said something the rest may come; gunicorn's `graceful_timeout` is 30 s.
+        assert process.wait(29) == 0
+
+
+class Maker(threading.Thread):
+    """Somebody who makes tasks, each on a connection of its own, at either host; when refused, at the other."""
+
+    def __init__(self, ports: list[int], token: str, stopping: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._ports, self._token, self._stopping = ports, token, stopping
+        self.made: set[str] = set()
+        self.failed: list[str] = []
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            task_id = str(uuid4())
+            try:
+                status = self._make(task_id)
+            except (OSError, http.client.HTTPException) as error:
+                self.failed.append(repr(error))
+                continue
+            if status == 201:
+                self.made.add(task_id)
+            else:
+                self.failed.append(str(status))
+
+    def _make(self, task_id: str) -> int:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        while True:
+            self._ports.append(self._ports.pop(0))
+            connection = http.client.HTTPConnection("127.0.0.1", self._ports[0], timeout=60)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+                continue
+            with closing(connection):
+                connection.request("POST", "/v1/tasks", json.dumps({"id": task_id, "title": "x"}), headers)
+                response = connection.getresponse()
+                response.read()
+                return response.status
+
+
+@pytest.fixture
+def stopping() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(
+    cluster: Cluster, admin: Admin, stopping: threading.Event
+) -> None:
+    ports = [free_port(), free_port()]
+    environment = {**cluster.environment, "TASKAPP_WORKERS": "2"}
+    with ExitStack() as both:
+        hosts = [both.enter_context(ExitStack()) for _ in ports]
+        for host, port in zip(hosts, ports, strict=True):
+            host.enter_context(gunicorn(environment, port=port))
+        tokens = [registered(f"http://127.0.0.1:{ports[0]}", f"maker-{n}") for n in range(CLIENTS)]
+        makers = [Maker(list(ports), token, stopping) for token in tokens]
+        for maker in makers:
+            maker.start()
+        for _ in range(ROUNDS):
+            for host, port in zip(hosts, ports, strict=True):
+                time.sleep(SECONDS)
+                host.close()
+                host.enter_context(gunicorn(environment, port=port))
+        time.sleep(SECONDS)
+        stopping.set()
+        for maker in makers:
+            maker.join(60)
+    assert [failure for maker in makers for failure in maker.failed] == []
+    rows = {task_id for (task_id,) in admin.execute("SELECT id::text FROM app.tasks")}
+    made = set().union(*(maker.made for maker in makers))
+    sys.stdout.write(f"{len(made)} tasks made by {CLIENTS} clients through {2 * ROUNDS} restarts\n")
+    assert rows == made
+    assert all(len(maker.made) > 5 for maker in makers)

@@ -1,0 +1,1 @@
+"""Migrations while people are served: nobody is refused, and a runner that fails leaves nothing half done."""
