@@ -125,10 +125,10 @@ def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 @contextmanager
-def started(folder: Path, version: int) -> Iterator[Cluster]:
-    """Start a server of this version, with everything the application needs."""
+def started(folder: Path, version: int, durable: bool = False) -> Iterator[Cluster]:
+    """Start a server of this version, with everything the application needs. What is not `durable` is lost in a crash."""
     programs = DEBIAN.get(version)
-    with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs) as server:
+    with EmbeddedServer(folder, version=version, durable=durable, tcp_port=free_port(), programs=programs) as server:
         with closing(psycopg2.connect(server.admin_url)) as conn:
             conn.autocommit = True
             conn.cursor().execute("CREATE DATABASE taskapp")
