@@ -323,8 +323,9 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
 
     @event.listens_for(engine, "handle_error")
     def shut_door(context: ExceptionContext) -> None:
-        if isinstance(context.original_exception, Unanswered):
-            door.shut()
+        error = context.original_exception
+        if isinstance(error, Unanswered) and error.waited_since is not None:
+            door.shut(error.waited_since)
 
     @event.listens_for(engine, "connect")
     def arm(link: Link, record: object) -> None:

@@ -25,7 +25,16 @@ _LOOK_SECONDS = 0.25
 
 
 class Unanswered(psycopg2.OperationalError):
-    """The database said nothing for as long as anybody waits, or has just let somebody wait that long."""
+    """The database said nothing for as long as anybody waits; or it has just let somebody wait that long, and nobody did."""
+
+    waited_since: float | None = None
+    """By `time.monotonic()`; none where nobody waited."""
+
+
+def _unanswered(error: psycopg2.Error, since: float) -> Unanswered:
+    unanswered = Unanswered(str(error))
+    unanswered.waited_since = since
+    return unanswered
 
 
 class Answer:
@@ -34,7 +43,7 @@ class Answer:
     :raises Unanswered: on leaving, when the time was up.
     """
 
-    __slots__ = ("_link", "_overdue", "_until")
+    __slots__ = ("_began", "_link", "_overdue", "_until")
 
     _all: "set[Answer]" = set()
     _lock = threading.Lock()
@@ -42,7 +51,8 @@ class Answer:
 
     def __init__(self, link: connection, seconds: float) -> None:
         self._link = link
-        self._until = time.monotonic() + seconds
+        self._began = time.monotonic()
+        self._until = self._began + seconds
         self._overdue = False
 
     def __enter__(self) -> None:
@@ -57,7 +67,7 @@ class Answer:
         with self._lock:
             self._all.discard(self)
         if self._overdue and isinstance(error, psycopg2.Error):
-            raise Unanswered(str(error)) from error
+            raise _unanswered(error, self._began) from error
 
     @classmethod
     def _watch(cls) -> None:
@@ -90,6 +100,7 @@ class Door:
         self._most = most  # knocks at a time: one that nobody answers must not keep the next from being answered
         self._lock = threading.Lock()
         self._opened = threading.Event()
+        self._opened_at = time.monotonic()
         self._opened.set()
 
     def connect(self, make: Callable[[], connection]) -> connection:
@@ -105,18 +116,23 @@ class Door:
         except psycopg2.OperationalError as error:
             if time.monotonic() - began < _SLOW_SECONDS:
                 raise
-            raise Unanswered(str(error)) from error
+            raise _unanswered(error, began) from error
 
-    def shut(self) -> None:
-        """Somebody has waited in vain: let nobody else, until there is an answer."""
+    def shut(self, waited_since: float) -> None:
+        """Somebody has waited in vain since then: let nobody else, until there is an answer.
+
+        It says nothing when there has been an answer meanwhile: what was lost before then is still being waited for.
+        """
         with self._lock:
-            if self._opened.is_set():
+            if self._opened.is_set() and waited_since > self._opened_at:
                 self._opened.clear()
                 threading.Thread(target=self._keep_knocking, name="taskapp-knocking", daemon=True).start()
 
     def open(self) -> None:
         """Let everybody connect, and stop knocking."""
-        self._opened.set()
+        with self._lock:
+            self._opened_at = time.monotonic()
+            self._opened.set()
 
     def _keep_knocking(self) -> None:
         under_way: list[threading.Thread] = []
