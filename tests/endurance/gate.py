@@ -31,6 +31,7 @@ class Gate(Proxy):
 
     def _pass_on(self, message: Message, client: socket.socket, server: socket.socket) -> bool:
         if self.silent:
+            self._messages.append(message)
             _swallow(client)
             return False
         return super()._pass_on(message, client, server)

@@ -36,7 +36,7 @@ GONE_SECONDS = PATIENCE_SECONDS + length(1.5, 60.0)
 WAYS = ["refused", "silent", "no server behind the pooler"][length(1, 0) :]
 # In the suite other tests want the processors too. If everybody had to find out, it would be 8 s: 16 clients wait their turn
 # at four threads that wait for 2 s each.
-AT_ONCE_SECONDS = length(6.0, 1.0)
+AT_ONCE_SECONDS = length(6.0, 2.0)
 RECOVERY_SECONDS = length(20.0, 2.0)
 # So long after it was back they still write.
 CALM_SECONDS = length(1.0, 2.5)
