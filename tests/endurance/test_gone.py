@@ -40,9 +40,9 @@ AT_ONCE_SECONDS = length(6.0, 2.0)
 RECOVERY_SECONDS = length(20.0, 2.0)
 # So long after it was back they still write.
 CALM_SECONDS = length(1.0, 2.5)
-# Of one worker: its own, those of requests, one for /healthz, one that looks at the time; and for each of two roles one that
-# knocks, with what it has under way.
-MOST_THREADS = 1 + THREADS + 1 + 1 + 2 * (1 + CONNECT_SECONDS)
+# Of one worker: its own, one at most for each client and for each connection of two monitors, old and new, one that looks at
+# the time; and for each of two roles one that knocks, with what it has under way.
+MOST_THREADS = 1 + CLIENTS + 4 + 1 + 2 * (1 + CONNECT_SECONDS)
 
 
 @dataclass
