@@ -173,6 +173,7 @@ class Link(connection):
     """A psycopg2 connection that puts the current identity in front of whatever it is asked to run."""
 
     answer_seconds = float("inf")  # how long a message may take
+    fresh = True  # nobody has had it from the pool yet
     _key: SealKey | None = None  # none until `arm`: SQLAlchemy's own questions at connect are asked by nobody
     _block: Work | bool = False  # False: no explicit transaction. True: BEGIN is due. Work: it is open for this work
     _ending = False  # the next message is the COMMIT or ROLLBACK of a transaction, and needs no identity
@@ -339,6 +340,11 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
 
     @event.listens_for(engine, "checkout")
     def discard_if_dead(link: Link, record: object, proxy: object) -> None:
+        if link.fresh:
+            # Should it be dead already, its message will say so. After two dead ones in a row SQLAlchemy would give up, with
+            # an error that is none of the database's.
+            link.fresh = False
+            return
         if link.closed:
             raise DisconnectionError("this connection was closed on our side")
         # PostgreSQL never speaks to an idle connection except to end it, so a readable socket is a closed one. That
