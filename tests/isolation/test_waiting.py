@@ -19,6 +19,10 @@ from isolation.conftest import User
 from taskapp.isolation.waiting import Answer, Door, Unanswered
 
 
+# Whoever tries to connect waits for so long, and so has not been refused at once.
+CONNECT_SECONDS = 10
+
+
 @pytest.fixture
 def gate(cluster: Cluster) -> Iterator[Gate]:
     with Gate(cluster.server.port) as gate:
@@ -28,7 +32,9 @@ def gate(cluster: Cluster) -> Iterator[Gate]:
 @pytest.fixture
 def impatient(cluster: Cluster, gate: Gate) -> Iterator[Flask]:
     """An application that is connected already, and waits for an answer for a second."""
-    with application_on(lambda role: cluster.tcp_url(role, gate.port), connect_seconds=2, answer_seconds=1) as app:
+    with application_on(
+        lambda role: cluster.tcp_url(role, gate.port), connect_seconds=CONNECT_SECONDS, answer_seconds=1
+    ) as app:
         assert app.test_client().get("/readyz").status_code == 200
         yield app
 
@@ -39,18 +45,18 @@ def client(impatient: Flask, owner: User) -> Person:
 
 
 class TestAMessageThatIsNotAnswered:
-    def test_is_a_503_and_is_not_sent_again_not_even_when_it_only_reads(self, client: Person, gate: Gate) -> None:
+    def test_is_a_503_and_is_not_tried_again_not_even_when_it_only_reads(self, client: Person, gate: Gate) -> None:
         gate.silent = True
-        with gate.recording() as said:
-            problem(client.get("/v1/tasks"), 503, "service_unavailable")
-        assert len([message for message in said if message.body.startswith(b"/* taskapp listTasks")]) == 1
+        began = time.monotonic()
+        problem(client.get("/v1/tasks"), 503, "service_unavailable")
+        assert time.monotonic() - began < CONNECT_SECONDS
 
-    def test_shuts_the_door_for_those_who_need_a_connection(self, client: Person, gate: Gate, owner: User) -> None:
+    def test_shuts_the_door_for_those_who_need_a_connection(self, client: Person, gate: Gate) -> None:
         gate.silent = True
         client.get("/v1/tasks")
-        with gate.recording() as said:
-            problem(client.post("/v1/tasks", {"title": "In vain"}), 503, "service_unavailable")
-        assert [message for message in said if message.kind == "Q"] == []
+        began = time.monotonic()
+        problem(client.post("/v1/tasks", {"title": "In vain"}), 503, "service_unavailable")
+        assert time.monotonic() - began < CONNECT_SECONDS
 
     def test_is_forgotten_as_soon_as_somebody_answers(self, client: Person, gate: Gate) -> None:
         gate.silent = True
