@@ -1,13 +1,16 @@
 """A PostgreSQL that keeps what it acknowledged, and that crashes: all its processes at once, by SIGKILL."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from conftest import VERSION, Cluster, started
+from isolation.acting import wait_until
 
+from endurance.workers import children
 from taskapp.embedded import EmbeddedServer
 
 
@@ -22,14 +25,13 @@ def durable_cluster(folder: Path) -> Iterator[Cluster]:
 
 
 def crash(server: EmbeddedServer) -> None:
-    """Kill it; return when nothing of it is left. `server.start()` lets it recover."""
+    """Kill it within a millisecond; return when nothing of it is left. `server.start()` lets it recover."""
     assert server.pid is not None
-    postmaster = psutil.Process(server.pid)
-    postmaster.suspend()  # so that it makes no more of them
-    processes = [*postmaster.children(recursive=True), postmaster]
-    for process in processes:
-        process.kill()
-    psutil.wait_procs(processes[:-1], timeout=10)
+    os.kill(server.pid, signal.SIGSTOP)  # so that it makes no more processes, and none of their numbers is used again
+    processes = children(server.pid)
+    for process in (*processes, server.pid):
+        os.kill(process, signal.SIGKILL)
+    wait_until(lambda: not any(psutil.pid_exists(process) for process in processes))
     server.stop()
 
 

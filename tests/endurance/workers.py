@@ -5,15 +5,20 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def children(parent: int) -> list[int]:
+    """The processes that this one has started, and not any that those have."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
 def serving(master: int, port: int) -> int | None:
     """Name the worker of `master` that the connection from this local port leads to; none when it is gone."""
     inode = _other_end(port)
-    for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
+    for pid in children(master):
         with suppress(FileNotFoundError, ProcessLookupError):
             for entry in os.scandir(f"/proc/{pid}/fd"):
                 with suppress(FileNotFoundError):
                     if os.readlink(entry.path) == f"socket:[{inode}]":
-                        return int(pid)
+                        return pid
     return None
 
 

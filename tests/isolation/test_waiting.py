@@ -18,7 +18,6 @@ from isolation.acting import api, application_on, client_of, wait_until
 from isolation.conftest import User
 from taskapp.isolation.waiting import Answer, Door, Unanswered
 
-
 # Whoever tries to connect waits for so long, and so has not been refused at once.
 CONNECT_SECONDS = 10
 
