@@ -57,8 +57,7 @@ class Database:
         """Run one statement: one message, one transaction. Return its rows; none when it does not return any.
 
         A connection that died on the way is replaced, and read-only work is sent once more. A write is not: it may have
-        been applied; nor is what got no answer in its time. What lost to another transaction, in a deadlock for one, is
-        sent once more as well.
+        been applied. What lost to another transaction, in a deadlock for one, is sent once more as well.
 
         With several sets of parameters it runs once for each, all in one transaction.
 
@@ -74,8 +73,7 @@ class Database:
         except DBAPIError as error:
             # Class 40 is a deadlock or the like: PostgreSQL has undone all of it.
             undone = sqlstate(error).startswith("40")
-            lost = error.connection_invalidated and not isinstance(error.orig, Unanswered)
-            if not (undone or (lost and identity.current().read_only)):
+            if not (undone or (error.connection_invalidated and identity.current().read_only)):
                 raise
             return self._execute_once(statement, parameters)
 
