@@ -15,9 +15,9 @@ def serving(master: int, port: int) -> int | None:
     inode = _other_end(port)
     for pid in children(master):
         with suppress(FileNotFoundError, ProcessLookupError):
-            for entry in os.scandir(f"/proc/{pid}/fd"):
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
                 with suppress(FileNotFoundError):
-                    if os.readlink(entry.path) == f"socket:[{inode}]":
+                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") == f"socket:[{inode}]":
                         return pid
     return None
 
