@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-# Shorter than `Retry-After` says, so that the journal tells to a tenth of a second when the service was back.
-PAUSE_SECONDS = 0.1
+# Shorter than `Retry-After` says, so that the journal tells to a quarter of a second when the service was back.
+PAUSE_SECONDS = 0.25
 GIVE_UP_SECONDS = 120.0
 REQUESTS_PER_CONNECTION = 100
+IDLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,9 @@ class Writer(threading.Thread):
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:
-        """Go to another worker, perhaps, every now and then."""
-        if self._left == 0 or self._http is None:
+        """Go to another worker, perhaps, every now and then, and when gunicorn may just be closing what was idle."""
+        idle = bool(self.answers) and time.monotonic() - self.answers[-1].at > IDLE_SECONDS
+        if self._left == 0 or self._http is None or idle:
             if self._http is not None:
                 self._http.close()
             self._http, self._worker = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60), None
