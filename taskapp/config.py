@@ -76,6 +76,7 @@ class Config:
     queue_seconds: int
     pool_wait_seconds: int
     connect_seconds: int
+    answer_seconds: int
     password_hashers: int
     password_min_length: int
     tasks_per_user: int
@@ -141,12 +142,19 @@ class Config:
                 workers=env.int("WORKERS", default=2, validate=Range(1, 64)),
                 # Requests a worker process handles at a time; it holds up to as many connections for each of its roles.
                 threads=env.int("THREADS", default=8, validate=Range(1, 100)),
+<<<<<<< HEAD
                 # How long a request waits for its turn before it is answered 503. A compute may have to wake up first.
                 queue_seconds=env.int("QUEUE_SECONDS", default=10, validate=Range(1, 60)),
                 # How long a request waits for a free connection before it is answered 503.
+=======
+                # How long a request waits for a free connection, once there could be one, before it is answered 503.
+>>>>>>> wt-chaos
                 pool_wait_seconds=env.int("POOL_WAIT_SECONDS", default=5, validate=Range(1, 60)),
-                # Long enough for a scaled-to-zero Neon compute to wake up.
+                # How long it waits for a new one: enough for a scaled-to-zero Neon compute to wake up.
                 connect_seconds=env.int("CONNECT_SECONDS", default=10, validate=Range(2, 60)),
+                # How long it waits for an answer. PostgreSQL itself ends a statement after 10 s; what takes longer has been
+                # lost on the way, or waits in a pooler for a server that is gone.
+                answer_seconds=env.int("ANSWER_SECONDS", default=12, validate=Range(1, 60)),
                 # Argon2 hashes one worker process computes at a time; 19 MiB and about 20 ms each.
                 password_hashers=env.int("PASSWORD_HASHERS", default=1, validate=Range(1, 64)),
                 # NIST SP 800-63B asks for 8 at least, so no lower setting is accepted.

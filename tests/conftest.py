@@ -122,12 +122,12 @@ LIMITS = {
 
 
 @contextmanager
-def started(folder: Path, cell: Cell) -> Iterator[Cluster]:
-    """Start a server, with everything the application needs."""
+def started(folder: Path, cell: Cell, durable: bool = False) -> Iterator[Cluster]:
+    """Start a server, with everything the application needs. What is not `durable` is lost in a crash."""
     from roads import road  # noqa: PLC0415 - it needs what stands above
 
     with EmbeddedServer(
-        folder, version=cell.postgres, durable=False, tcp_port=free_port(), programs=programs(cell.postgres)
+        folder, version=cell.postgres, durable=durable, tcp_port=free_port(), programs=programs(cell.postgres)
     ) as server:
         admin_url = cell.make_database(server, "taskapp")
         cluster = Cluster(server, new_passwords(), {}, server.admin_url.replace("/postgres?", "/taskapp?"))

@@ -34,7 +34,7 @@ from psycopg2.extensions import (
     connection,
     cursor,
 )
-from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, Executable, Row, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.sql.dml import UpdateBase
 
@@ -42,6 +42,7 @@ from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
 from taskapp.isolation.seal import SealKey
+from taskapp.isolation.waiting import Answer, Door, Unanswered
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -50,7 +51,7 @@ class Database:
     """PostgreSQL as one of our login roles, acting for whoever :mod:`taskapp.isolation.identity` says."""
 
     def __init__(self, url: str, config: Config) -> None:
-        self._engine = _engine(url, config)
+        self._engine, self._door = _engine(url, config)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
         """Run one statement: one message, one transaction. Return its rows; none when it does not return any.
@@ -124,6 +125,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close the idle connections."""
+        self._door.open()
         self._engine.dispose()
 
 
@@ -168,6 +170,8 @@ def _now() -> float:
 class Link(connection):
     """A psycopg2 connection that puts the current identity in front of whatever it is asked to run."""
 
+    answer_seconds = float("inf")  # how long a message may take
+    fresh = True  # nobody has had it from the pool yet
     _key: SealKey | None = None  # none until `arm`: SQLAlchemy's own questions at connect are asked by nobody
     _block: Work | bool = False  # False: no explicit transaction. True: BEGIN is due. Work: it is open for this work
     _ending = False  # the next message is the COMMIT or ROLLBACK of a transaction, and needs no identity
@@ -252,17 +256,32 @@ class Cursor(cursor):
             raise psycopg2.NotSupportedError(
                 "psycopg2's named cursors send DECLARE by themselves; DECLARE and FETCH within Database.transaction()"
             )
-        super().execute(self.connection.message(self, [self.mogrify(query, vars)]))
+        self._send([self.mogrify(query, vars)])
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
         """Send ``query`` once for each set of values, all in one message and so in one transaction."""
         statements = [self.mogrify(query, values) for values in vars_list]
         if statements:
-            super().execute(self.connection.message(self, statements))
+            self._send(statements)
+
+    def _send(self, statements: Iterable[bytes]) -> None:
+        message = self.connection.message(self, statements)
+        with Answer(self.connection, self.connection.answer_seconds):
+            super().execute(message)
 
 
-def _engine(url: str, config: Config) -> Engine:
-    """Make the pool of one role."""
+def _engine(url: str, config: Config) -> tuple[Engine, Door]:
+    """Make the pool of one role, and the door that its connections come in by."""
+    settings: dict[str, Any] = {
+        "connection_factory": Link,
+        "cursor_factory": Cursor,
+        "application_name": "taskapp",
+        "connect_timeout": config.connect_seconds,
+        # A peer that vanished without a word while the connection was idle is noticed within a minute.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg2"),
         # The implicit transaction of each message is the transaction, so neither SQLAlchemy nor psycopg2 may send a
@@ -271,25 +290,41 @@ def _engine(url: str, config: Config) -> Engine:
         pool_reset_on_return=None,
         pool_size=config.threads,
         max_overflow=0,
-        pool_timeout=config.pool_wait_seconds,
+        # A free connection may be one that somebody else is about to make.
+        pool_timeout=config.connect_seconds + config.pool_wait_seconds,
         pool_use_lifo=True,
         # Nobody here has hstore columns, so looking for that type would be a message for nothing.
         use_native_hstore=False,
         json_deserializer=orjson.loads,
         # Parameters are people's content: keep them out of exceptions, and so out of the log.
         hide_parameters=True,
-        connect_args={
-            "connection_factory": Link,
-            "cursor_factory": Cursor,
-            "application_name": "taskapp",
-            "connect_timeout": config.connect_seconds,
-            # A peer that vanished without a word is noticed within a minute.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-        },
+        connect_args=settings,
     )
     key = SealKey.parse(config.seal_key)
+
+    def make(place: Mapping[str, Any]) -> Link:
+        link: Link = psycopg2.connect(**place)
+        link.answer_seconds = config.answer_seconds
+        return link
+
+    def knock() -> Link:
+        # Not from the pool: what is idle there may be as dead as that on which somebody waited in vain.
+        link = make({**engine.dialect.create_connect_args(engine.url)[1], **settings})
+        link.autocommit = True
+        link.arm(key)
+        return link
+
+    door = Door(knock, most=config.connect_seconds)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, record: object, arguments: object, place: dict[str, Any]) -> connection:
+        return door.connect(lambda: make(place))
+
+    @event.listens_for(engine, "handle_error")
+    def shut_door(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, Unanswered) and error.waited_since is not None:
+            door.shut(error.waited_since)
 
     @event.listens_for(engine, "connect")
     def arm(link: Link, record: object) -> None:
@@ -303,6 +338,11 @@ def _engine(url: str, config: Config) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def discard_if_dead(link: Link, record: object, proxy: object) -> None:
+        if link.fresh:
+            # Should it be dead already, its message will say so. After two dead ones in a row SQLAlchemy would give up, with
+            # an error that is none of the database's.
+            link.fresh = False
+            return
         if link.closed:
             raise DisconnectionError("this connection was closed on our side")
         # PostgreSQL never speaks to an idle connection except to end it, so a readable socket is a closed one. That
@@ -312,4 +352,4 @@ def _engine(url: str, config: Config) -> Engine:
         if poll.poll(0):
             raise DisconnectionError("the server closed this idle connection")
 
-    return engine
+    return engine, door

@@ -89,6 +89,12 @@ class PgBouncer:
             except ConnectionRefusedError:
                 time.sleep(0.01)
 
+    def kill(self) -> None:
+        """Let it die without a word."""
+        assert self._process is not None
+        self._process.kill()
+        self.stop()
+
     def stop(self) -> None:
         """End it at once, with all connections."""
         process, self._process = self._process, None

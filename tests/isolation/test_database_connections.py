@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from select import select as select_readable
 from types import SimpleNamespace
 
 import psycopg2
@@ -11,7 +12,8 @@ import pytest
 from conftest import Admin, Cluster, Person, free_port
 from expect import problem
 from flask import Flask
-from sqlalchemy import select, text
+from psycopg2.extensions import connection
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.test import TestResponse
 
@@ -280,6 +282,26 @@ class TestAServerThatCannotBeReached:
     def test_does_not_show_its_address(self, lonely: Person) -> None:
         body = lonely.get("/v1/tasks").text
         assert [word for word in ("127.0.0.1", "taskapp_api", "refused", "connection") if word in body] == []
+
+
+class TestAServerThatEndsConnectionsAsSoonAsItHasMadeThem:
+    """As one that is shutting down, or a pooler that has lost it."""
+
+    @pytest.fixture
+    def brief(self, cluster: Cluster, owner: User, admin: Admin) -> Iterator[Person]:
+        def end(link: connection, record: object) -> None:
+            admin.execute("SELECT pg_terminate_backend(%s)", link.info.backend_pid)
+            wait_until(lambda: bool(select_readable([link], [], [], 0)[0]))
+
+        with application_on(cluster.tcp_url) as app:
+            event.listen(api(app)._engine, "connect", end)
+            yield client_of(app, owner)
+
+    def test_is_a_503_for_reads(self, brief: Person) -> None:
+        assert_unavailable(brief.get("/v1/tasks"))
+
+    def test_is_a_503_for_writes(self, brief: Person) -> None:
+        assert_unavailable(create(brief))
 
 
 AFTER_AN_HOUR_ASLEEP = {

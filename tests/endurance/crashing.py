@@ -1,0 +1,40 @@
+"""A PostgreSQL that keeps what it acknowledged, and that crashes: all its processes at once, by SIGKILL."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from conftest import VERSION, Cluster, started
+from isolation.acting import wait_until
+
+from endurance.workers import children
+from taskapp.embedded import EmbeddedServer
+
+
+@contextmanager
+def durable_cluster(folder: Path) -> Iterator[Cluster]:
+    """Start one, and leave the environment as it was."""
+    ours = dict(os.environ)
+    with started(folder, VERSION, durable=True) as cluster:
+        os.environ.clear()
+        os.environ.update(ours)
+        yield cluster
+
+
+def crash(server: EmbeddedServer) -> None:
+    """Kill it within a millisecond; return when nothing of it is left. `server.start()` lets it recover."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)  # so that it makes no more processes, and none of their numbers is used again
+    processes = children(server.pid)
+    for process in (*processes, server.pid):
+        os.kill(process, signal.SIGKILL)
+    wait_until(lambda: not any(psutil.pid_exists(process) for process in processes))
+    server.stop()
+
+
+def as_superuser(cluster: Cluster) -> str:
+    """The URL to read everything by: the socket is another one after each start."""
+    return cluster.server.admin_url.replace("/postgres?", "/taskapp?")

@@ -1,0 +1,223 @@
+"""PostgreSQL, PgBouncer and workers die under load: what was acknowledged is there, once, and the rest was an honest 503.
+
+32 clients write through gunicorn and PgBouncer, in transaction mode, into a PostgreSQL with fsync. Each keeps a journal. At
+the end a superuser, from whom no policy hides anything, holds the table against the journals.
+"""
+
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import psutil
+import psycopg2
+import pytest
+from conftest import Cluster
+from isolation.acting import wait_until
+from isolation.pooler import PgBouncer
+from live import gunicorn
+
+from endurance.accounts import registered
+from endurance.crashing import as_superuser, crash, durable_cluster
+from endurance.length import length
+from endurance.workers import serving
+from endurance.writer import Answer, Kept, Writer
+
+pytestmark = pytest.mark.pgbouncer
+
+CLIENTS, USERS, WORKERS = 32, length(4, 16), length(2, 4)
+FAILURES = length(["PostgreSQL", "PgBouncer"], ["PostgreSQL", "PostgreSQL", "PgBouncer"] * 2 + ["PostgreSQL"])
+# In the suite other tests want the processors too.
+RECOVERY_SECONDS = length(20.0, 2.0)
+CALM_SECONDS = length(1.0, 6.0)
+UNANSWERED = length(3, 24)
+"""So many 503s before what was killed is started again."""
+
+
+@dataclass
+class Failure:
+    """`what` was killed `at` that moment, accepted connections again when it was `back`, and then all was `well` again."""
+
+    what: str
+    at: float
+    back: float
+    well: float = 0.0
+
+
+@dataclass
+class Ordeal:
+    """What happened, and what there is to see afterwards."""
+
+    writers: list[Writer]
+    failures: list[Failure] = field(default_factory=list)
+    killed: dict[int, float] = field(default_factory=dict)  # workers, and when
+    rows: dict[str, Kept] = field(default_factory=dict)
+    titles: Counter[str] = field(default_factory=Counter)
+    completions: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def answers(self) -> list[Answer]:
+        return [answer for writer in self.writers for answer in writer.answers]
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(writer.acknowledged for writer in self.writers)
+
+    def unavailable(self) -> int:
+        return sum(answer.status == 503 for answer in self.answers)
+
+    def serve_again(self, failure: Failure) -> bool:
+        """Say whether all workers that were there before have served somebody since."""
+        there = {a.worker for a in self.answers if a.worker and a.at < failure.at} - self.killed.keys()
+        return there <= recoveries(self, failure).keys()
+
+    def kill_a_worker(self, master: psutil.Process, choice: random.Random) -> None:
+        worker = choice.choice(master.children())
+        self.killed[worker.pid] = time.monotonic()
+        worker.kill()
+
+
+@pytest.fixture(scope="module")
+def ordeal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ordeal]:
+    with (
+        durable_cluster(tmp_path_factory.mktemp("durable")) as cluster,
+        # With the 15 s that PgBouncer waits by default, nobody behind it is back within 2 s.
+        PgBouncer(cluster, size=8, more="server_login_retry = 0.2") as pooler,
+        gunicorn(environment(cluster, pooler)) as (url, process),
+    ):
+        ordeal = endure(cluster, pooler, url, psutil.Process(process.pid))
+        sys.stdout.write(figures(ordeal))
+        yield ordeal
+
+
+def environment(cluster: Cluster, pooler: PgBouncer) -> dict[str, str]:
+    return {
+        **cluster.environment,
+        "TASKAPP_DATABASE_URL": pooler.url("taskapp_api"),
+        "TASKAPP_AUTH_DATABASE_URL": pooler.url("taskapp_auth"),
+        "TASKAPP_WORKERS": str(WORKERS),
+        "TASKAPP_THREADS": "8",
+    }
+
+
+def endure(cluster: Cluster, pooler: PgBouncer, url: str, master: psutil.Process) -> Ordeal:
+    port, stopping, choice = int(url.rpartition(":")[2]), threading.Event(), random.Random(8)
+    tokens = [registered(url, f"writer-{user}") for user in range(USERS)]
+    worker_of = partial(serving, master.pid)
+    ordeal = Ordeal([Writer(port, tokens[n % USERS], worker_of, stopping, seed=n) for n in range(CLIENTS)])
+    for writer in ordeal.writers:
+        writer.start()
+    try:
+        wait_until(lambda: ordeal.acknowledged > 10 * CLIENTS, seconds=60)
+        for what in FAILURES:
+            at, before = time.monotonic(), ordeal.unavailable()
+            (pooler.kill if what == "PgBouncer" else lambda: crash(cluster.server))()
+            wait_until(lambda: ordeal.unavailable() > before + UNANSWERED, seconds=60)  # noqa: B023 - asked at once
+            if what == "PostgreSQL":
+                ordeal.kill_a_worker(master, choice)
+            (pooler.start if what == "PgBouncer" else cluster.server.start)()
+            failure = Failure(what, at, time.monotonic())
+            ordeal.failures.append(failure)
+            wait_until(lambda: ordeal.serve_again(failure), seconds=60)  # noqa: B023
+            failure.well = max(time.monotonic(), failure.back + 2)
+            time.sleep(failure.well - time.monotonic() + CALM_SECONDS / 2)
+            ordeal.kill_a_worker(master, choice)
+            time.sleep(CALM_SECONDS / 2)
+    finally:
+        stopping.set()
+        for writer in ordeal.writers:
+            writer.join()
+    with closing(psycopg2.connect(as_superuser(cluster))) as conn, conn.cursor() as cur:
+        cur.execute("SELECT id::text, title, version, status, deleted_at IS NOT NULL FROM app.tasks")
+        for task_id, *values in cur.fetchall():
+            assert task_id not in ordeal.rows
+            ordeal.rows[task_id] = Kept(*values)
+        cur.execute("SELECT task_id::text FROM app.completions")
+        ordeal.completions.update(task_id for (task_id,) in cur.fetchall())
+    ordeal.titles.update(kept.title for kept in ordeal.rows.values())
+    return ordeal
+
+
+def test_every_acknowledged_write_is_there(ordeal: Ordeal) -> None:
+    acknowledged = {task_id: kept for writer in ordeal.writers for task_id, kept in writer.tasks.items()}
+    assert len(acknowledged) > CLIENTS
+    lost = {}
+    for task_id, kept in acknowledged.items():
+        row = ordeal.rows.get(task_id)
+        if row is not None and kept.version is None:
+            row.version = None
+        if row != kept:
+            lost[task_id] = (kept, row)
+    assert lost == {}
+
+
+def test_nothing_is_there_twice_and_nothing_that_nobody_wrote(ordeal: Ordeal) -> None:
+    written = {task_id for writer in ordeal.writers for task_id in writer.tasks}
+    assert set(ordeal.rows) == written
+    assert set(ordeal.titles.values()) == {1}
+    completed = Counter(task_id for task_id, kept in ordeal.rows.items() if kept.status == "completed")
+    assert ordeal.completions == completed
+
+
+def test_what_was_read_meanwhile_was_what_was_acknowledged_and_each_refusal_an_honest_503(ordeal: Ordeal) -> None:
+    assert [fault for writer in ordeal.writers for fault in writer.wrong] == []
+    assert {answer.status for answer in ordeal.answers} <= {0, 200, 201, 204, 404, 409, 412, 503}
+    assert ordeal.unavailable() >= UNANSWERED * len(FAILURES)
+
+
+def test_only_a_killed_worker_leaves_a_request_without_an_answer(ordeal: Ordeal) -> None:
+    unanswered = [answer for answer in ordeal.answers if answer.status == 0]
+    assert unanswered
+    # On a new connection nobody knows yet which worker it was.
+    meanwhile = [a for a in unanswered if any(a.asked_at <= at <= a.at for at in ordeal.killed.values())]
+    assert [a for a in unanswered if a.worker not in ordeal.killed and a not in meanwhile] == []
+
+
+def test_each_worker_serves_again_soon_after_what_failed_is_back(ordeal: Ordeal) -> None:
+    late, seen = {}, 0
+    for failure in ordeal.failures:
+        for worker, seconds in recoveries(ordeal, failure).items():
+            seen += 1
+            if seconds > RECOVERY_SECONDS:
+                late[failure.what, worker] = seconds
+    assert late == {}
+    assert seen >= len(FAILURES)
+
+
+def recoveries(ordeal: Ordeal, failure: Failure) -> dict[int, float]:
+    """Tell of each worker that was there before, and is still, how long it took to its first success."""
+    there = {a.worker for a in ordeal.answers if a.worker and a.at < failure.at}
+    there -= {worker for worker, at in ordeal.killed.items() if at < failure.back}
+    first: dict[int, Any] = {}
+    for answer in ordeal.answers:
+        if answer.worker in there and 200 <= answer.status < 300 and answer.at > failure.back:
+            first[answer.worker] = min(first.get(answer.worker, answer.at), answer.at)
+    return {worker: at - failure.back for worker, at in first.items()}
+
+
+def test_no_request_fails_after_that_until_the_next_failure(ordeal: Ordeal) -> None:
+    ends = [failure.at for failure in ordeal.failures[1:]] + [float("inf")]
+    failed = [
+        answer
+        for failure, end in zip(ordeal.failures, ends, strict=True)
+        for answer in ordeal.answers
+        if answer.status >= 500 and answer.asked_at > failure.well and answer.at < end
+    ]
+    assert failed == []
+
+
+def figures(ordeal: Ordeal) -> str:
+    """What the documentation tells of it; `-s` shows it."""
+    statuses = dict(sorted(Counter(answer.status for answer in ordeal.answers).items()))
+    lines = [f"{ordeal.acknowledged} acknowledged writes, {len(ordeal.rows)} tasks, {len(ordeal.killed)} workers killed"]
+    lines += [f"answers by status (0 is none): {statuses}"]
+    for failure in ordeal.failures:
+        times = ", ".join(f"{seconds:.2f}" for seconds in sorted(recoveries(ordeal, failure).values()))
+        lines += [f"{failure.what} away for {failure.back - failure.at:.2f} s, each worker serves again after s: {times}"]
+    return "\n".join(["", *lines, ""])
