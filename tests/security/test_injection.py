@@ -190,14 +190,14 @@ def test_what_is_no_text_breaks_no_line_either(alice: Person, path: str) -> None
 
 def test_what_the_server_itself_refuses_is_told_in_plain_lines(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
     with serving(cluster.environment) as url:
-        for line in (
+        for first in (
             b"G\x1b[31mT / HTTP/1.1",
             b"GET /\x1b[31m HTTP/1.1",
             b"GET /\xe2\x80\xa8 HTTP/1.1",
             b"\x00",
             b"GET / HTTP/1.1\r\nA\x1b: b",
         ):
-            exchange(url, line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            exchange(url, first + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     err = capfd.readouterr().err
     assert err
     for line in err.removesuffix("\n").split("\n"):
