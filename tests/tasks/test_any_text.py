@@ -32,7 +32,7 @@ LINES = [
 ]
 RANDOM = settings(
     deadline=None,
-    max_examples=40,
+    max_examples=15,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
