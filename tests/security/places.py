@@ -145,7 +145,7 @@ class Operation:
         if len(places) > self.path.count("{"):
             yield request("echo", plain, target, {**required, **body}, places)
         places, mark = marking()
-        conditions = {one: BY_NAME[one] for where, one, _ in self.parameters if where == "header"}
+        conditions = {one: self.values.get(one, BY_NAME[one]) for where, one, _ in self.parameters if where == "header"}
         all_of_them = {"Authorization": plain["Authorization"], **HEADERS, **conditions}
         headers = plain | {one: mark(one, value) for one, value in all_of_them.items()}
         yield request("headers", headers, self.target(made_by_people, unmarked), self.body(made_by_people, unmarked), places)

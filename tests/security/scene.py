@@ -75,6 +75,8 @@ def values_of(person: Person, operation: str) -> dict[str, Any]:
         **{"refresh_token": device["refresh_token"], "expires_at": tomorrow, "occurrence": "2026-12-01"},
         **{"email": email, "password": PASSWORD},
     }
+    if operation in ("updateList", "deleteList", "moveList"):
+        values["If-Match"] = person.get(f"/v1/lists/{mine}").get_json()["etag"]
     if operation == "registerUser":
         values["email"] = "somebody.else@example.com"
     if operation == "deleteMe":
