@@ -36,11 +36,21 @@ endurance: .venv/dev ## Run the tests of tests/endurance at their full length: f
 	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest tests/endurance $(ARGS)
 
 .PHONY: check
-check: .venv/dev ## Lint, types and import rules
+check: .venv/dev ## Lint, types, import rules, secrets in the repository, known flaws of what is pinned
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@cd tests && ../$(BIN)/python -m security.leaks
+	@cd tests && ../$(BIN)/python -m security.audit || test $$? -eq 2
+
+.PHONY: audit
+audit: .venv/dev ## Ask PyPI for known flaws of what is pinned; fails too where it cannot be asked
+	@cd tests && ../$(BIN)/python -m security.audit
+
+.PHONY: sqlmap
+sqlmap: .venv/dev ## Try SQL injection at every place of every operation
+	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest tests/security/test_sql_injection.py $(ARGS)
 
 .PHONY: openapi
 openapi: .venv/dev ## Write docs/openapi.json, the contract of the API

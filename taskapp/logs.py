@@ -1,5 +1,6 @@
 """The log: one JSON object per line on standard error, one line per request. Never a token, a password or content."""
 
+import json
 import logging
 import re
 import sys
@@ -42,7 +43,9 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))
-        return orjson.dumps(line, default=str).decode()
+        written = orjson.dumps(line, default=str).decode()
+        # A path may hold what ends a line, steers a terminal or turns text around. JSON has a plain form for all of it.
+        return written if written.isascii() and written.isprintable() else json.dumps(orjson.loads(written))
 
     converter = staticmethod(time.gmtime)
 

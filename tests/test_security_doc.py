@@ -9,6 +9,7 @@ from conftest import Person
 
 TEXT = (PROJECT / "docs" / "security.md").read_text()
 ROWS = citations.rows(TEXT, "F")
+RISKS = citations.rows(TEXT, "API")
 
 
 def test_every_requirement_has_one_row() -> None:
@@ -29,6 +30,13 @@ def test_a_requirement_that_applies_has_a_test_named_after_it(row: list[str]) ->
     named = re.compile(rf"^def test_(f\d+_)*{row[0].lower()}_", re.MULTILINE)
     tests = [path for path in PROJECT.glob("tests/**/*.py") if named.search(path.read_text())]
     assert tests or "does not apply" in " ".join(row).lower() or "not here yet" in " ".join(row).lower()
+
+
+def test_every_risk_of_the_owasp_top_10_has_one_row_and_a_class_of_tests() -> None:
+    assert [row[0] for row in RISKS] == [f"API{number}" for number in range(1, 11)]
+    assert [row[0] for row in RISKS if len(row) != 4 or not all(row) or "`tests/" not in row[3]] == []
+    classes = (PROJECT / "tests" / "security" / "test_owasp.py").read_text()
+    assert [row[0] for row in RISKS if not re.search(rf"^class Test{row[0]}[A-Z]", classes, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize("path", citations.files(TEXT))

@@ -5,6 +5,7 @@ at a row comparison with the last row seen. Words and tags are looked for among 
 """
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -191,7 +192,10 @@ def _conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
     if "updated_since" in query:
         found.append(columns.updated_at >= query["updated_since"])
     if "q" in query:
-        found.append(columns.words.op("@@")(func.websearch_to_tsquery("simple", _VAIN_MINUS.sub("", query["q"]))))
+        # Titles and tags are kept in NFC, whatever was typed; notes are kept as they are.
+        spellings = dict.fromkeys([query["q"], unicodedata.normalize("NFC", query["q"])])
+        looked_for = [func.websearch_to_tsquery("simple", _VAIN_MINUS.sub("", one)) for one in spellings]
+        found.append(or_(*(columns.words.op("@@")(one) for one in looked_for)))
     return found
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from conftest import VERSION, Cluster, started
+from conftest import CELL, Cluster, started
 from isolation.acting import wait_until
 
 from endurance.workers import children
@@ -18,7 +18,7 @@ from taskapp.embedded import EmbeddedServer
 def durable_cluster(folder: Path) -> Iterator[Cluster]:
     """Start one, and leave the environment as it was."""
     ours = dict(os.environ)
-    with started(folder, VERSION, durable=True) as cluster:
+    with started(folder, CELL, durable=True) as cluster:
         os.environ.clear()
         os.environ.update(ours)
         yield cluster
