@@ -142,13 +142,9 @@ class Config:
                 workers=env.int("WORKERS", default=2, validate=Range(1, 64)),
                 # Requests a worker process handles at a time; it holds up to as many connections for each of its roles.
                 threads=env.int("THREADS", default=8, validate=Range(1, 100)),
-<<<<<<< HEAD
                 # How long a request waits for its turn before it is answered 503. A compute may have to wake up first.
                 queue_seconds=env.int("QUEUE_SECONDS", default=10, validate=Range(1, 60)),
-                # How long a request waits for a free connection before it is answered 503.
-=======
                 # How long a request waits for a free connection, once there could be one, before it is answered 503.
->>>>>>> wt-chaos
                 pool_wait_seconds=env.int("POOL_WAIT_SECONDS", default=5, validate=Range(1, 60)),
                 # How long it waits for a new one: enough for a scaled-to-zero Neon compute to wake up.
                 connect_seconds=env.int("CONNECT_SECONDS", default=10, validate=Range(2, 60)),
