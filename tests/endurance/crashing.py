@@ -2,26 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
-from conftest import CELL, Cluster, started
+from conftest import Cluster
 from isolation.acting import wait_until
 
 from endurance.workers import children
 from taskapp.embedded import EmbeddedServer
-
-
-@contextmanager
-def durable_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start one, and leave the environment as it was."""
-    ours = dict(os.environ)
-    with started(folder, CELL, durable=True) as cluster:
-        os.environ.clear()
-        os.environ.update(ours)
-        yield cluster
 
 
 def crash(server: EmbeddedServer) -> None:

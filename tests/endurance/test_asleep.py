@@ -17,7 +17,8 @@ from isolation.pooler import PgBouncer
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from endurance.crashing import as_superuser, durable_cluster
+from endurance.apart import cluster_apart
+from endurance.crashing import as_superuser
 from endurance.gate import Gate
 from endurance.length import length
 
@@ -55,7 +56,7 @@ EACH = {name: status for name, (_, status) in REQUESTS.items()}
 def sleeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A PostgreSQL of our own, which may be stopped, with its keys for the applications that are made here."""
     with (
-        durable_cluster(tmp_path_factory.mktemp("sleeper")) as cluster,
+        cluster_apart(tmp_path_factory.mktemp("sleeper"), durable=True) as cluster,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in cluster.environment.items():

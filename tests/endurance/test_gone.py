@@ -21,7 +21,8 @@ from isolation.pooler import PgBouncer
 from live import gunicorn
 
 from endurance.accounts import registered
-from endurance.crashing import crash, durable_cluster
+from endurance.apart import cluster_apart
+from endurance.crashing import crash
 from endurance.gate import Gate
 from endurance.length import length
 from endurance.watcher import Watcher
@@ -80,7 +81,7 @@ class Absence:
 @pytest.fixture(scope="module")
 def sleeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A PostgreSQL of our own, which may be stopped."""
-    with durable_cluster(tmp_path_factory.mktemp("sleeper")) as cluster:
+    with cluster_apart(tmp_path_factory.mktemp("sleeper"), durable=True) as cluster:
         yield cluster
 
 

@@ -6,13 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from uuid import uuid4
 
-import pytest
 from arrange import task
 from conftest import Admin, Cluster, Person, free_port
 from live import gunicorn
@@ -20,6 +16,7 @@ from meanwhile import holding
 
 from endurance.accounts import registered
 from endurance.length import length
+from endurance.maker import making
 
 CLIENTS = length(6, 16)
 ROUNDS = length(1, 5)
@@ -90,55 +87,7 @@ def test_who_is_connected_and_says_nothing_does_not_keep_it(cluster: Cluster) ->
         assert process.wait(29) == 0
 
 
-class Maker(threading.Thread):
-    """Somebody who makes tasks, each on a connection of its own, at either host; when refused, at the other."""
-
-    def __init__(self, ports: list[int], token: str, stopping: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self._ports, self._token, self._stopping = ports, token, stopping
-        self.made: set[str] = set()
-        self.failed: list[str] = []
-
-    def run(self) -> None:
-        while not self._stopping.is_set():
-            task_id = str(uuid4())
-            try:
-                status = self._make(task_id)
-            except (OSError, http.client.HTTPException) as error:
-                self.failed.append(repr(error))
-                continue
-            if status == 201:
-                self.made.add(task_id)
-            else:
-                self.failed.append(str(status))
-
-    def _make(self, task_id: str) -> int:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        while True:
-            self._ports.append(self._ports.pop(0))
-            connection = http.client.HTTPConnection("127.0.0.1", self._ports[0], timeout=60)
-            try:
-                connection.connect()
-            except ConnectionRefusedError:
-                time.sleep(0.01)
-                continue
-            with closing(connection):
-                connection.request("POST", "/v1/tasks", json.dumps({"id": task_id, "title": "x"}), headers)
-                response = connection.getresponse()
-                response.read()
-                return response.status
-
-
-@pytest.fixture
-def stopping() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
-
-
-def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(
-    cluster: Cluster, admin: Admin, stopping: threading.Event
-) -> None:
+def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(cluster: Cluster, admin: Admin) -> None:
     ports = [free_port(), free_port()]
     environment = {**cluster.environment, "TASKAPP_WORKERS": "2"}
     with ExitStack() as both:
@@ -146,18 +95,13 @@ def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(
         for host, port in zip(hosts, ports, strict=True):
             host.enter_context(gunicorn(environment, port=port))
         tokens = [registered(f"http://127.0.0.1:{ports[0]}", f"maker-{n}") for n in range(CLIENTS)]
-        makers = [Maker(list(ports), token, stopping) for token in tokens]
-        for maker in makers:
-            maker.start()
-        for _ in range(ROUNDS):
-            for host, port in zip(hosts, ports, strict=True):
-                time.sleep(SECONDS)
-                host.close()
-                host.enter_context(gunicorn(environment, port=port))
-        time.sleep(SECONDS)
-        stopping.set()
-        for maker in makers:
-            maker.join(60)
+        with making(ports, tokens) as makers:
+            for _ in range(ROUNDS):
+                for host, port in zip(hosts, ports, strict=True):
+                    time.sleep(SECONDS)
+                    host.close()
+                    host.enter_context(gunicorn(environment, port=port))
+            time.sleep(SECONDS)
     assert [failure for maker in makers for failure in maker.failed] == []
     rows = {task_id for (task_id,) in admin.execute("SELECT id::text FROM app.tasks")}
     made = set().union(*(maker.made for maker in makers))

@@ -24,7 +24,8 @@ from isolation.pooler import PgBouncer
 from live import gunicorn
 
 from endurance.accounts import registered
-from endurance.crashing import as_superuser, crash, durable_cluster
+from endurance.apart import cluster_apart
+from endurance.crashing import as_superuser, crash
 from endurance.length import length
 from endurance.workers import serving
 from endurance.writer import Answer, Kept, Writer
@@ -86,7 +87,7 @@ class Ordeal:
 @pytest.fixture(scope="module")
 def ordeal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ordeal]:
     with (
-        durable_cluster(tmp_path_factory.mktemp("durable")) as cluster,
+        cluster_apart(tmp_path_factory.mktemp("durable"), durable=True) as cluster,
         # With the 15 s that PgBouncer waits by default, nobody behind it is back within 2 s.
         PgBouncer(cluster, size=8, more="server_login_retry = 0.2") as pooler,
         gunicorn(environment(cluster, pooler)) as (url, process),
