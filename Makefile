@@ -42,6 +42,10 @@ check: .venv/dev ## Lint, types and import rules
 openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
 	@$(BIN)/flask --app tests/contract/publishing.py openapi write docs/openapi.json
 
+.PHONY: configuration
+configuration: .venv/dev ## Write docs/configuration.md, about all settings
+	@$(BIN)/flask config describe > docs/configuration.md
+
 .PHONY: messages
 messages: .venv/dev ## Write into docs/performance.md how many messages each operation takes
 	@cd tests && ../$(BIN)/python -m isolation.message_table
