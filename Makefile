@@ -72,7 +72,7 @@ format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev: .venv/local requirements-dev.txt
+.venv/dev: .venv/local requirements-dev.txt requirements-tracing.txt
 	@echo "  installing what the tests need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

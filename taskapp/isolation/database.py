@@ -41,6 +41,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
+from taskapp.isolation.pool import Pool, PoolUse
 from taskapp.isolation.seal import SealKey
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -121,6 +122,11 @@ class Database:
                 yield transaction
             finally:
                 _together.reset(token)
+
+    def pool_use(self) -> PoolUse:
+        """Tell how many connections are in use."""
+        assert isinstance(self._engine.pool, Pool)
+        return self._engine.pool.use()
 
     def dispose(self) -> None:
         """Close the idle connections."""
@@ -252,13 +258,20 @@ class Cursor(cursor):
             raise psycopg2.NotSupportedError(
                 "psycopg2's named cursors send DECLARE by themselves; DECLARE and FETCH within Database.transaction()"
             )
-        super().execute(self.connection.message(self, [self.mogrify(query, vars)]))
+        self._send(self.connection.message(self, [self.mogrify(query, vars)]))
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
         """Send ``query`` once for each set of values, all in one message and so in one transaction."""
         statements = [self.mogrify(query, values) for values in vars_list]
         if statements:
-            super().execute(self.connection.message(self, statements))
+            self._send(self.connection.message(self, statements))
+
+    def _send(self, message: bytes) -> None:
+        sent = time.perf_counter()
+        try:
+            super().execute(message)
+        finally:
+            identity.current().tally.add(sent, time.perf_counter())
 
 
 def _engine(url: str, config: Config) -> Engine:
@@ -269,6 +282,7 @@ def _engine(url: str, config: Config) -> Engine:
         # BEGIN or a ROLLBACK of its own: each would be a round trip.
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
+        poolclass=Pool,
         pool_size=config.threads,
         max_overflow=0,
         pool_timeout=config.pool_wait_seconds,
