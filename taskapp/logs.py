@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 import traceback
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -22,7 +23,7 @@ class JsonFormatter(logging.Formatter):
         """Return one line."""
         work = identity.current()
         line: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
+            "time": f"{_second(int(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -41,7 +42,10 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))
         return orjson.dumps(line, default=str).decode()
 
-    converter = staticmethod(time.gmtime)
+
+@lru_cache(1)
+def _second(epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch))
 
 
 def init_app(app: Flask) -> None:

@@ -63,13 +63,13 @@ def test_what_is_in_effect_is_shown_with_where_it_comes_from(env: pytest.MonkeyP
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in shown.stdout.splitlines()}
     assert shown.exit_code == 0
     assert set(lines) == {found.variable for found in settings()}
-    assert re.fullmatch(r"8000 +default", lines["TASKAPP_PORT"])
-    assert re.fullmatch(r"3 +environment", lines["TASKAPP_THREADS"])
-    assert re.fullmatch(r"k1:\*\*\* +file", lines["TASKAPP_SEAL_KEY"])
-    assert re.fullmatch(r"1 key +environment", lines["TASKAPP_JWT_PRIVATE_KEY"])
-    assert re.fullmatch(r"- +default", lines["TASKAPP_CORS_ORIGINS"])
+    assert re.fullmatch(r"default +8000", lines["TASKAPP_PORT"])
+    assert re.fullmatch(r"environment +3", lines["TASKAPP_THREADS"])
+    assert re.fullmatch(r"file +k1:\*\*\*", lines["TASKAPP_SEAL_KEY"])
+    assert re.fullmatch(r"environment +1 key", lines["TASKAPP_JWT_PRIVATE_KEY"])
+    assert re.fullmatch(r"default +-", lines["TASKAPP_CORS_ORIGINS"])
     url = "postgresql://taskapp_api:***@db.example.com/taskapp?sslmode=require"
-    assert re.fullmatch(re.escape(url) + " +environment", lines["TASKAPP_DATABASE_URL"])
+    assert re.fullmatch("environment +" + re.escape(url), lines["TASKAPP_DATABASE_URL"])
 
 
 @pytest.mark.parametrize("arguments", [["show"], ["show", "--json"]], ids=" ".join)
@@ -96,8 +96,8 @@ def test_what_would_stop_the_start_is_told_beside_what_is_good(env: pytest.Monke
     env.setenv("TASKAPP_SERVICE_HOST", "10.0.0.1")
     shown = CliRunner().invoke(config, ["show"])
     assert shown.exit_code == 1
-    assert re.search(r"^TASKAPP_THREADS +\? +environment$", shown.stdout, re.MULTILINE)
-    assert re.search(r"^TASKAPP_PORT +8000 +default$", shown.stdout, re.MULTILINE)
+    assert re.search(r"^TASKAPP_THREADS +environment +\?$", shown.stdout, re.MULTILINE)
+    assert re.search(r"^TASKAPP_PORT +default +8000$", shown.stdout, re.MULTILINE)
     assert shown.stderr.splitlines() == [
         "TASKAPP_SERVICE_HOST is no setting",
         "Error: taskapp would not start: TASKAPP_THREADS must be a whole number from 1 to 100",

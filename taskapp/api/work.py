@@ -30,14 +30,15 @@ def operation_id(name: str) -> str:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
+    # Of each request, so not by `request.headers`, which takes ten times as long to find one.
+    given: str = request.environ.get("HTTP_X_REQUEST_ID", "")
     work = Work(
         operation=operation_id((request.endpoint or "-").rpartition(".")[2]),
         # A personal access token would fit, and is not to be shown.
         request_id=given if _REQUEST_ID.fullmatch(given) and not given.startswith(personal_token.PREFIX) else uuid7().hex,
         # RFC 9110 section 9.2.1: safe methods. PostgreSQL then refuses whatever a view tries to write.
         read_only=request.method in {"GET", "HEAD"},
-        trace_id=_trace_id(request.headers.get("traceparent", "")),
+        trace_id=_trace_id(request.environ.get("HTTP_TRACEPARENT", "")),
     )
     g.work = identity.begin(work)
 

@@ -25,9 +25,9 @@ def show(as_json: bool) -> None:
         shown = {variable: {"value": value, "source": source} for variable, value, source in rows}
         click.echo(json.dumps(shown, indent=2))
     else:
-        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        width = max(len(variable) for variable, _, _ in rows)
         for variable, value, source in rows:
-            click.echo(f"{variable:{widths[0]}}  {value:{widths[1]}}  {source}")
+            click.echo(f"{variable:{width}}  {source:11}  {value}")
     for name in strangers():
         click.echo(f"{name} is no setting", err=True)
     try:

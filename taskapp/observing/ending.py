@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug.routing import Rule
 
 from taskapp.config import Config, ConfigError
 from taskapp.isolation import identity
@@ -61,11 +62,12 @@ def _start() -> None:
 
 def _end(response: Response) -> Response:
     recorders = cast(Sequence[Recorder], current_app.extensions["taskapp_recorders"])
+    route, path = _route_and_path(request.url_rule, request.view_args, request.path)
     ended = Ended(
         work=identity.current(),
         method=request.method,
-        path=_path(),
-        route=request.url_rule.rule if request.url_rule else None,
+        path=path,
+        route=route,
         status=response.status_code,
         seconds=0,
         code=g.get("problem_code"),
@@ -90,9 +92,10 @@ def _tell_later(recorders: Sequence[Recorder], ended: Ended, started: float) -> 
         _tell(recorders, ended, started)
 
 
-def _path() -> str:
+def _route_and_path(rule: Rule | None, arguments: dict[str, Any] | None, path: str) -> tuple[str | None, str]:
     """Return the path where it has nothing but ids in it. What matches no route may be anything: a title, a token."""
-    if request.url_rule is None:
-        return "-"
-    ids_alone = all(isinstance(value, UUID) for value in (request.view_args or {}).values())
-    return request.path if ids_alone else request.url_rule.rule
+    if rule is None:
+        return None, "-"
+    if arguments and not all(isinstance(value, UUID) for value in arguments.values()):
+        path = rule.rule
+    return rule.rule, path
