@@ -30,6 +30,8 @@ class Ended:
     span: Any
 
 
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
 Recorder = Callable[[Ended], None]
 
 
@@ -65,7 +67,7 @@ def _end(response: Response) -> Response:
     route, path = _route_and_path(request.url_rule, request.view_args, request.path)
     ended = Ended(
         work=identity.current(),
-        method=request.method,
+        method=request.method if request.method in _METHODS else "-",
         path=path,
         route=route,
         status=response.status_code,

@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -170,13 +172,20 @@ def pools_are(served: Served, role: str, expected: dict[str, float]) -> bool:
     return {what: served.value(f"taskapp_pool_{what}", role=role) for what in expected} == expected
 
 
+def gauges(pid: int) -> list[Path]:
+    """What a worker says to be in use."""
+    return list(Path(tempfile.gettempdir()).glob(f"taskapp-metrics-*/gauge_live*_{pid}.db"))
+
+
 def test_a_worker_that_dies_leaves_what_it_counted_and_no_connection(served: Served) -> None:
     served.http.get("/healthz")
     before = served.value("taskapp_request_seconds_count", operation="getHealth")
     killed = min(workers(served))
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: killed not in workers(served) and len(workers(served)) == 2)
-    # The size is that of two workers, not of three.
+    # The size is that of two workers, not of three, once the new one has looked at its pools.
+    wait_until(lambda: all(gauges(pid) for pid in workers(served)))
+    assert gauges(killed) == []
     wait_until(lambda: served.value("taskapp_pool_size", role="taskapp_api") == 8)
     assert served.value("taskapp_request_seconds_count", operation="getHealth") >= before
     assert served.value("taskapp_build_info") == 1
