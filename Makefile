@@ -56,6 +56,10 @@ sqlmap: .venv/dev ## Try SQL injection at every place of every operation
 openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
 	@$(BIN)/flask --app tests/contract/publishing.py openapi write docs/openapi.json
 
+.PHONY: configuration
+configuration: .venv/dev ## Write docs/configuration.md, about all settings
+	@$(BIN)/flask config describe > docs/configuration.md
+
 .PHONY: messages
 messages: .venv/dev ## Write into docs/performance.md how many messages each operation takes
 	@cd tests && ../$(BIN)/python -m isolation.message_table
@@ -82,7 +86,7 @@ format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev: .venv/local requirements-dev.txt
+.venv/dev: .venv/local requirements-dev.txt requirements-tracing.txt
 	@echo "  installing what the tests need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -1,6 +1,10 @@
 """How gunicorn serves the application; it reads this file by itself."""
 
+import os
+import shutil
+import socket
 import sys
+import tempfile
 from typing import Any
 
 from taskapp.config import Config, ConfigError
@@ -41,9 +45,14 @@ _DRAINED_BYTES = 64 * 1024
 
 
 def on_starting(server: Any) -> None:
-    """Refuse to serve where isolation does not hold; in the parent process, so once."""
-    if _config.environment != "production":
-        return
+    """Prepare what all workers share, and refuse to serve where isolation does not hold; in the parent process, so once."""
+    if _config.environment == "production":
+        _insist_on_isolation(server)
+    if _config.metrics_port is not None:
+        _listen_for_prometheus(server, _config.metrics_host, _config.metrics_port)
+
+
+def _insist_on_isolation(server: Any) -> None:
     try:
         warnings = insist(
             {"taskapp_api": _config.database_url, "taskapp_auth": _config.auth_database_url}, _config.connect_seconds
@@ -52,6 +61,44 @@ def on_starting(server: Any) -> None:
         sys.exit(f"taskapp cannot start: {error}")
     for warning in warnings:
         server.log.warning("%s %s: %s", warning.rule, warning.object, warning.mend)
+
+
+def _listen_for_prometheus(server: Any, host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        server.metrics_listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        sys.exit(f"taskapp cannot start: TASKAPP_METRICS_PORT {port} of {host} cannot be used: {error.strerror}")
+    # prometheus_client reads it when it is first imported, which is later. One that was inherited is somebody else's.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = server.metrics_folder = tempfile.mkdtemp(prefix="taskapp-metrics-")
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Hand down where Prometheus is listened for; None when it is not."""
+    worker.metrics_listener = getattr(server, "metrics_listener", None)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Answer Prometheus, if it is listened for."""
+    if worker.metrics_listener is not None:
+        # Not above: whatever the parent process has loaded, each worker has too.
+        from taskapp.observing.scraping import serve  # noqa: PLC0415
+
+        serve(worker.metrics_listener, worker.app.wsgi())
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Take what a worker had in use out of the sums; what it counted stays."""
+    if worker.metrics_listener is not None:
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing behind."""
+    if hasattr(server, "metrics_folder"):
+        shutil.rmtree(server.metrics_folder, ignore_errors=True)
 
 
 def pre_request(worker: Any, req: Any) -> None:

@@ -22,6 +22,7 @@ from taskapp.isolation.models import Base
 from taskapp.keys.cli import jwt_key
 from taskapp.keys.routes import blp as keys
 from taskapp.lists.routes import blp as lists
+from taskapp.observing import ending
 from taskapp.tags.routes import blp as tags
 from taskapp.tasks.routes import blp as tasks
 from taskapp.tokens.routes import blp as tokens
@@ -47,6 +48,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     work.init_app(app)
     logs.init_app(app)
+    ending.init_app(app, config)
     headers.init_app(app)
     cors.init_app(app, config)
     problems.init_app(app)

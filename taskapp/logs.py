@@ -2,22 +2,18 @@
 
 import json
 import logging
-import re
 import sys
 import time
 import traceback
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask
 
 from taskapp.isolation import identity
 from taskapp.isolation.identity import SignedIn, TokenHolder
 
-logger = logging.getLogger("taskapp.requests")
-
-# Somebody may try to revoke a personal access token by the token itself, in the place of its id.
-_TOKEN = re.compile("tsk_pat_[^/]*")
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -28,13 +24,15 @@ class JsonFormatter(logging.Formatter):
         """Return one line."""
         work = identity.current()
         line: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
+            "time": f"{_second(int(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": work.request_id,
             "operation": work.operation,
         }
+        if work.trace_id is not None:
+            line["trace_id"] = work.trace_id
         if isinstance(work.identity, SignedIn):
             line |= {"user_id": str(work.identity.user_id), "session_id": str(work.identity.session_id)}
         if isinstance(work.identity, TokenHolder):
@@ -47,32 +45,18 @@ class JsonFormatter(logging.Formatter):
         # A path may hold what ends a line, steers a terminal or turns text around. JSON has a plain form for all of it.
         return written if written.isascii() and written.isprintable() else json.dumps(orjson.loads(written))
 
-    converter = staticmethod(time.gmtime)
+
+@lru_cache(1)
+def _second(epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch))
 
 
 def init_app(app: Flask) -> None:
     """Log to standard error. Called by the application factory."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    root = logging.getLogger("taskapp")
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    app.before_request(_start)
-    app.after_request(_log_request)
-
-
-def _start() -> None:
-    g.started = time.perf_counter()
-
-
-def _log_request(response: Response) -> Response:
-    logger.info(
-        "request",
-        extra={
-            "method": request.method,
-            "path": _TOKEN.sub("tsk_pat_…", request.path),
-            "status": response.status_code,
-            "milliseconds": round((time.perf_counter() - g.started) * 1000, 2),
-        },
-    )
-    return response
+    # What a library has to say of sending spans is for the same eyes.
+    for name, level in {"taskapp": logging.INFO, "opentelemetry": logging.WARNING}.items():
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)

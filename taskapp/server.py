@@ -190,10 +190,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().handle_error(req, client, addr, exc)
             return
         request_id = uuid7().hex
+        code = _CODES.get(type(exc), "malformed_request")
+        if count := self._application.extensions.get("taskapp_count_refused"):
+            count(code, PROBLEMS[code].status)
         self.log.warning("request refused: %s, request id %s", type(exc).__name__, request_id)
         client.settimeout(DEPARTURE_SECONDS)
         try:
-            client.sendall(_response(_CODES.get(type(exc), "malformed_request"), request_id))
+            client.sendall(_response(code, request_id))
         except OSError:
             self.log.debug("the client of a refused request has gone")
 

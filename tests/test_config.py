@@ -24,8 +24,8 @@ from taskapp.provision import new_keys
 SECRET = "s3cr3t-word"
 KEYS = new_keys("k1")
 COMPLETE = {
-    "TASKAPP_DATABASE_URL": f"postgresql://taskapp_api:{SECRET}@db.example.com/taskapp",
-    "TASKAPP_AUTH_DATABASE_URL": f"postgresql://taskapp_auth:{SECRET}@db.example.com/taskapp",
+    "TASKAPP_DATABASE_URL": f"postgresql://taskapp_api:{SECRET}@db.example.com/taskapp?sslmode=require",
+    "TASKAPP_AUTH_DATABASE_URL": f"postgresql://taskapp_auth:{SECRET}@db.example.com/taskapp?sslmode=require",
     **KEYS,
 }
 DEFAULTS: dict[str, Any] = {
@@ -59,13 +59,16 @@ DEFAULTS: dict[str, Any] = {
     "password_min_length": 12,
     "tokens_per_user": 50,
     "max_body_bytes": 262144,
+    "metrics_port": None,
+    "metrics_host": "127.0.0.1",
+    "otlp_endpoint": None,
 }
 
 
 @pytest.fixture(autouse=True)
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A complete environment of production, and nothing of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("TASKAPP_")]:
+    for name in [name for name in os.environ if name.startswith(("TASKAPP_", "OTEL_"))]:
         monkeypatch.delenv(name)
     for name, value in COMPLETE.items():
         monkeypatch.setenv(name, value)
@@ -147,6 +150,11 @@ def test_an_empty_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> N
         ("TASKAPP_PASSWORD_MIN_LENGTH", "65"),
         ("TASKAPP_MAX_BODY_BYTES", "1023"),
         ("TASKAPP_MAX_BODY_BYTES", "-1"),
+        ("TASKAPP_METRICS_PORT", "0"),
+        ("TASKAPP_METRICS_HOST", ""),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318?x=y"),
     ],
 )
 def test_a_wrong_value_is_named(env: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -267,7 +275,7 @@ def test_origins_have_commas_between_them(env: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("variable", ["TASKAPP_DATABASE_URL", "TASKAPP_AUTH_DATABASE_URL"])
 @pytest.mark.parametrize(
     "options",
-    ["?options=-c%20app.user_id%3Dx", "?sslmode=require&options=--search_path%3Dapp", "?%6Fptions=-cx%3Dy"],
+    ["&options=-c%20app.user_id%3Dx", "&application_name=x&options=--search_path%3Dapp", "&%6Fptions=-cx%3Dy"],
 )
 def test_start_up_options_are_refused(env: pytest.MonkeyPatch, variable: str, options: str) -> None:
     env.setenv(variable, COMPLETE[variable] + options)
@@ -464,10 +472,102 @@ def test_a_file_that_is_no_text_is_named(env: pytest.MonkeyPatch, tmp_path: Path
 
 def test_the_settings_do_not_print_their_secrets(env: pytest.MonkeyPatch) -> None:
     for role in ("MIGRATION", "OPERATOR"):
-        env.setenv(f"TASKAPP_{role}_DATABASE_URL", f"postgresql://taskapp:{SECRET}@db.example.com/taskapp")
+        env.setenv(f"TASKAPP_{role}_DATABASE_URL", f"postgresql://taskapp:{SECRET}@localhost/taskapp")
     text = repr(Config.from_environment())
     assert SECRET not in text
     assert COMPLETE["TASKAPP_SEAL_KEY"].partition(":")[2] not in text
     assert "PRIVATE KEY" not in text
     assert COMPLETE["TASKAPP_REFRESH_KEYS"] not in text
     assert repr(bytes.fromhex(COMPLETE["TASKAPP_REFRESH_KEYS"])) not in text
+
+
+def test_one_line_names_everything_that_is_wrong(env: pytest.MonkeyPatch) -> None:
+    env.delenv("TASKAPP_SEAL_KEY")
+    env.delenv("TASKAPP_JWT_PRIVATE_KEY")
+    env.setenv("TASKAPP_PORT", "http")
+    assert refused("TASKAPP_PORT").split("; ") == [
+        "TASKAPP_SEAL_KEY is not set",
+        "TASKAPP_JWT_PRIVATE_KEY is not set",
+        "TASKAPP_PORT must be a whole number from 1 to 65,535",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("TASKAPP_REQUEST_PER_MINUTE", "TASKAPP_REQUESTS_PER_MINUTE"),
+        ("TASKAPP_TRUSTED_PROXY", "TASKAPP_TRUSTED_PROXIES"),
+        ("TASKAPP_CORS_ORIGIN", "TASKAPP_CORS_ORIGINS"),
+        ("TASKAPP_THREAD_FILE", "TASKAPP_THREADS"),
+        ("TASKAPP_JWT_PRIVATE_KEYS", "TASKAPP_JWT_PRIVATE_KEY"),
+    ],
+)
+def test_what_is_almost_a_setting_is_refused(env: pytest.MonkeyPatch, typed: str, meant: str) -> None:
+    env.setenv(typed, "1")
+    assert refused(typed) == f"{typed} is no setting; do you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # As Kubernetes names a service called taskapp, and as the tests name what is theirs.
+        "TASKAPP_SERVICE_HOST",
+        "TASKAPP_SERVICE_PORT",
+        "TASKAPP_PORT_8000_TCP_ADDR",
+        "TASKAPP_TEST_POSTGRES",
+        "TASKAPP_TEST_REQUIRE_ALL",
+        "TASKAPP_ADMIN_DATABASE_URL",
+        "TASKAPP_DBA_DATABASE_URL_FILE",
+    ],
+)
+def test_what_resembles_no_setting_is_let_be(env: pytest.MonkeyPatch, name: str) -> None:
+    env.setenv(name, "1")
+    assert Config.from_environment()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "@db.example.com/taskapp",
+        "@db.example.com/taskapp?sslmode=prefer",
+        "@db.example.com/taskapp?sslmode=disable",
+        "@10.0.0.7/taskapp",
+        "@[2001:db8::7]/taskapp",
+        "/taskapp?host=db.example.com",
+        "/taskapp?host=/run/postgresql,db.example.com",
+        "@db/taskapp?hostaddr=203.0.113.7",
+    ],
+)
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "TASKAPP_DATABASE_URL",
+        "TASKAPP_AUTH_DATABASE_URL",
+        "TASKAPP_MIGRATION_DATABASE_URL",
+        "TASKAPP_OPERATOR_DATABASE_URL",
+    ],
+)
+def test_production_refuses_a_password_in_the_clear(env: pytest.MonkeyPatch, variable: str, place: str) -> None:
+    credentials = f"taskapp_api:{SECRET}" if "@" in place else ""
+    env.setenv(variable, f"postgresql://{credentials}{place}")
+    assert "sslmode" in refused(variable)
+    env.setenv("TASKAPP_ENVIRONMENT", "local")
+    assert Config.from_environment()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "db.example.com/taskapp?sslmode=require",
+        "db.example.com/taskapp?sslmode=verify-ca",
+        "db.example.com/taskapp?sslmode=verify-full&sslrootcert=system",
+        "localhost/taskapp",
+        "127.0.0.1:6432/taskapp",
+        "[::1]/taskapp",
+        "pgbouncer:6432/taskapp",
+        "/taskapp?host=/run/postgresql",
+    ],
+)
+def test_production_takes_what_is_encrypted_or_does_not_leave(env: pytest.MonkeyPatch, place: str) -> None:
+    env.setenv("TASKAPP_DATABASE_URL", f"postgresql://taskapp_api:{SECRET}@{place}")
+    assert Config.from_environment()

@@ -64,12 +64,66 @@ def test_the_line_of_a_request_has_these_fields(alice: Person, log: Journal) -> 
         "path",
         "status",
         "milliseconds",
+        "database_messages",
+        "database_milliseconds",
     }
     assert (entry["level"], entry["logger"], entry["message"]) == ("info", "taskapp.requests", "request")
     assert (entry["method"], entry["path"], entry["status"]) == ("GET", "/v1/tasks", 200)
     assert (entry["operation"], entry["user_id"]) == ("listTasks", alice.id)
     assert entry["request_id"] == response.headers["X-Request-Id"]
-    assert 0 < entry["milliseconds"] < 10_000
+    assert entry["database_messages"] == 1
+    assert 0 < entry["database_milliseconds"] < entry["milliseconds"] < 10_000
+
+
+def test_the_line_of_a_failure_has_the_code_of_its_problem(alice: Person, log: Journal) -> None:
+    response = alice.get("/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11")
+    (entry,) = log.entries
+    assert (entry["status"], entry["code"]) == (404, response.get_json()["code"])
+
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def test_a_line_has_the_id_of_the_clients_trace(alice: Person, log: Journal) -> None:
+    alice.get("/v1/tasks", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    assert [entry["trace_id"] for entry in log.entries] == [TRACE]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        TRACE,
+        f"00-{TRACE}-{PARENT}",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01-title-nobody-may-read",
+    ],
+)
+def test_what_is_no_trace_is_not_in_the_log(alice: Person, log: Journal, header: str) -> None:
+    assert alice.get("/v1/tasks", headers={"traceparent": header}).status_code == 200
+    (entry,) = log.entries
+    assert "trace_id" not in entry
+    assert SECRETS["title"] not in "".join(log.lines)
+
+
+def test_a_path_that_matches_no_route_is_not_in_the_log(alice: Person, log: Journal) -> None:
+    for path in (f"/v1/tasks/{SECRETS['title']}", f"/users/{EMAIL}", f"/problems/{SECRETS['notes']}"):
+        assert alice.get(path).status_code == 404
+    assert alice("NOTES-NOBODY-MAY-READ", "/v1/tasks").status_code == 405
+    assert [entry["path"] for entry in log.entries] == ["-", "-", "/problems/<name>", "-"]
+    assert log.entries[-1]["method"] == "-"
+    assert [value for value in (*SECRETS.values(), EMAIL) if value in "".join(log.lines).lower()] == []
+
+
+def test_an_export_is_one_line_and_counts_what_it_read_while_it_was_sent(alice: Person, log: Journal) -> None:
+    with alice.get("/v1/me/export", buffered=True) as response:
+        assert response.status_code == 200
+    (entry,) = log.requests()
+    # The profile, and a batch of each of the four sections; and these belong to Alice's work still.
+    assert (entry["database_messages"], entry["user_id"]) == (5, alice.id)
 
 
 def test_the_time_is_utc_to_the_millisecond(anonymous: Person, log: Journal) -> None:

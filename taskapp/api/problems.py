@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -344,6 +344,7 @@ def init_app(app: Flask) -> None:
 def problem_response(problem: Problem) -> Response:
     """Answer with the document of ``problem``, and the headers that belong to it."""
     kind = PROBLEMS[problem.code]
+    g.problem_code = problem.code
     body = problem.document(request.host_url, request.path, identity.current().request_id)
     headers = dict(problem.headers)
     if kind.status == 401:

@@ -11,6 +11,8 @@ from taskapp.isolation import identity
 from taskapp.isolation.identity import Work
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# W3C Trace Context section 3.2, version 00: trace, parent, flags. An id of zeros is none.
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def init_app(app: Flask) -> None:
@@ -28,15 +30,22 @@ def operation_id(name: str) -> str:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
+    # Of each request, so not by `request.headers`, which takes ten times as long to find one.
+    given: str = request.environ.get("HTTP_X_REQUEST_ID", "")
     work = Work(
         operation=operation_id((request.endpoint or "-").rpartition(".")[2]),
         # A personal access token would fit, and is not to be shown.
         request_id=given if _REQUEST_ID.fullmatch(given) and not given.startswith(personal_token.PREFIX) else uuid7().hex,
         # RFC 9110 section 9.2.1: safe methods. PostgreSQL then refuses whatever a view tries to write.
         read_only=request.method in {"GET", "HEAD"},
+        trace_id=_trace_id(request.environ.get("HTTP_TRACEPARENT", "")),
     )
     g.work = identity.begin(work)
+
+
+def _trace_id(traceparent: str) -> str | None:
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return found[1] if found else None
 
 
 def _name_request(response: Response) -> Response:

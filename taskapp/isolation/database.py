@@ -41,6 +41,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
+from taskapp.isolation.pool import Pool, PoolUse
 from taskapp.isolation.seal import SealKey
 from taskapp.isolation.waiting import Answer, Door, Unanswered
 
@@ -122,6 +123,11 @@ class Database:
                 yield transaction
             finally:
                 _together.reset(token)
+
+    def pool_use(self) -> PoolUse:
+        """Tell how many connections are in use."""
+        assert isinstance(self._engine.pool, Pool)
+        return self._engine.pool.use()
 
     def dispose(self) -> None:
         """Close the idle connections."""
@@ -266,8 +272,12 @@ class Cursor(cursor):
 
     def _send(self, statements: Iterable[bytes]) -> None:
         message = self.connection.message(self, statements)
-        with Answer(self.connection, self.connection.answer_seconds):
-            super().execute(message)
+        sent = time.perf_counter()
+        try:
+            with Answer(self.connection, self.connection.answer_seconds):
+                super().execute(message)
+        finally:
+            identity.current().tally.add(sent, time.perf_counter())
 
 
 def _engine(url: str, config: Config) -> tuple[Engine, Door]:
@@ -288,6 +298,7 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
         # BEGIN or a ROLLBACK of its own: each would be a round trip.
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
+        poolclass=Pool,
         pool_size=config.threads,
         max_overflow=0,
         # A free connection may be one that somebody else is about to make.

@@ -10,6 +10,8 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from taskapp.isolation.tally import Tally
+
 
 @dataclass(frozen=True, slots=True)
 class Nobody:
@@ -61,13 +63,16 @@ class Work:
     """The piece of work a database message belongs to.
 
     ``operation`` and ``request_id`` are what other database sessions may see of it; they stand in an SQL comment.
-    ``read_only`` makes PostgreSQL refuse every write, and makes one retry after a lost connection harmless.
+    ``read_only`` makes PostgreSQL refuse every write, and makes one retry after a lost connection harmless. ``trace_id`` is
+    that of the client's trace (W3C Trace Context). ``tally`` goes along, whoever the work is done as.
     """
 
     operation: str = "-"
     request_id: str = "-"
     read_only: bool = False
     identity: Identity = field(default=Nobody())
+    trace_id: str | None = None
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (_SHOWN.fullmatch(self.operation) and _SHOWN.fullmatch(self.request_id)):
@@ -90,6 +95,11 @@ def begin(work: Work) -> Token[Work]:
 def become(identity: Identity) -> None:
     """Go on with the current work as ``identity``."""
     _work.set(replace(_work.get(), identity=identity))
+
+
+def follow(trace_id: str) -> None:
+    """Go on with the current work as part of a trace."""
+    _work.set(replace(_work.get(), trace_id=trace_id))
 
 
 @contextmanager

@@ -209,7 +209,7 @@ def test_f29_a_personal_access_token_in_the_path_is_not_logged(scene: Scene, log
     log.lines.clear()
     assert scene.alice.delete(path.format(scene.secrets[-1])).status_code == 404
     (entry,) = log.requests()
-    assert entry["path"] == path.format("tsk_pat_…")
+    assert entry["path"] == "-"
     assert scene.secrets[-1] not in "\n".join(log.lines)
 
 

@@ -1,0 +1,164 @@
+"""The kinds of values that settings have: how their texts are read, and what of a secret may be shown."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from taskapp.config.p256 import private_keys
+from taskapp.config.setting import Kind
+
+MASK = "***"
+
+
+def number(low: int, high: int) -> Kind:
+    """Whole numbers from ``low`` to ``high``."""
+    words = f"{low:,} to {high:,}"
+
+    def read(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,12}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {words}")
+        return int(text)
+
+    return Kind(words, read)
+
+
+def one_of(*words: str) -> Kind:
+    """One of these words."""
+    listed = " or ".join(f"`{word}`" for word in words)
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be {listed}")
+        return text
+
+    return Kind(listed, read)
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"\S+", text):
+        raise ValueError("must be one word")
+    return text
+
+
+def _masked_url(url: str) -> str:
+    """Write a URL without its password, wherever it stands in it."""
+    parts = urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    query = [(name, MASK if "password" in name.lower() else value) for name, value in parse_qsl(parts.query)]
+    netloc = f"{user}{colon and ':' + MASK}{at}{host}"
+    return parts._replace(netloc=netloc, query=urlencode(query, safe="*/", quote_via=quote), fragment="").geturl()
+
+
+def _postgresql_url(url: str) -> str:
+    """Read the URL of a PostgreSQL database.
+
+    A pooler refuses start-up ``options`` (PgBouncer: ``unsupported startup parameter``), and a setting smuggled in there
+    would be session-scoped, which this project never uses: better one clear line here than a FATAL at the first request.
+    """
+    try:
+        parsed = make_url(url)
+        # SQLAlchemy forgives a slash in a password, libpq does not: it would read a port there.
+        _ = urlsplit(url).port
+    except (ArgumentError, ValueError) as error:
+        raise ValueError("is not a URL: postgresql://role:password@host/database") from error
+    if parsed.drivername not in {"postgresql", "postgres"}:
+        raise ValueError("must start with postgresql://")
+    if "options" in parsed.query:
+        raise ValueError("must not carry `options`: a transaction-mode pooler refuses them")
+    return url
+
+
+def _redis_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    # What the client takes from the query of a URL would override the time-outs that keep requests going.
+    if not known or parts.query or parts.fragment or not re.fullmatch("(/[0-9]*)?", parts.path):
+        raise ValueError("is not a URL of Redis: redis://user:password@host:6379/0")
+    return url
+
+
+def _http_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.query or parts.fragment:
+        raise ValueError("is not a URL like http://127.0.0.1:4318")
+    return url
+
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _origins(text: str) -> list[str]:
+    """Read origins as browsers write them (RFC 6454 section 6.2): an address in any other spelling would never be met."""
+    origins = [origin.strip() for origin in text.split(",")]
+    for origin in origins:
+        found = re.fullmatch(
+            r"([a-z][a-z0-9+.-]*)://([a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?", origin
+        )
+        if not found or int(found[3] or 1) > 65535 or found[3] == _DEFAULT_PORTS.get(found[1], ""):
+            raise ValueError(
+                f"has {origin[:100]!r}, which is not an origin like https://app.example.com, "
+                "in small letters, without a path, a default port or a wildcard"
+            )
+    return origins
+
+
+def _seal_key(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{1,32}:[0-9a-f]{64}", text):
+        raise ValueError("must be `<key id>:<64 hex digits>`")
+    return text
+
+
+def _refresh_keys(text: str) -> list[bytes]:
+    # One that `make run` made bears its mark in front.
+    keys = [re.fullmatch(r"(?:[a-z]+:)?([0-9a-f]{64})", key) for key in text.split(",")]
+    if None in keys:
+        raise ValueError("must be 64 hex digits each, with a comma between two")
+    return [bytes.fromhex(key[1]) for key in keys if key]
+
+
+_SWITCH = "the last key signs from"
+
+
+def switching(keys: list[str], moment: datetime) -> str:
+    """Write TASKAPP_JWT_PRIVATE_KEY so that the last of ``keys`` takes over by itself at ``moment``, to the second."""
+    *before, last = keys
+    line = f"{_SWITCH} {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return "\n".join([*(key.strip() for key in before), line, last.strip(), ""])
+
+
+def _switch_at(text: str) -> datetime | None:
+    if _SWITCH not in text:
+        return None
+    found = re.findall(rf"^{_SWITCH} (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$", text, re.MULTILINE)
+    try:
+        (moment,) = map(datetime.fromisoformat, found)
+    except ValueError as error:
+        raise ValueError(f"has one line that says `{_SWITCH} 2026-01-31T23:59:59Z`, or none") from error
+    return moment
+
+
+def _counted(keys: list[Any]) -> str:
+    return "1 key" if len(keys) == 1 else f"{len(keys)} keys"
+
+
+WORD = Kind("a word", _word)
+ORIGINS = Kind("origins such as `https://app.example.com`, with a comma between two", _origins)
+POSTGRESQL_URL = Kind("`postgresql://role:password@host/database`", _postgresql_url, _masked_url)
+REDIS_URL = Kind("`redis://[[user]:password@]host[:port][/database]`", _redis_url, _masked_url)
+HTTP_URL = Kind("`http://host:port` or `https://…`", _http_url, _masked_url)
+SEAL_KEY = Kind("`<key id>:<64 hex digits>`", _seal_key, lambda key: f"{key.partition(':')[0]}:{MASK}")
+P256_PRIVATE_KEYS = Kind("PEM, one or more", private_keys, _counted)
+SWITCH_AT = Kind("a line of it", _switch_at, str)
+REFRESH_KEYS = Kind("64 hex digits each, with a comma between two", _refresh_keys, _counted)
