@@ -101,7 +101,7 @@ def test_a_request_is_a_span_with_its_messages_below_it(
             traced = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
             found = client.get(made.headers["Location"], headers=traced)
             unsampled = client.get("/v1/tasks", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
-            client.post("/v1/auth/login", json={"email": "alice@example.com", "password": "not-her-password"})
+            client.post("/v1/auth/login", json={"email": "alice@example.com", "password": "not her password"})
             client.get("/no-such-path-nobody-may-read")
         # What was left is sent when a worker ends.
         spans = server.spans()
