@@ -51,7 +51,7 @@ def test_what_is_in_use_and_who_waits_is_known(two_connections: Database) -> Non
 
 
 def test_nobody_waits_who_has_given_up(cluster: Cluster) -> None:
-    small = create_app(replace(Config.from_environment(), threads=1, pool_wait_seconds=1))
+    small = create_app(replace(Config.from_environment(), threads=1, pool_wait_seconds=1, connect_seconds=2))
     database: Database = small.extensions["taskapp_api"]
     with acting(Nobody()), database.transaction() as one:
         one.execute(text("SELECT 1"))
