@@ -33,8 +33,8 @@ FUNCTION_BODIES = (
         "L70",
         "the functions that isolation rests on say what the migrations made them say",
         "Everything else asks these: one that forgets to look at an expiry opens what has ended, and no policy tells.",
-        "Make it again as its migration does; a migration that changes one writes its digest into"
-        " taskapp/isolation/doctor/bodies.py.",
+        "Make it again as its migration does, or start the release that this migration came with; a migration that changes"
+        " one writes its digest into taskapp/isolation/doctor/bodies.py.",
         f"WITH expected (signature, digest) AS (VALUES {_VALUES}), found AS ("
         " SELECT signature, left(encode(sha256(convert_to(body, 'UTF8')), 'hex'), 16) AS digest"
         " FROM function, coalesce(pg_get_function_sqlbody(oid), prosrc) AS body"

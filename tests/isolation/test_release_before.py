@@ -1,0 +1,53 @@
+"""The release before, on a database that the next one has migrated: what it meets while a deployment goes on."""
+
+import signal
+from collections.abc import Mapping
+
+import httpx
+import psutil
+import pytest
+from conftest import Admin, Cluster, Person
+from live import gunicorn, serving
+
+from isolation.acting import wait_until
+from isolation.breakages import rewritten
+from taskapp.isolation.doctor.start import NotIsolatedError, insist
+
+
+def production(cluster: Cluster) -> Mapping[str, str]:
+    return {**cluster.environment, "TASKAPP_ENVIRONMENT": "production"}
+
+
+def assert_served(url: str, person: Person) -> None:
+    for path in ("/readyz", "/v1/tasks"):
+        assert httpx.get(url + path, headers=person.headers, trust_env=False, timeout=30).status_code == 200
+
+
+def test_what_a_later_release_adds_keeps_it_from_nothing(cluster: Cluster, admin: Admin, alice: Person) -> None:
+    ((head,),) = admin.execute("SELECT version_num FROM app.alembic_version")
+    admin.execute(
+        "ALTER TABLE app.tasks ADD weight integer; COMMENT ON COLUMN app.tasks.weight IS 'How heavy it is.';"
+        "UPDATE app.alembic_version SET version_num = '9999'"
+    )
+    try:
+        with serving(production(cluster)) as url:
+            assert_served(url, alice)
+    finally:
+        admin.execute("ALTER TABLE app.tasks DROP weight; UPDATE app.alembic_version SET version_num = %s", head)
+
+
+def test_a_function_of_a_later_release_lets_it_serve_on_and_not_start(cluster: Cluster, admin: Admin, alice: Person) -> None:
+    ((before,),) = admin.execute("SELECT pg_get_functiondef('app.enter'::regproc)")
+    with gunicorn(production(cluster)) as (url, process):
+        (worker,) = psutil.Process(process.pid).children()
+        admin.execute(rewritten("app.enter", "BEGIN", "BEGIN -- As of the next release."))
+        try:
+            assert_served(url, alice)
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: not worker.is_running(), seconds=60)
+            assert_served(url, alice)
+            # It cannot tell a function that it does not know from one that was tampered with.
+            with pytest.raises(NotIsolatedError, match=r"L70 app\.enter\("):
+                insist({"taskapp_api": cluster.url("taskapp_api")}, 10)
+        finally:
+            admin.execute(before)
