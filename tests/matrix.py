@@ -18,9 +18,8 @@ CELLS = {
 }
 
 QUICK = (
-    *("isolation/test_catalogue.py", "isolation/test_forgery.py", "isolation/test_grid.py", "isolation/test_start.py"),
-    *("auth/test_refresh.py", "dba/test_tickets.py"),
-    *("tasks/test_create.py", "tasks/test_due.py", "tasks/test_listing_plans.py", "tasks/test_order.py"),
+    *("isolation/test_catalogue.py", "isolation/test_grid.py", "isolation/test_start.py"),
+    *("tasks/test_due.py", "tasks/test_listing_plans.py", "tasks/test_order.py"),
 )
 """Where versions, collations, clocks and ways there have made a difference, or would."""
 
