@@ -29,11 +29,17 @@ def test_the_five_steps_print_what_the_readme_says(cluster: Cluster) -> None:
 
 
 def test_every_link_leads_to_a_file() -> None:
-    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").glob("*.md")]
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")]
     links = [(page, target) for page in pages for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())]
     local = [(page, target) for page, target in links if not target.startswith("https://")]
     assert len(local) >= 4
     assert [target for page, target in local if not (page.parent / target).exists()] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    docs = PROJECT / "docs"
+    index = (docs / "README.md").read_text()
+    assert [page for page in docs.rglob("*.md") if f"]({page.relative_to(docs)})" not in index and page.name != "README.md"] == []
 
 
 def test_the_layout_names_every_folder() -> None:
