@@ -33,7 +33,7 @@ matrix: .venv/dev ## Run the tests on each of the servers that people have: othe
 
 .PHONY: endurance
 endurance: .venv/dev ## Run the tests of tests/endurance at their full length: failures, overload, load for many minutes
-	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest tests/endurance $(ARGS)
+	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/endurance) $(ARGS)
 
 .PHONY: check
 check: .venv/dev ## Lint, types, import rules, secrets in the repository, known flaws of what is pinned
