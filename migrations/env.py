@@ -114,7 +114,7 @@ def run() -> None:
                 migrate(connection)
                 return
             except OperationalError as error:
-                if not isinstance(error.orig, psycopg2.errors.LockNotAvailable):
+                if not isinstance(error.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected):
                     raise
                 if pause is None:
                     raise SystemExit(STILL_LOCKED) from None
