@@ -127,9 +127,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         then be cut off.
         """
         super().set_accept_enabled(enabled)
-        if self.alive:
+        # It may be told to end before it begins.
+        if enabled or self.alive:
             return
-        for listener in self.sockets:
+        while self.sockets:
+            listener = self.sockets.pop()
             before = -1
             while before != self.nr_conns:
                 before = self.nr_conns

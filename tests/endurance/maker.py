@@ -17,12 +17,16 @@ class Maker(threading.Thread):
         self._ports, self._token, self._stopping = ports, token, stopping
         self.made: set[str] = set()
         self.failed: list[str] = []
+        self.cut_off = 0  # connected, and never taken by any worker
 
     def run(self) -> None:
         while not self._stopping.is_set():
             task_id = str(uuid4())
             try:
                 status = self._make(task_id)
+            except ConnectionError:
+                self.cut_off += 1
+                continue
             except (OSError, http.client.HTTPException) as error:
                 self.failed.append(repr(error))
                 continue

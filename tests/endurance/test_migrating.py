@@ -111,6 +111,7 @@ def test_while_it_waits_for_a_lock_and_when_it_has_it_nobody_is_refused(apart: C
     assert "a table is locked by somebody else; once more in 1 s" in told
     assert "applied 9999" in told
     assert [failure for maker in makers for failure in maker.failed] == []
+    assert sum(maker.cut_off for maker in makers) == 0
     made = set().union(*(maker.made for maker in makers))
     assert len(made) > made_meanwhile > 10
     assert {task_id for (task_id,) in boss.execute("SELECT id::text FROM app.tasks WHERE weight IS NULL")} == made
