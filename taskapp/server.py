@@ -33,6 +33,8 @@ ARRIVAL_SECONDS = 20
 """So long a request may take to come in, from its first byte to its last."""
 DEPARTURE_SECONDS = 20
 """So long a client may take to read an answer."""
+PATIENCE_SECONDS = 0.1
+"""Nobody gives up so soon. Who has closed their end by then may only have nothing more to say (RFC 9112 section 9.6)."""
 LARGE = 256 * 1024
 """Beyond so many bytes, or when nobody knows how many it will have, an answer is a large one."""
 ALIVE = "/healthz"
@@ -165,11 +167,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             large = status.startswith("200") and (length is None or int(length) > LARGE)
             return start_response(status, headers, *error)
 
+        since = time.monotonic()
         if environ["PATH_INFO"] == ALIVE:
             answer = self._application(environ, start)
         elif self._places.take(_who(environ), config.queue_seconds):
             try:
-                if _gone(environ["gunicorn.socket"]):
+                if time.monotonic() - since > PATIENCE_SECONDS and _gone(environ["gunicorn.socket"]):
                     # Who gave up while waiting asks again; to answer both would keep an overload going.
                     raise NoMoreData
                 answer = self._application(environ, start)

@@ -87,10 +87,10 @@ def test_the_operator_whose_password_somebody_else_keeps_keeps_it(neon: Neon, en
 
 
 def test_another_pooler_is_named_for_the_same_passwords(neon: Neon, environment: dict[str, str]) -> None:
-    printed = again(neon, "--pooled-host", "pooler.example.com:6432", **environment)
+    printed = again(neon, "--pooled-host", "pooler:6432", **environment)
     hosts = {name: urlsplit(printed[name]).netloc.rpartition("@")[2] for name in URLS}
     direct = f"127.0.0.1:{neon.server.port}"
-    assert hosts == {**dict.fromkeys(URLS, "pooler.example.com:6432"), "TASKAPP_MIGRATION_DATABASE_URL": direct}
+    assert hosts == {**dict.fromkeys(URLS, "pooler:6432"), "TASKAPP_MIGRATION_DATABASE_URL": direct}
     passwords = [urlsplit(printed[name]).password for name in URLS]
     assert passwords == [urlsplit(environment[name]).password for name in URLS]
     # And it stays until another one is named.

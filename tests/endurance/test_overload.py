@@ -20,6 +20,7 @@ from live import gunicorn
 
 from endurance.length import length
 from endurance.wire import Address, Answer, connect, get, head, read
+from taskapp.server import PATIENCE_SECONDS
 
 PLACES = 8
 CROWD = 10 * PLACES
@@ -175,6 +176,8 @@ def test_what_nobody_waits_for_any_more_is_not_done(server: Server, cluster: Clu
         for _ in range(CROWD):
             with closing(connect(server.address)) as connection:
                 connection.sendall(request + body)
+        # So that the last of them has waited too: of who is served at once it is not asked.
+        time.sleep(5 * PATIENCE_SECONDS)
     for _ in range(20):
         assert get(server.address, "/v1/tasks", token).status == 200
     assert admin.execute("SELECT count(*)::int FROM app.tasks") == [(0,)]
