@@ -21,6 +21,7 @@ from cell import Cell
 from document import published_by
 from flask import Flask
 from flask.testing import FlaskClient
+from isolation.proxy import Proxy
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
@@ -182,6 +183,13 @@ def admin(cluster: Cluster) -> Iterator[Admin]:
     with closing(psycopg2.connect(cluster.admin_url)) as conn:
         conn.autocommit = True
         yield Admin(conn)
+
+
+@pytest.fixture(scope="module")
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    """What reads along between an application and PostgreSQL."""
+    with Proxy(cluster.server.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,28 @@ def gunicorn(
         process.wait(30)
 
 
+def port_of(url: str) -> int:
+    """Return the port that a URL names."""
+    return int(url.rpartition(":")[2])
+
+
+def started_in_vain(environment: Mapping[str, str]) -> str:
+    """Start gunicorn on a free port, and return the one line that it ends with."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "wsgi:app"],
+        cwd=PROJECT,
+        env={**clean, **environment, "TASKAPP_PORT": str(free_port())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
 def wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float = 20) -> None:
     """Ask until somebody answers 200."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

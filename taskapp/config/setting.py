@@ -52,19 +52,12 @@ class Setting:
             return "file"
         return "environment" if self.variable in os.environ else "default"
 
-    def text(self) -> str | None:
-        """Return what was given, as it stands.
-
-        :raises ConfigError: when a file that should hold it cannot be read.
-        """
-        return text_of(self.variable)
-
     def read(self) -> Any:
         """Return the value.
 
-        :raises ConfigError: when there is none, or none of this kind.
+        :raises ConfigError: when there is none, or none of this kind, or a file that should hold it cannot be read.
         """
-        text = self.text()
+        text = text_of(self.variable)
         if text is None:
             if self.required:
                 raise ConfigError(f"{self.variable} is not set")

@@ -18,7 +18,7 @@ import pytest
 from conftest import Cluster
 from isolation.acting import wait_until
 from isolation.pooler import PgBouncer
-from live import gunicorn
+from live import gunicorn, port_of
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart
@@ -113,7 +113,7 @@ def environment(cluster: Cluster, port: int) -> dict[str, str]:
 
 def stay_away(url: str, master: psutil.Process, leave: Callable[[], None], come_back: Callable[[], None]) -> Absence:
     """Write, let the database go, watch for GONE_SECONDS, and let it come back."""
-    port, stopping = int(url.rpartition(":")[2]), threading.Event()
+    port, stopping = port_of(url), threading.Event()
     token = registered(url, str(uuid4()))
     writers = [Writer(port, token, lambda _: None, stopping, seed=n) for n in range(CLIENTS)]
     (worker,) = master.children()

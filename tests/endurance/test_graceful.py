@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 from arrange import task
 from conftest import Admin, Cluster, Person, free_port
-from live import PROJECT, gunicorn
+from isolation.acting import wait_until
+from live import PROJECT, gunicorn, port_of
 from meanwhile import holding
 
 from endurance.accounts import registered
@@ -26,10 +27,6 @@ ROUNDS = length(1, 5)
 SECONDS = length(1.0, 5.0)
 
 
-def port_of(url: str) -> int:
-    return int(url.rpartition(":")[2])
-
-
 def is_refused(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -38,16 +35,9 @@ def is_refused(port: int) -> bool:
     return False
 
 
-def wait_until_refused(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while not is_refused(port):
-        assert time.monotonic() < deadline, "it still takes connections"
-        time.sleep(0.01)
-
-
 def told_to_end(process: "subprocess.Popen[bytes]", port: int) -> None:
     process.send_signal(signal.SIGTERM)
-    wait_until_refused(port)
+    wait_until(lambda: is_refused(port), seconds=20)
 
 
 def test_what_is_under_way_is_answered_while_nothing_new_is_taken(cluster: Cluster, admin: Admin, alice: Person) -> None:

@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import psutil
 import pytest
 from conftest import Admin, Cluster, Person
 from flask import Flask
-from live import gunicorn
 
 from endurance.length import length
+from endurance.one_worker import MEGABYTE, Server, one_worker
 from endurance.wire import Address, ask, connect, get, head, members, pour
 from taskapp.isolation.seal import SealKey
 from taskapp.server import ARRIVAL_SECONDS
@@ -30,7 +29,6 @@ from taskapp.server import ARRIVAL_SECONDS
 PLACES = 4
 EACH = length(60, 120)
 """So many slow clients of each kind; each kind alone would take all places many times over."""
-MEGABYTE = 1024 * 1024
 SWALLOWED = 16 * MEGABYTE
 """More than the system's own buffers take of what is sent and not read."""
 KINDS = {
@@ -93,21 +91,10 @@ class SlowClients(threading.Thread):
         return Counter(client.kind for client in self.clients if not client.ended)
 
 
-@dataclass
-class Server:
-    address: Address
-    worker: psutil.Process
-
-    @property
-    def megabytes(self) -> float:
-        return float(self.worker.memory_info().rss) / MEGABYTE
-
-
 @pytest.fixture(scope="module")
 def server(cluster: Cluster) -> Iterator[Server]:
-    with gunicorn({**cluster.environment, "TASKAPP_WORKERS": "1", "TASKAPP_THREADS": str(PLACES)}) as (url, process):
-        parts = urlsplit(url)
-        yield Server((str(parts.hostname), parts.port or 0), psutil.Process(process.pid).children()[0])
+    with one_worker(cluster.environment, PLACES) as server:
+        yield server
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from conftest import Admin, Cluster
 from isolation.acting import wait_until
-from live import PROJECT, gunicorn
+from live import PROJECT, gunicorn, port_of
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart
@@ -97,7 +97,7 @@ def sleeps(boss: Admin) -> bool:
 def test_while_it_waits_for_a_lock_and_when_it_has_it_nobody_is_refused(apart: Cluster, boss: Admin, run: Run) -> None:
     with gunicorn({**apart.environment, "TASKAPP_WORKERS": "2"}) as (url, _):
         tokens = [registered(url, f"maker-{n}") for n in range(CLIENTS)]
-        with making([int(url.rpartition(":")[2])], tokens) as makers:
+        with making([port_of(url)], tokens) as makers:
             with closing(psycopg2.connect(apart.admin_url)) as reader:
                 # Somebody's report, which reads for long.
                 reader.cursor().execute("SELECT count(*) FROM app.tasks")

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from itertools import count, cycle
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg2
@@ -24,7 +23,7 @@ import pytest
 from conftest import Admin, Cluster
 from isolation.acting import application_on
 from isolation.pooler import PgBouncer
-from live import gunicorn
+from live import gunicorn, port_of
 from psycopg2.extensions import cursor
 
 from endurance.length import length
@@ -198,8 +197,8 @@ def seen(cluster: Cluster, admin: Admin) -> Seen:
             "TASKAPP_ACCESS_TOKEN_SECONDS": "3600",
         }
         with gunicorn(environment) as (url, _):
-            parts = urlsplit(url)
-            clients = [Client((str(parts.hostname), parts.port or 0), people, seed) for seed in range(CLIENTS)]
+            address = ("127.0.0.1", port_of(url))
+            clients = [Client(address, people, seed) for seed in range(CLIENTS)]
             trouble = Trouble(cluster)
             began = time.monotonic()
             for thread in (trouble, *clients):

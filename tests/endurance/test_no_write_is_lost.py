@@ -21,7 +21,7 @@ import pytest
 from conftest import Cluster
 from isolation.acting import wait_until
 from isolation.pooler import PgBouncer
-from live import gunicorn
+from live import gunicorn, port_of
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart
@@ -108,7 +108,7 @@ def environment(cluster: Cluster, pooler: PgBouncer) -> dict[str, str]:
 
 
 def endure(cluster: Cluster, pooler: PgBouncer, url: str, master: psutil.Process) -> Ordeal:
-    port, stopping, choice = int(url.rpartition(":")[2]), threading.Event(), random.Random(8)
+    port, stopping, choice = port_of(url), threading.Event(), random.Random(8)
     tokens = [registered(url, f"writer-{user}") for user in range(USERS)]
     worker_of = partial(serving, master.pid)
     ordeal = Ordeal([Writer(port, tokens[n % USERS], worker_of, stopping, seed=n) for n in range(CLIENTS)])

@@ -9,16 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from urllib.parse import urlsplit
 
-import psutil
 import psycopg2
 import pytest
 from conftest import Admin, Cluster, Person
 from isolation.acting import wait_until
-from live import gunicorn
 
 from endurance.length import length
+from endurance.one_worker import Server, one_worker
 from endurance.wire import Address, Answer, connect, get, head, read
 from taskapp.server import PATIENCE_SECONDS
 
@@ -28,30 +26,12 @@ SECONDS = length(4, 120)
 QUEUE_SECONDS = 2
 CONNECTIONS = 500
 """What gunicorn.conf.py lets a worker have."""
-MEGABYTE = 1024 * 1024
-
-
-@dataclass
-class Server:
-    address: Address
-    worker: psutil.Process
-
-    @property
-    def megabytes(self) -> float:
-        return float(self.worker.memory_info().rss) / MEGABYTE
 
 
 @pytest.fixture(scope="module")
 def server(cluster: Cluster) -> Iterator[Server]:
-    settings = {
-        **cluster.environment,
-        "TASKAPP_WORKERS": "1",
-        "TASKAPP_THREADS": str(PLACES),
-        "TASKAPP_QUEUE_SECONDS": str(QUEUE_SECONDS),
-    }
-    with gunicorn(settings) as (url, process):
-        parts = urlsplit(url)
-        yield Server((str(parts.hostname), parts.port or 0), psutil.Process(process.pid).children()[0])
+    with one_worker({**cluster.environment, "TASKAPP_QUEUE_SECONDS": str(QUEUE_SECONDS)}, PLACES) as server:
+        yield server
 
 
 @pytest.fixture

@@ -45,12 +45,6 @@ several.add_url_rule("/several", view_func=write_several, methods=["POST"])
 
 
 @pytest.fixture(scope="module")
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with Proxy(cluster.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
 def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
     """An application behind the proxy."""
     with application_on(lambda role: cluster.tcp_url(role, proxy.port), threads=POOL, pool_wait_seconds=1) as app:

@@ -50,12 +50,6 @@ def database(app: Flask) -> Database:
 
 
 @pytest.fixture(scope="module")
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with Proxy(cluster.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
 def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Database]:
     """The database behind the proxy, connected already."""
     with application_on(lambda role: cluster.tcp_url(role, proxy.port)) as app:

@@ -34,12 +34,6 @@ EVERY_CALL = [
 
 
 @pytest.fixture(scope="module")
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with Proxy(cluster.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
 def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
     """The application behind the proxy, connected as both roles already."""
     with application_on(lambda role: cluster.tcp_url(role, proxy.port), threads=2) as app:

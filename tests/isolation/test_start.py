@@ -1,33 +1,18 @@
 """What production refuses to serve: gunicorn asks the doctor before it answers anybody."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 
 import pytest
 from conftest import Admin, Cluster, free_port
-from live import PROJECT, serving
+from live import serving, started_in_vain
 
 from taskapp.isolation.doctor.start import NotIsolatedError, insist
 
 
-def started_in_vain(environment: Mapping[str, str], **settings: str) -> str:
-    """Start gunicorn in production and return the one line that it ends with."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
-    production = {"TASKAPP_ENVIRONMENT": "production", "TASKAPP_PORT": str(free_port()), "TASKAPP_CONNECT_SECONDS": "2"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "wsgi:app"],
-        cwd=PROJECT,
-        env={**clean, **environment, **production, **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode != 0
-    (line,) = ended.stderr.splitlines()
-    return line
+def refused_in_production(environment: Mapping[str, str], **settings: str) -> str:
+    """Start gunicorn in production, in vain; return the line that says why."""
+    production = {"TASKAPP_ENVIRONMENT": "production", "TASKAPP_CONNECT_SECONDS": "2"}
+    return started_in_vain({**environment, **production, **settings})
 
 
 def test_where_isolation_holds_production_serves(cluster: Cluster) -> None:
@@ -53,7 +38,7 @@ def test_where_it_does_not_hold_production_does_not_serve(
 ) -> None:
     admin.execute(broken)
     try:
-        line = started_in_vain(cluster.environment)
+        line = refused_in_production(cluster.environment)
     finally:
         admin.execute(mended)
     assert line.startswith("taskapp cannot start: isolation does not hold: ")
@@ -62,13 +47,13 @@ def test_where_it_does_not_hold_production_does_not_serve(
 
 
 def test_a_url_that_logs_in_as_another_role_is_refused(cluster: Cluster) -> None:
-    line = started_in_vain(cluster.environment, TASKAPP_DATABASE_URL=cluster.admin_url)
+    line = refused_in_production(cluster.environment, TASKAPP_DATABASE_URL=cluster.admin_url)
     assert line == "taskapp cannot start: the URL for taskapp_api logs in as postgres"
 
 
 def test_a_database_that_does_not_answer_cannot_be_vouched_for(cluster: Cluster) -> None:
     url = f"postgresql://taskapp_auth:x@127.0.0.1:{free_port()}/taskapp"
-    line = started_in_vain(cluster.environment, TASKAPP_AUTH_DATABASE_URL=url)
+    line = refused_in_production(cluster.environment, TASKAPP_AUTH_DATABASE_URL=url)
     assert line.startswith("taskapp cannot start: the database cannot be examined as taskapp_auth: ")
     assert "Connection refused" in line
 

@@ -4,10 +4,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from conftest import PASSWORD, Cluster, free_port
-from live import PROJECT, gunicorn
+from isolation.acting import wait_until
+from live import gunicorn, started_in_vain
 from prometheus_client.parser import text_string_to_metric_families
 
 EMAIL = f"{uuid4().hex}@example.com"
@@ -80,13 +79,6 @@ def workers(served: Served) -> set[int]:
         return {int(pid) for pid in file.read().split()}
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_requests_of_all_workers_are_counted_once_whichever_of_them_is_asked(served: Served) -> None:
     before = served.value("taskapp_request_seconds_count", operation="listTasks", status="2xx")
     # Each on a connection of its own, so that both workers take some.
@@ -100,7 +92,7 @@ def test_requests_of_all_workers_are_counted_once_whichever_of_them_is_asked(ser
 def test_messages_and_their_time_are_counted_by_operation(served: Served) -> None:
     auth = {"Authorization": f"Bearer {served.token}"}
     # Both workers have a connection then, whose own questions count too.
-    wait_until(lambda: {served.http.get("/v1/lists", headers=auth).status_code for _ in range(20)} == {200})
+    wait_until(lambda: {served.http.get("/v1/lists", headers=auth).status_code for _ in range(20)} == {200}, seconds=30)
     before = [served.value(f"taskapp_database_{what}_total", operation="listTags") for what in ("messages", "seconds")]
     with httpx.Client(base_url=str(served.http.base_url), trust_env=False, headers=auth) as same:
         for _ in range(10):
@@ -165,7 +157,7 @@ def test_the_pools_of_all_workers_are_shown_by_role(served: Served) -> None:
     # TASKAPP_THREADS is 4, and each worker may have as many for each role.
     for role in ("taskapp_api", "taskapp_auth"):
         expected = {"size": 8.0, "checked_out": 0.0, "waiting": 0.0}
-        wait_until(partial(pools_are, served, role, expected))
+        wait_until(partial(pools_are, served, role, expected), seconds=30)
 
 
 def pools_are(served: Served, role: str, expected: dict[str, float]) -> bool:
@@ -182,11 +174,11 @@ def test_a_worker_that_dies_leaves_what_it_counted_and_no_connection(served: Ser
     before = served.value("taskapp_request_seconds_count", operation="getHealth")
     killed = min(workers(served))
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: killed not in workers(served) and len(workers(served)) == 2)
+    wait_until(lambda: killed not in workers(served) and len(workers(served)) == 2, seconds=30)
     # The size is that of two workers, not of three, once the new one has looked at its pools.
-    wait_until(lambda: all(gauges(pid) for pid in workers(served)))
+    wait_until(lambda: all(gauges(pid) for pid in workers(served)), seconds=30)
     assert gauges(killed) == []
-    wait_until(lambda: served.value("taskapp_pool_size", role="taskapp_api") == 8)
+    wait_until(lambda: served.value("taskapp_pool_size", role="taskapp_api") == 8, seconds=30)
     assert served.value("taskapp_request_seconds_count", operation="getHealth") >= before
     assert served.value("taskapp_build_info") == 1
 
@@ -195,20 +187,5 @@ def test_a_port_that_is_taken_stops_the_start_with_one_line_that_names_the_varia
     served: Served, cluster: Cluster
 ) -> None:
     taken = served.metrics.split(":")[2].partition("/")[0]
-    ended = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "wsgi:app"],
-        cwd=PROJECT,
-        env={
-            "PATH": os.defpath,
-            **cluster.environment,
-            "TASKAPP_PORT": str(free_port()),
-            "TASKAPP_METRICS_PORT": taken,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode != 0
-    (line,) = ended.stderr.splitlines()
+    line = started_in_vain({**cluster.environment, "TASKAPP_METRICS_PORT": taken})
     assert line.startswith(f"taskapp cannot start: TASKAPP_METRICS_PORT {taken} of 127.0.0.1 cannot be used: ")

@@ -54,12 +54,6 @@ ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
 @pytest.fixture(scope="module")
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with Proxy(cluster.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
 def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
     with application_on(lambda role: cluster.tcp_url(role, proxy.port)) as app:
         yield app
