@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from selenium.common.exceptions import ElementClickInterceptedException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
+
+# Where an element is, from the top of the screen, a few frames after it was moved to the middle.
+CENTRED = """
+const [element, answer] = arguments
+element.scrollIntoView({block: 'center', behavior: 'instant'})
+setTimeout(() => requestAnimationFrame(() => answer(element.getBoundingClientRect().top)), 50)
+"""
 
 
 class Page:
@@ -33,9 +41,20 @@ class Page:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
     def click(self, selector: str) -> None:
+        """Click on the first that is visible, once it stays where it is: the page still grows, and scrolls to its anchor."""
         element = self.wait(lambda: [found for found in self.all(selector) if found.is_displayed()])[0]
-        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        self.wait(lambda: self._clicked(element))
+
+    def _clicked(self, element: WebElement) -> bool:
+        seen = [self.browser.execute_async_script(CENTRED, element) for _ in range(3)]
+        if seen.count(seen[0]) < len(seen):
+            return False
+        try:
+            element.click()
+        except ElementClickInterceptedException:
+            # It has moved after all, and nothing was clicked.
+            return False
+        return True
 
     def press(self, key: str) -> WebElement:
         """Press a key; return what has the focus then."""
