@@ -90,7 +90,9 @@ def serving(stage: Stage, people: list[Person], folder: Path, *, database_port: 
             return contender(name, ["uvicorn", f"--workers={WORKERS}", f"--port={port}", application], port, given)
 
         port = free_port()
-        shipped = {**{name: reached(value) for name, value in stage.environment.items()}, **sizes, "TASKAPP_PORT": str(port)}
+        databases = {name: reached(value) for name, value in stage.environment.items()}
+        listening = {"TASKAPP_PORT": str(port), "TASKAPP_METRICS_PORT": str(free_port())}
+        shipped = {**databases, **sizes, **listening}
         program = [sys.executable, "-m", "gunicorn", "wsgi:app"]
         taskapp = running.enter_context(_started(OURS, port, program, PROJECT, shipped, ours, folder))
         yield [

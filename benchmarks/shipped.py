@@ -35,9 +35,9 @@ class Shipped:
 
 @contextmanager
 def shipped(stage: Stage, log: Path, **settings: str) -> Iterator[Shipped]:
-    """Serve one database on a free port of 127.0.0.1, with default settings but for these; log into a file."""
+    """Serve one database on a free port of 127.0.0.1, with metrics and default settings but for these; log into a file."""
     port = free_port()
-    environment = {**stage.environment, "TASKAPP_PORT": str(port), **settings}
+    environment = {**stage.environment, "TASKAPP_PORT": str(port), "TASKAPP_METRICS_PORT": str(free_port()), **settings}
     program = [sys.executable, "-m", "gunicorn", "wsgi:app"]
     with started(f"http://127.0.0.1:{port}/healthz", program, _PROJECT, environment, log) as pid:
         yield Shipped("127.0.0.1", port, pid)

@@ -396,7 +396,7 @@ def database_problem(error: DBAPIError) -> Problem:
     if state == CHECK_VIOLATION and constraint is not None and constraint.endswith("_check"):
         # The CHECKs repeat the schemas' rules. Where the two disagree, as on characters that only one of them knows yet, the
         # client is told the place. PostgreSQL names such a constraint <table>_<column>_check.
-        _log_database_error(error, state, constraint)
+        _log_database_error(error, state, constraint, "validation_error")
         column = constraint.removesuffix("_check").partition("_")[2]
         return invalid([FieldError("invalid_value", "Is not acceptable.", pointer=f"#/{column}")])
     code = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])
@@ -404,23 +404,23 @@ def database_problem(error: DBAPIError) -> Problem:
         # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either.
         code = "service_unavailable"
     if code not in {"invalid_token", "insufficient_scope"}:
-        _log_database_error(error, state, constraint)
+        _log_database_error(error, state, constraint, code)
     return Problem(code or "internal_error")
 
 
-def _log_database_error(error: DBAPIError, state: str, constraint: str | None) -> None:
+def _log_database_error(error: DBAPIError, state: str, constraint: str | None, code: str | None) -> None:
     # Errors of the classes 22 (data) and 23 (integrity) quote what a user wrote; the log gets their code and place only.
     diag = getattr(error.orig, "diag", None)
     message = getattr(diag, "message_primary", None) or (str(error.orig) if not state else None)
-    logger.error(
-        "database error",
-        extra={
-            "sqlstate": state,
-            "constraint": constraint,
-            "database_message": None if state[:2] in {"22", "23"} else message,
-            "stack": "".join(traceback.format_tb(error.__traceback__)),
-        },
-    )
+    told = {
+        "sqlstate": state,
+        "constraint": constraint,
+        "database_message": None if state[:2] in {"22", "23"} else message,
+    }
+    if code != "service_unavailable":
+        # A database that cannot serve is not to be found in our code, and while it is away everybody's request ends here.
+        told["stack"] = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("database error", extra=told)
 
 
 def _pool_timeout(error: PoolTimeout) -> Response:
