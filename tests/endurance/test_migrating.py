@@ -17,7 +17,7 @@ from live import PROJECT, gunicorn, port_of
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart
-from endurance.length import length
+from endurance.length import AT_FULL_LENGTH, length
 from endurance.maker import making
 
 CLIENTS = length(4, 16)
@@ -115,6 +115,20 @@ def test_while_it_waits_for_a_lock_and_when_it_has_it_nobody_is_refused(apart: C
     made = set().union(*(maker.made for maker in makers))
     assert len(made) > made_meanwhile > 10
     assert {task_id for (task_id,) in boss.execute("SELECT id::text FROM app.tasks WHERE weight IS NULL")} == made
+
+
+@pytest.mark.skipif(not AT_FULL_LENGTH, reason="the runner tries for two minutes: make endurance")
+def test_who_never_gets_a_lock_says_so_and_leaves_everything_as_it_was(apart: Cluster, boss: Admin, run: Run) -> None:
+    before = boss.execute("SELECT version_num FROM app.alembic_version")
+    with closing(psycopg2.connect(apart.admin_url)) as reader:
+        reader.cursor().execute("SELECT count(*) FROM app.tasks")
+        runner = run()
+        _, told = runner.communicate(timeout=300)
+    assert runner.returncode == 1
+    assert "A table is still locked by somebody else, so the revision is not applied" in told
+    assert "Traceback" not in told
+    assert boss.execute("SELECT version_num FROM app.alembic_version") == before
+    assert "applied 9999" in said(run())
 
 
 def test_of_two_runners_one_waits_and_finds_nothing_to_do(run: Run) -> None:
