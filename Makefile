@@ -15,6 +15,10 @@ help: ## Show this list
 run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a PostgreSQL of its own
 	@TASKAPP_PORT=$(PORT) exec $(BIN)/python -m taskapp.local
 
+.PHONY: demo
+demo: .venv/local ## Let three people have tasks in what `make run` serves, and print how to play with them
+	@$(BIN)/python -m demo
+
 .PHONY: test
 test: .venv/dev ## Run the tests on throw-away PostgreSQL servers
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)

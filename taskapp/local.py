@@ -53,7 +53,7 @@ def _serve() -> None:
         server = EmbeddedServer(FOLDER / "postgres")
         running.enter_context(server)
         environment = _environment(server)
-        _write_environment(environment)
+        _write_environment({**environment, "TASKAPP_PORT": port})
         _say(f"gunicorn, on port {port}")
         gunicorn = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "wsgi:app"],
@@ -174,6 +174,8 @@ def _welcome(port: str) -> str:
 
     curl -s {url}/v1/auth/register -H 'Content-Type: application/json' \\
       -d '{{"email": "you-{secrets.token_hex(2)}@example.com", "password": "correct horse battery"}}'
+
+  Or let three people have tasks to play with: make demo
 
   Ctrl-C stops everything. The data stays in .taskapp/.
 """

@@ -1,0 +1,26 @@
+"""What a terminal needs to know, in .taskapp/demo: variables for a shell, which the next `make demo` finds again."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from taskapp.admin.environment import as_shell, private_file
+from taskapp.embedded import programs
+
+FOLDER = Path(__file__).parents[1] / ".taskapp"
+FILE = FOLDER / "demo"
+
+
+def read(file: Path) -> dict[str, str]:
+    """Read the variables of a file that is for a shell; none where there is no such file."""
+    words = shlex.split(file.read_text()) if file.exists() else []
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def write(variables: Mapping[str, str]) -> None:
+    """Write variables for `. .taskapp/demo`, and let that find `flask` and `psql`."""
+    folders = ":".join(shlex.quote(str(folder)) for folder in (Path(sys.executable).parent, programs()))
+    with private_file(FILE) as file:
+        file.write(as_shell(dict(variables)))
+        file.write(f'PATH={folders}:"$PATH"\nexport TASKAPP_DBA_DATABASE_URL PATH\n')
