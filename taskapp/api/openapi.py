@@ -1,5 +1,6 @@
 """The house Api: flask-smorest's document, with our problems in the place of its errors."""
 
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -183,7 +184,7 @@ def make_api(app: Flask) -> Api:
     """Make the document at ``/openapi.json``. Called by the application factory."""
     app.config.update(
         API_TITLE="taskapp",
-        API_VERSION="v1",
+        API_VERSION=version("taskapp"),
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/",
         API_SPEC_OPTIONS={
