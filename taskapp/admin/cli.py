@@ -6,11 +6,12 @@ A plugin of flask's (setup.cfg) and not of the application, which cannot start b
 from flask.cli import AppGroup
 
 from taskapp.admin.init import init
+from taskapp.admin.new_secrets import new_secrets
 from taskapp.admin.rotate import rotate_key
 from taskapp.admin.status import status
 
 database = AppGroup(
     "database", help="Make a PostgreSQL database ready (Neon or any other), replace its keys, see how it is."
 )
-for command in (init, rotate_key, status):
+for command in (init, new_secrets, rotate_key, status):
     database.add_command(command)

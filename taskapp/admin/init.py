@@ -35,9 +35,10 @@ _KEEP_OR_REPLACE = (
 )
 @click.option("--pooled-host", help="Host (and :port) of the transaction-mode pooler; on Neon it is found by itself.")
 @click.option("--new-secrets", is_flag=True, help="Replace every password and key; the environment in use is void at once.")
+@click.option("--given", is_flag=True, help="Take the passwords and keys of this environment, on a new server too.")
 @write_options
 @clear
-def init(admin_url: str, pooled_host: str | None, new_secrets: bool, file: Path | None, force: bool) -> None:
+def init(admin_url: str, pooled_host: str | None, new_secrets: bool, given: bool, file: Path | None, force: bool) -> None:
     """Make roles and keys, migrate, and print the environment to set.
 
     Needs no superuser: the role that owns the database and may create roles is enough. Nothing secret is written to disk
@@ -45,14 +46,23 @@ def init(admin_url: str, pooled_host: str | None, new_secrets: bool, file: Path 
 
     Run it again, in the environment that it printed, to set roles, grants and settings right and to migrate: passwords and
     keys stay, and what is new is added. In no environment it refuses, as it would void the one in use.
+
+    --given is for whoever has passwords and keys already, from `flask database new-secrets`, or because this server takes
+    the place of another one: all of them have to be set, none is made, and nothing is printed.
     """
     admin = _parsed(admin_url)
+    if given and (new_secrets or pooled_host or file):
+        raise click.UsageError("--given makes and prints nothing: not with --new-secrets, --pooled-host or --write")
     with handing_over(file, force=force) as hand_over:
         with logged_in(admin_url) as conn:
             _check_server(conn)
             # With the password that was asked for.
             admin_dsn = make_dsn(**{**parse_dsn(conn.dsn), "password": conn.info.password})
             there = existing_roles(conn) & set(LOGINS)
+        if given:
+            environment = _given(admin_url)
+            _provision(admin_dsn, _passwords(environment), environment, kept=True)
+            return
         kept = _kept(admin_url) if there and not new_secrets else {}
         # Who is there keeps their password, also one that this environment does not know.
         passwords = {role: new for role, new in new_passwords().items() if not kept or role not in there} | _passwords(kept)
@@ -122,20 +132,36 @@ def _kept(admin_url: str) -> Environment:
 
     :raises click.ClickException: when they are not given, or are those of another database.
     """
+    environment, wrong = _judged(admin_url, {*urls(str), *new_keys("-")} - {_OPERATOR})
+    if wrong:
+        raise click.ClickException(
+            f"this server was made ready before, and its environment is not given: {wrong}.\n{_KEEP_OR_REPLACE}"
+        )
+    return environment
+
+
+def _given(admin_url: str) -> Environment:
+    """Return all secrets, for a server that may know none of them yet.
+
+    :raises click.ClickException: when one is not given, or they are those of another database.
+    """
+    environment, wrong = _judged(admin_url, {*urls(str), *new_keys("-")})
+    if wrong:
+        raise click.ClickException(f"--given takes passwords and keys from the environment: {wrong}")
+    return environment
+
+
+def _judged(admin_url: str, needed: set[str]) -> tuple[Environment, str]:
+    """Return the secrets of this process, and what is wrong with them."""
     try:
-        given = given_secrets()
+        secrets = given_secrets()
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    needed = {*urls(str), *new_keys("-")} - {_OPERATOR}
-    if missing := sorted(needed - set(given)):
-        wrong = f"{', '.join(missing)} not set" if given else "no TASKAPP_ variables set"
-    elif (theirs := _place(given[_MIGRATION])) != (ours := _place(admin_url)):
-        wrong = f"{_MIGRATION} is of {theirs}, not of {ours}"
-    else:
-        return given
-    raise click.ClickException(
-        f"this server was made ready before, and its environment is not given: {wrong}.\n{_KEEP_OR_REPLACE}"
-    )
+    if missing := sorted(needed - set(secrets)):
+        return secrets, f"{', '.join(missing)} not set" if secrets else "no TASKAPP_ variables set"
+    if (theirs := _place(secrets[_MIGRATION])) != (ours := _place(admin_url)):
+        return secrets, f"{_MIGRATION} is of {theirs}, not of {ours}"
+    return secrets, ""
 
 
 def _place(url: str) -> str:
