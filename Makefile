@@ -40,11 +40,12 @@ endurance: .venv/dev ## Run the tests of tests/endurance at their full length: f
 	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/endurance) $(ARGS)
 
 .PHONY: check
-check: .venv/dev ## Lint, types, import rules, secrets in the repository, known flaws of what is pinned
+check: .venv/dev ## Lint (Dockerfile too), types, import rules, secrets in the repository, known flaws of what is pinned
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
 	@cd tests && ../$(BIN)/python -m security.leaks
 	@cd tests && ../$(BIN)/python -m security.audit || test $$? -eq 2
 

@@ -119,3 +119,7 @@ logconfig_dict = {
     "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
 }
 proc_name = "taskapp"
+
+# A way to steer workers from outside, which nobody here uses, and for which gunicorn would make a folder in the home of
+# whoever serves. A container has no home, and its file system cannot be written to.
+control_socket_disable = True
