@@ -50,6 +50,14 @@ def test_the_host_runs_what_everybody_runs() -> None:
     assert {"make check", "make mutants", "make test"} <= set((PROJECT / ".ci" / "run").read_text().splitlines())
 
 
+def test_the_host_starts_the_containers_as_the_page_says() -> None:
+    steps = read(GITHUB / "workflows" / "ci.yml")["jobs"]["containers"]["steps"]
+    commands = [step["run"] for step in steps if "docker" in step.get("run", "") and "if" not in step]
+    page = (PROJECT / "docs" / "operations" / "compose.md").read_text().splitlines()
+    assert len(commands) == 4
+    assert [command for command in commands if command not in page] == []
+
+
 def test_the_host_may_read_and_no_more_and_the_actions_it_fetches_are_pinned() -> None:
     workflow = read(GITHUB / "workflows" / "ci.yml")
     assert workflow["permissions"] == {"contents": "read"}
