@@ -127,7 +127,7 @@ class Host:
             service, process = self._running.pop(name)
             image = image_of(service)
             process.send_signal(signal.Signals[image.stop_signal if image else "SIGTERM"])
-            process.wait(30)
+            process.wait(60)
 
     def log(self, name: str) -> str:
         return self._log(name).read_text()
