@@ -50,14 +50,15 @@ def verified(certificate: Path) -> str:
 
 @contextmanager
 def certificate_of_this_host() -> Iterator[tuple[Path, Path]]:
-    """Make a certificate for 127.0.0.1, and its key, for a server that runs as somebody else when we are root."""
+    """Make a certificate for 127.0.0.1 and localhost, and its key, for a server that is somebody else when we are root."""
     folder = Path(tempfile.mkdtemp(prefix="taskapp-tls-"))
     secret = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(name, name, secret.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     certificate, key = folder / "server.crt", folder / "server.key"
     certificate.write_bytes(builder.sign(secret, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     key.touch(mode=0o600)

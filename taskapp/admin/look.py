@@ -107,9 +107,15 @@ def _judge(seen: Status) -> None:
         seen.to_do.append(f"rights or memberships that would undo isolation: {', '.join(wrong)}")
     if not seen.has_schema:
         seen.to_do.append(f"the schema is missing: {_INIT}")
-    elif seen.revision is not None and seen.revision != seen.newest_revision:
+    elif seen.revision is not None and seen.revision < seen.newest_revision:
         seen.to_do.append(
             f"the database is at revision {seen.revision}, the code at {seen.newest_revision}: flask db upgrade"
+        )
+    elif seen.revision is not None and seen.revision > seen.newest_revision:
+        # While a deployment goes on that is as it should be; the code of a release before cannot know how to undo it.
+        seen.to_do.append(
+            f"the database is at revision {seen.revision}, ahead of this code, which has {seen.newest_revision}: run the "
+            f"release that migrated it, or take that back with its flask db downgrade {seen.newest_revision}"
         )
     if seen.seal_keys is not None and not any(key.believed for key in seen.seal_keys):
         seen.to_do.append(f"no seal key is believed, so nobody can sign in: {_INIT} --new-secrets")

@@ -33,6 +33,9 @@ ROLES = (*LOGINS, *OWNERS, *PEOPLE, WARDEN)
 ACTED_AS = ("taskapp_api", "taskapp_auth")
 """What the migrator may become besides the owners, to prove on a live database how these two fare."""
 
+_OURS = "taskapp_"
+"""What every role of ours begins with, and nobody else's: the doctor holds such roles to what ours may be."""
+
 _SINCE = {"transaction_timeout": 170000}
 """Settings that older servers do not have."""
 
@@ -105,6 +108,9 @@ def _check_administrator(cur: cursor) -> None:
         " FROM pg_database, pg_roles WHERE datname = current_database() AND rolname = current_user"
     )
     ((admin, database, makes_roles, owns),) = cur.fetchall()
+    if admin.startswith(_OURS):
+        # Of roles named like that none may make roles, by rules of the doctor, so that no revision would be applied.
+        raise RolesError(f"{admin} is named like the roles of the application, {_OURS}…: ALTER ROLE {admin} RENAME TO …")
     if not makes_roles:
         raise RolesError(f"{admin} may not create roles: ALTER ROLE {admin} CREATEROLE, or log in as another administrator")
     if not owns:

@@ -39,8 +39,8 @@ class Neon:
 
 
 @contextmanager
-def neon_on(folder: Path) -> Iterator[Neon]:
-    version = CELL.postgres
+def neon_on(folder: Path, version: int = CELL.postgres) -> Iterator[Neon]:
+    """Start such a server."""
     with EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs(version)) as server:
         with closing(psycopg2.connect(server.admin_url)) as conn:
             conn.autocommit = True

@@ -55,6 +55,16 @@ def test_an_unpatched_server_is_warned_of_once_and_a_patched_one_is_not(neon: Ne
 
 
 @pytest.mark.usefixtures("first_run")
+def test_who_is_named_like_a_role_of_the_application_is_told_so(neon: Neon) -> None:
+    neon.execute("ALTER ROLE admin RENAME TO taskapp_admin")
+    try:
+        said = refusal("database", "init", "--admin-url", neon.url(role="taskapp_admin"), "--new-secrets")
+    finally:
+        neon.execute("ALTER ROLE taskapp_admin RENAME TO admin")
+    assert said.splitlines()[-1].startswith("Error: taskapp_admin is named like the roles of the application")
+
+
+@pytest.mark.usefixtures("first_run")
 def test_who_may_not_create_roles_is_told_so(neon: Neon, stranger: str) -> None:
     neon.execute("GRANT admin TO stranger")
     neon.execute("GRANT CONNECT ON DATABASE tasks TO stranger")

@@ -119,6 +119,7 @@ def test_during_a_rotation_it_tells_who_has_the_old_key_what_to_do(neon: Neon, e
     ("spoil", "complaint"),
     [
         ("UPDATE app.alembic_version SET version_num = '0001'", "flask db upgrade"),
+        ("UPDATE app.alembic_version SET version_num = '9999'", "ahead of this code, which has"),
         ("UPDATE app_private.keys SET not_after = now()", "no seal key is believed"),
         ("ALTER ROLE taskapp_api BYPASSRLS", "would undo isolation: taskapp_api"),
         ("GRANT taskapp_breakglass TO taskapp_api", "would undo isolation: taskapp_api"),

@@ -35,14 +35,14 @@ server_tls_sslmode = prefer
 class PgBouncer:
     """Runs while it is entered. All clients of a role take turns on one server connection, or on `size` of them.
 
-    `people` are logins with their passwords, besides the application's.
+    `people` are logins with their passwords, besides the application's; both may change until it is entered.
     """
 
     def __init__(self, cluster: Cluster, size: int = 1, more: str = "", people: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self._cluster = cluster
         self._size, self._more = size, more
-        self._passwords = {**cluster.passwords, **(people or {})}
+        self.people = people or {}
         self._program = PGBOUNCER or program("pgbouncer")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,7 +55,8 @@ class PgBouncer:
             server=self._cluster.server.port, port=self.port, folder=self._folder, size=self._size, more=self._more
         )
         (self._folder / "pgbouncer.ini").write_text(settings)
-        users = [f'"{role}" "{password}"\n' for role, password in self._passwords.items()]
+        passwords = {**self._cluster.passwords, **self.people}
+        users = [f'"{role}" "{password}"\n' for role, password in passwords.items()]
         (self._folder / "users.txt").write_text("".join(users))
         if os.geteuid() == 0:  # PgBouncer refuses to be root, and nobody else can read what root wrote.
             for path in (self._folder, *self._folder.iterdir()):

@@ -1,0 +1,1 @@
+"""docs/operations/ and ops/: that whoever follows them arrives."""
