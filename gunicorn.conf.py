@@ -34,6 +34,9 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
+# Signals are enough to steer it. By itself gunicorn would make a socket in the home of its user, and two of them would share it.
+control_socket_disable = True
+
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
 timeout = 30
 graceful_timeout = 30

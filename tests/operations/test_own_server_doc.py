@@ -87,32 +87,34 @@ def systemd(etc: Path) -> Iterator[socket.socket]:
 
 @pytest.mark.pgbouncer
 def test_whoever_follows_the_page_has_a_service(shell: Shell, pooler: PgBouncer, etc: Path, systemd: socket.socket) -> None:
-    program("psql")
+    program("createuser")
     type_ours(shell, "PostgreSQL")
     type_ours(shell, "The database")
     type_ours(shell, "The service")
     environment = etc / "taskapp" / "environment"
     assert stat.S_IMODE(environment.stat().st_mode) == 0o600
     assert stat.S_IMODE(environment.parent.stat().st_mode) == 0o700
-    with started(etc, systemd) as url:
+    with started(etc, systemd) as (url, process):
+        subprocess.run(value(SERVICE, "ExecReload").replace("$MAINPID", str(process.pid)).split(), check=True)
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
 
     type_ours(shell, "With PgBouncer")
     pooler.people = dict(re.findall(r'^"(\w+)" "([^"]+)"$', (etc / "pgbouncer" / "userlist.txt").read_text(), re.MULTILINE))
-    with pooler, started(etc, systemd) as url:
+    with pooler, started(etc, systemd) as (url, _):
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
         assert "login attempt: db=taskapp user=taskapp_api" in pooler.log()
 
 
 @contextmanager
-def started(etc: Path, systemd: socket.socket) -> Iterator[str]:
-    """Start what the unit starts, as systemd does: wait until it says that it is ready; reload it; end it in time."""
+def started(etc: Path, systemd: socket.socket) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Start what the unit starts, as systemd does: wait until it says that it is ready; end it, in time."""
     assert value(SERVICE, "Type") == "notify"
     port = free_port()
     told = {name: value for file in values(SERVICE, "EnvironmentFile") for name, value in read(etc, file).items()}
     for name in value(SERVICE, "UnsetEnvironment").split():
         told.pop(name, None)
     told |= {"TASKAPP_PORT": str(port), "TASKAPP_METRICS_PORT": str(free_port()), "NOTIFY_SOCKET": str(etc / "notify")}
+    told["HOME"] = str(etc / "home")
     process = subprocess.Popen(
         here(value(SERVICE, "ExecStart")).split(), cwd=here(value(SERVICE, "WorkingDirectory")), env=told
     )
@@ -121,12 +123,12 @@ def started(etc: Path, systemd: socket.socket) -> Iterator[str]:
         # It listens by then, so that nobody who comes because of it is refused.
         socket.create_connection(("127.0.0.1", port)).close()
         wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
-        yield f"http://127.0.0.1:{port}"
-        subprocess.run(value(SERVICE, "ExecReload").replace("$MAINPID", str(process.pid)).split(), check=True)
-        wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         assert process.wait(int(value(SERVICE, "TimeoutStopSec"))) == 0
+    # The user of the service has none, and it needs none.
+    assert not (etc / "home").exists()
 
 
 def read(etc: Path, file: str) -> dict[str, str]:
