@@ -87,7 +87,7 @@ def _wrong_flask(arguments: Sequence[str], whole: bool) -> str | None:
     except click.exceptions.NoArgsIsHelpError:
         return f"flask {' '.join(arguments)}: Missing command." if whole else None
     except click.UsageError as error:
-        if isinstance(error, click.BadParameter) and not whole:
+        if isinstance(error, click.BadParameter | click.BadOptionUsage) and not whole:
             # A sentence leaves arguments out, or names them: USER.
             return None
         return f"flask {' '.join(arguments)}: {error.format_message()}"

@@ -118,7 +118,7 @@ def test_a_wrong_command_would_be_found(planted: str, complaint: str | None) -> 
 @pytest.mark.parametrize(
     ("planted", "complaint"),
     [
-        ("Say `flask isolation close` and its number.", None),
+        ("Say `flask isolation close` and its number, or `flask isolation audit --user` with an address.", None),
         ("Groups such as `flask users` are named too, and `flask isolation …`.", None),
         ("Say `flask isolation clos`.", "No such command 'clos'"),
         ("Say `flask database init --old-secrets`.", "No such option '--old-secrets'"),
