@@ -34,7 +34,7 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
-# Signals are enough to steer it. By itself gunicorn would make a socket in the home of its user, and two of them would share it.
+# Signals are enough to steer it. By itself gunicorn makes a socket in the home of its user, which two of them would share.
 control_socket_disable = True
 
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
