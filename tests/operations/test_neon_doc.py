@@ -61,7 +61,7 @@ def test_whoever_follows_the_page_has_a_running_service(neon: Neon, certificate:
         " taskapp.env": f" {written}",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
     }
-    shell = Shell(tmp_path, places, "secret", {"TASKAPP_PORT": str(port)})
+    shell = Shell(tmp_path, places, "secret", {"TASKAPP_PORT": str(port), "TASKAPP_WORKERS": "1"})
     with ExitStack() as stack:
         printed = ""
         for block in blocks(PAGE):

@@ -114,7 +114,7 @@ def started(etc: Path, systemd: socket.socket) -> Iterator[tuple[str, "subproces
     for name in value(SERVICE, "UnsetEnvironment").split():
         told.pop(name, None)
     told |= {"TASKAPP_PORT": str(port), "TASKAPP_METRICS_PORT": str(free_port()), "NOTIFY_SOCKET": str(etc / "notify")}
-    told["HOME"] = str(etc / "home")
+    told |= {"TASKAPP_WORKERS": "1", "HOME": str(etc / "home")}
     process = subprocess.Popen(
         here(value(SERVICE, "ExecStart")).split(), cwd=here(value(SERVICE, "WorkingDirectory")), env=told
     )
