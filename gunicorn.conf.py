@@ -34,7 +34,8 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
-# Signals are enough to steer it. By itself gunicorn makes a socket in the home of its user, which two of them would share.
+# Signals are enough to steer it. By itself gunicorn makes a socket in the home of its user, which two of them would share, and
+# which a container does not have.
 control_socket_disable = True
 
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
@@ -122,7 +123,3 @@ logconfig_dict = {
     "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
 }
 proc_name = "taskapp"
-
-# A way to steer workers from outside, which nobody here uses, and for which gunicorn would make a folder in the home of
-# whoever serves. A container has no home, and its file system cannot be written to.
-control_socket_disable = True
