@@ -51,12 +51,20 @@ def urls(url_of: Callable[[str], str]) -> Environment:
     }
 
 
-def provision(admin_url: str, passwords: dict[str, str], environment: Environment, say: Callable[[str], None]) -> None:
+def provision(
+    admin_url: str,
+    passwords: dict[str, str],
+    environment: Environment,
+    say: Callable[[str], None],
+    *,
+    roles_only: bool = False,
+) -> None:
     """Make the roles, migrate, and install the seal key. Safe to repeat.
 
     This process takes on ``environment``, as every process that is to work with the database has to.
 
     :param passwords: of login roles, by name; one that exists and is not named keeps its own.
+    :param roles_only: stop after the roles, which a backup names as owners: it brings tables and keys along.
     :param say: is told each step as it begins.
     :raises RolesError: when a role or the administrator is not what it has to be; nothing is changed then.
     :raises KeyringError: when the seal key was retired.
@@ -70,6 +78,8 @@ def provision(admin_url: str, passwords: dict[str, str], environment: Environmen
     config = Config.from_environment()
     say("roles")
     make_roles(admin_url, passwords)
+    if roles_only:
+        return
     say("migrations")
     with create_app(config).app_context():
         upgrade()

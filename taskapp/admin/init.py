@@ -36,9 +36,18 @@ _KEEP_OR_REPLACE = (
 @click.option("--pooled-host", help="Host (and :port) of the transaction-mode pooler; on Neon it is found by itself.")
 @click.option("--new-secrets", is_flag=True, help="Replace every password and key; the environment in use is void at once.")
 @click.option("--given", is_flag=True, help="Take the passwords and keys of this environment, on a new server too.")
+@click.option("--roles-only", is_flag=True, help="Stop after the roles: a backup is restored into that database next.")
 @write_options
 @clear
-def init(admin_url: str, pooled_host: str | None, new_secrets: bool, given: bool, file: Path | None, force: bool) -> None:
+def init(
+    admin_url: str,
+    pooled_host: str | None,
+    new_secrets: bool,
+    given: bool,
+    roles_only: bool,
+    file: Path | None,
+    force: bool,
+) -> None:
     """Make roles and keys, migrate, and print the environment to set.
 
     Needs no superuser: the role that owns the database and may create roles is enough. Nothing secret is written to disk
@@ -61,13 +70,13 @@ def init(admin_url: str, pooled_host: str | None, new_secrets: bool, given: bool
             there = existing_roles(conn) & set(LOGINS)
         if given:
             environment = _given(admin_url)
-            _provision(admin_dsn, _passwords(environment), environment, kept=True)
+            _provision(admin_dsn, _passwords(environment), environment, kept=True, roles_only=roles_only)
             return
         kept = _kept(admin_url) if there and not new_secrets else {}
         # Who is there keeps their password, also one that this environment does not know.
         passwords = {role: new for role, new in new_passwords().items() if not kept or role not in there} | _passwords(kept)
         environment = _environment(admin, passwords, kept, pooled_host)
-        _provision(admin_dsn, passwords, environment, kept=bool(kept))
+        _provision(admin_dsn, passwords, environment, kept=bool(kept), roles_only=roles_only)
         hand_over(environment)
 
 
@@ -82,7 +91,9 @@ def _environment(admin: SplitResult, passwords: dict[str, str], kept: Environmen
     return environment
 
 
-def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environment, *, kept: bool) -> None:
+def _provision(
+    admin_dsn: str, passwords: dict[str, str], environment: Environment, *, kept: bool, roles_only: bool
+) -> None:
     steps: list[str] = []
 
     def say(step: str) -> None:
@@ -90,7 +101,7 @@ def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environme
         click.echo(f"{step} …", err=True)
 
     try:
-        provision(admin_dsn, passwords, environment, say)
+        provision(admin_dsn, passwords, environment, say, roles_only=roles_only)
     except (ConfigError, RolesError, KeyringError) as error:
         raise click.ClickException(str(error)) from error
     except (psycopg2.Error, DBAPIError) as error:

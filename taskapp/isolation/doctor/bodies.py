@@ -26,7 +26,11 @@ BODIES = {
     "app_private.seal_briefly(text,text)": "115faace14880566",
     "app_private.seal_holds(text,text)": "d4a4e8814f505f9f",
 }
+RESTORED = {"app_private.seal_holds(text,text)": "5d1edc9987d97b8a"}
+"""What else one of them is in a database that was restored from a dump: PostgreSQL writes `a BETWEEN b AND c AND d` with a pair
+of parentheses more than it keeps when it reads that again. The same condition, by other digits."""
 _VALUES = ", ".join(f"('{signature}', '{digest}')" for signature, digest in BODIES.items())
+_RESTORED = ", ".join(f"'{signature} {digest}'" for signature, digest in RESTORED.items())
 
 FUNCTION_BODIES = (
     Rule(
@@ -40,6 +44,7 @@ FUNCTION_BODIES = (
         " FROM function, coalesce(pg_get_function_sqlbody(oid), prosrc) AS body"
         " WHERE prosecdef OR signature ~ '^(app_private\\.|app\\.enter)')"
         " SELECT format('%s is %s', signature, coalesce(found.digest, 'gone'))"
-        " FROM expected FULL JOIN found USING (signature) WHERE found.digest IS DISTINCT FROM expected.digest",
+        " FROM expected FULL JOIN found USING (signature) WHERE found.digest IS DISTINCT FROM expected.digest"
+        f" AND format('%s %s', signature, found.digest) <> ALL (ARRAY[{_RESTORED}])",
     ),
 )

@@ -1,0 +1,171 @@
+"""docs/operations/backup.md tells the truth: a server is backed up and restored on another one as it says, and serves there."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import psycopg2
+import pytest
+from arrange import wish
+from conftest import CELL, PASSWORD, Admin, Cluster, Person, free_port, programs, register
+from flask import Flask
+from journal import journal
+from live import PROJECT, program, serving
+
+from admin.conftest import printed_environment
+from operations.one_shell import Shell, follow
+from taskapp.admin.environment import as_shell
+from taskapp.embedded import EmbeddedServer, _find_install
+
+PAGE = (PROJECT / "docs" / "operations" / "backup.md").read_text()
+TOOLS = ("pg_dump", "pg_restore", "pg_basebackup")
+STAY = ("alice", "bob")
+
+
+@dataclass
+class Restored:
+    """What the page has led to: the second server's environment, what people had on the first, and what was printed."""
+
+    environment: dict[str, str]
+    titles: dict[str, set[str]]
+    refresh_tokens: dict[str, str]
+    rows: dict[str, int]
+    printed: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def restored(cluster: Cluster, app: Flask, admin: Admin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restored]:
+    program("psql")
+    admin.execute("DELETE FROM app.users; DELETE FROM app.attempts")
+    people = {name: live_through(app, name) for name in (*STAY, "carol")}
+    refresh_tokens = {name: log_in(people[name], name)["refresh_token"] for name in STAY}
+    had = {name: titles(people[name]) for name in STAY}
+    folder = tmp_path_factory.mktemp("backup")
+    (folder / "taskapp.env").write_text(as_shell(cluster.environment))
+
+    def then(typed: str) -> None:
+        if typed.startswith("ops/backup.sh"):
+            # What happens after the backup: Carol leaves, which the log knows, and Bob writes a task that is lost.
+            with journal() as log:
+                assert people["carol"].post("/v1/me/delete", {"password": PASSWORD}).status_code == 204
+            (folder / "taskapp.log").write_text("\n".join(log.lines))
+            assert people["bob"].post("/v1/tasks", {"title": "too late"}).status_code == 201
+
+    with new_server(tmp_path_factory.mktemp("second")) as second:
+        places = {
+            "db.example.com/taskapp?sslmode=require": f"127.0.0.1:{cluster.server.port}/taskapp",
+            "new.example.com/taskapp?sslmode=require": f"127.0.0.1:{second.port}/taskapp",
+            "new.example.com/postgres?sslmode=require": f"127.0.0.1:{second.port}/postgres",
+        }
+        with Shell(folder, at_hand(folder, cluster.server, second)) as shell:
+            printed = follow(PAGE, shell, places, then)
+        environment = printed_environment((folder / "restored.env").read_text())
+        yield Restored(environment, had, refresh_tokens, counted(folder / "backup" / "rows"), printed, folder)
+
+
+def live_through(app: Flask, name: str) -> Person:
+    """Let somebody use whatever leaves rows, in words that a dump has to write down with care."""
+    person = register(app, name)
+    house = person.post("/v1/lists", {"name": f"House of {name}"}, headers={"Idempotency-Key": "house"}).get_json()["id"]
+    odd = {"notes": "first\nCOPY app.tasks FROM stdin;\n\\.\nlast\twith a tab", "tags": [f"tag of {name}"], "list_id": house}
+    for number in range(3):
+        task = person.post("/v1/tasks", {"title": f"{name}'s {number}", **odd}).headers["Location"]
+    assert person.post("/v1/tasks", {"title": "part", "parent_id": task.rpartition("/")[2]}).status_code == 201
+    assert person.post(f"{task}/complete", {}).status_code == 200
+    assert person.post("/v1/auth/tokens", wish()).status_code == 201
+    return person
+
+
+def log_in(person: Person, name: str) -> Any:
+    response = person.post("/v1/auth/login", {"email": f"{name}@example.com", "password": PASSWORD})
+    return response.get_json()["tokens"]
+
+
+def titles(person: Person) -> set[str]:
+    return {task["title"] for task in person.get("/v1/me/export").get_json(force=True)["tasks"]}
+
+
+def new_server(folder: Path) -> EmbeddedServer:
+    version = CELL.postgres
+    return EmbeddedServer(folder, version=version, durable=False, tcp_port=free_port(), programs=programs(version))
+
+
+def at_hand(folder: Path, *servers: EmbeddedServer) -> dict[str, str]:
+    """What whoever follows the page has: the tools of the server's version, and the superusers' passwords."""
+    (folder / "bin").mkdir()
+    for tool in TOOLS:
+        (folder / "bin" / tool).symlink_to((programs(CELL.postgres) or _find_install(CELL.postgres) / "bin") / tool)
+    passwords = folder / "pgpass"
+    passwords.write_text("".join(f"*:{server.port}:*:postgres:{password(server)}\n" for server in servers))
+    passwords.chmod(0o600)
+    return {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PGPASSFILE": str(passwords), "HOME": str(folder)}
+
+
+def password(server: EmbeddedServer) -> str:
+    return unquote(urlsplit(server.admin_url).password or "")
+
+
+def counted(file: Path) -> dict[str, int]:
+    lines = (line.split() for line in file.read_text().splitlines())
+    return {table: int(rows) for table, rows in lines}
+
+
+def test_every_table_with_rows_of_people_was_in_the_backup_with_rows(restored: Restored, admin: Admin) -> None:
+    tables = admin.execute(
+        "SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+        " WHERE attname = 'user_id' AND relkind = 'r' AND relnamespace = 'app'::regnamespace"
+    )
+    assert {table for (table,) in tables if not restored.rows[table]} == set()
+    assert len(tables) >= 8
+    assert restored.rows["app.users"] == 3
+
+
+def test_the_trap_has_no_row_of_anybody(restored: Restored) -> None:
+    trap = {line.split()[0] for line in restored.printed.splitlines() if re.fullmatch(r"app\.\w+ 0", line)}
+    assert trap >= {table for table, rows in restored.rows.items() if rows and table.startswith("app.")} - {"app.alembic_version"}
+
+
+def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
+    with serving(restored.environment) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        assert client.get("/readyz").status_code == 200
+        for name in STAY:
+            # Neither logged out by it nor locked out, and each with what is theirs.
+            refreshed = client.post("/v1/auth/refresh", json={"refresh_token": restored.refresh_tokens[name]})
+            logged_in = client.post("/v1/auth/login", json={"email": f"{name}@example.com", "password": PASSWORD})
+            for response in (refreshed, logged_in):
+                assert response.status_code == 200, response.text
+                token = {"Authorization": f"Bearer {response.json()['tokens']['access_token']}"}
+                export = client.get("/v1/me/export", headers=token).json()
+                assert {task["title"] for task in export["tasks"]} == restored.titles[name]
+                assert export["profile"]["email"] == f"{name}@example.com"
+        # Who had left since the backup stays away.
+        gone = client.post("/v1/auth/login", json={"email": "carol@example.com", "password": PASSWORD})
+        assert gone.json()["code"] == "invalid_credentials"
+
+
+def test_a_physical_backup_has_the_rows_and_the_passwords(
+    restored: Restored, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = tmp_path / "third"
+    folder.mkdir()
+    shutil.copytree(restored.folder / "physical", folder / "data")
+    (folder / "password").write_text(password(cluster.server))
+    if os.geteuid() == 0:  # PostgreSQL refuses to be root.
+        for path in (folder / "data", *(folder / "data").rglob("*")):
+            shutil.chown(path, "nobody")
+    with new_server(folder) as third:
+        url = third.url("postgres", password(cluster.server), "taskapp")
+        with closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
+            cur.execute("SELECT count(*) FROM app.users WHERE email = ANY (%s)", ([f"{name}@example.com" for name in STAY],))
+            assert cur.fetchall() == [(2,)]
+        # The environment stays good, but for the place.
+        with closing(psycopg2.connect(third.url("taskapp_api", cluster.passwords["taskapp_api"], "taskapp"))):
+            pass

@@ -1,0 +1,137 @@
+"""docs/operations/incidents.md tells the truth: its commands run on a live service, and it leaves no alert and no code out."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg2
+import pytest
+import yaml
+from conftest import PASSWORD, Admin, Cluster, free_port, register
+from contextlib import closing
+from flask import Flask
+from live import PROJECT, program, serving
+from observing.test_ops_files import SERIES
+from walkthrough import blocks
+
+from operations.one_shell import Shell, follow
+from taskapp.admin.environment import as_shell
+from taskapp.api.problems import PROBLEMS
+from taskapp.isolation.bootstrap import ROLES
+
+PAGE = (PROJECT / "docs" / "operations" / "incidents.md").read_text()
+ROWS = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)
+ALERTS = [
+    rule
+    for group in yaml.safe_load((PROJECT / "ops" / "prometheus-alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+
+
+def anchor(heading: str) -> str:
+    """What follows `#` in a link to a heading, as GitHub makes it."""
+    return re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
+
+
+SECTIONS = {anchor(section.partition("\n")[0]): section for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
+
+
+# What it says is printed.
+
+
+@pytest.fixture
+def service(cluster: Cluster, app: Flask, admin: Admin, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A service in trouble: a wrong password, no token, and a request that waits for a lock until it is given up."""
+    port = free_port()
+    before, handle = os.dup(2), os.open(tmp_path / "taskapp.log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(handle, 2)
+    try:
+        alice = register(app, "alice")
+        with (
+            serving({**cluster.environment, "TASKAPP_METRICS_PORT": str(port)}) as url,
+            httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
+            closing(psycopg2.connect(cluster.admin_url)) as holder,
+            holder.cursor() as cur,
+        ):
+            wrong = {"email": "alice@example.com", "password": "not the password"}
+            assert client.post("/v1/auth/login", json=wrong).status_code == 401
+            assert client.get("/v1/tasks").status_code == 401
+            assert client.get("/v1/tasks", headers=alice.headers).status_code == 200
+            cur.execute("LOCK TABLE app.tasks")
+            assert client.get("/v1/tasks", headers=alice.headers).status_code == 503
+            holder.rollback()
+            yield url, f"http://127.0.0.1:{port}"
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(handle)
+
+
+def test_every_command_prints_what_the_page_says(
+    cluster: Cluster, service: tuple[str, str], tmp_path: Path
+) -> None:
+    program("psql")
+    program("curl")
+    url, metrics = service
+    (tmp_path / "taskapp.env").write_text(as_shell(cluster.environment))
+    places = {"http://127.0.0.1:8000": url, "http://127.0.0.1:9464": metrics}
+    with Shell(tmp_path, {**os.environ, "FLASK_APP": "wsgi.py"}) as shell:
+        printed = follow(PAGE, shell, places)
+    assert '"sqlstate":"55P03"' in printed
+    assert "command not found" not in printed
+
+
+def test_every_block_is_one_that_is_run_or_printed() -> None:
+    fences = re.findall(r"^ *```(\w*)", PAGE, re.MULTILINE)
+    assert set(fences[::2]) == {"sh", "text"}
+    assert len(list(blocks(PAGE))) * 2 == len(fences) > 30
+
+
+# What it leaves out: nothing.
+
+
+def test_every_code_has_one_row_and_every_row_is_of_a_code() -> None:
+    assert [(code, int(status)) for code, status, _, _ in ROWS] == [(code, kind.status) for code, kind in PROBLEMS.items()]
+
+
+def test_what_is_ours_is_5xx_and_said_to_be() -> None:
+    assert [code for code, status, whose, _ in ROWS if (status[0] == "5") != ("**yours**" in whose)] == []
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=[rule["alert"] for rule in ALERTS])
+def test_every_alert_leads_to_the_section_that_names_it(rule: dict[str, dict[str, str]]) -> None:
+    page, _, section = rule["annotations"]["runbook"].partition("#")
+    assert page == "docs/operations/incidents.md"
+    assert f"Alert: `{rule['alert']}`." in SECTIONS[section]
+
+
+def test_every_alert_that_it_names_is_one() -> None:
+    assert set(re.findall(r"\b(Taskapp[A-Z]\w+)", PAGE)) == {rule["alert"] for rule in ALERTS}
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]*#[^)]+)\)", PAGE))))
+def test_every_link_to_a_section_leads_to_one(target: str) -> None:
+    page, _, section = target.partition("#")
+    text = (PROJECT / "docs" / "operations" / page).read_text() if page else PAGE
+    assert section in map(anchor, re.findall(r"^#+ (.*)$", text, re.MULTILINE))
+
+
+# What it names is there.
+
+
+def test_every_metric_that_it_names_is_exported() -> None:
+    words = set(re.findall(r"\btaskapp_[a-z_]+\b", PAGE)) - set(ROLES)
+    # Two are put together from parts in a pattern of grep.
+    assert {word for word in words if not any(series.startswith(word.rstrip("_")) for series in SERIES)} == set()
+    assert len(words) >= 4
+
+
+def test_every_message_of_the_log_that_it_names_is_written_somewhere() -> None:
+    sources = "".join(path.read_text() for path in (*(PROJECT / "taskapp").rglob("*.py"), PROJECT / "gunicorn.conf.py"))
+    table = SECTIONS["requests-fail"].partition("| line of the log |")[2]
+    messages = {cell for cell in re.findall(r"^\| `([a-z ]+)", table, re.MULTILINE)}
+    assert messages == {"database error", "no free database connection", "unhandled exception", "request refused"}
+    assert [message for message in messages if message not in sources] == []
+    assert [event for event in re.findall(r"`(\w+)` \(an `event`\)", PAGE) if f'"{event}"' not in sources] == []
