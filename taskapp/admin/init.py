@@ -91,9 +91,7 @@ def _environment(admin: SplitResult, passwords: dict[str, str], kept: Environmen
     return environment
 
 
-def _provision(
-    admin_dsn: str, passwords: dict[str, str], environment: Environment, *, kept: bool, roles_only: bool
-) -> None:
+def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environment, *, kept: bool, roles_only: bool) -> None:
     steps: list[str] = []
 
     def say(step: str) -> None:

@@ -63,7 +63,7 @@ class Shell:
         raise AssertionError(f"the shell ended, or was ended after {_SECONDS} s: {printed}")
 
 
-def follow(page: str, shell: Shell, places: Mapping[str, str], then: Callable[[str], None] = lambda typed: None) -> str:
+def follow(page: str, shell: Shell, places: Mapping[str, str], then: Callable[[str], object] = str) -> str:
     """Type each block of a page, and expect what the page says is printed; return all that was printed.
 
     :param places: what this test has in the place of what the page names.

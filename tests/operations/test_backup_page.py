@@ -1,4 +1,4 @@
-"""docs/operations/backup.md tells the truth: a server is backed up and restored on another one as it says, and serves there."""
+"""docs/operations/backup.md tells the truth: a server is backed up, and restored on another one, and that one serves."""
 
 import os
 import re
@@ -13,13 +13,13 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import psycopg2
 import pytest
+from admin.conftest import printed_environment
 from arrange import wish
 from conftest import CELL, PASSWORD, Admin, Cluster, Person, free_port, programs, register
 from flask import Flask
 from journal import journal
 from live import PROJECT, program, serving
 
-from admin.conftest import printed_environment
 from operations.one_shell import Shell, follow
 from taskapp.admin.environment import as_shell
 from taskapp.embedded import EmbeddedServer, _find_install
@@ -130,7 +130,9 @@ def test_every_table_with_rows_of_people_was_in_the_backup_with_rows(restored: R
 
 def test_the_trap_has_no_row_of_anybody(restored: Restored) -> None:
     trap = {line.split()[0] for line in restored.printed.splitlines() if re.fullmatch(r"app\.\w+ 0", line)}
-    assert trap >= {table for table, rows in restored.rows.items() if rows and table.startswith("app.")} - {"app.alembic_version"}
+    assert trap >= {table for table, rows in restored.rows.items() if rows and table.startswith("app.")} - {
+        "app.alembic_version"
+    }
 
 
 def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
@@ -151,9 +153,7 @@ def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
         assert gone.json()["code"] == "invalid_credentials"
 
 
-def test_a_physical_backup_has_the_rows_and_the_passwords(
-    restored: Restored, cluster: Cluster, tmp_path: Path
-) -> None:
+def test_a_physical_backup_has_the_rows_and_the_passwords(restored: Restored, cluster: Cluster, tmp_path: Path) -> None:
     folder = tmp_path / "third"
     folder.mkdir()
     shutil.copytree(restored.folder / "physical", folder / "data")

@@ -1,4 +1,4 @@
-"""docs/operations/privacy.md tells the truth: what is kept of a person, what they get, and what is left when they have gone."""
+"""docs/operations/privacy.md tells the truth: what is kept of a person, what they get, and what stays when they go."""
 
 import json
 import os
@@ -28,7 +28,7 @@ NOBODYS = {"app_private.keys", "app.alembic_version"}
 
 @dataclass
 class Left:
-    """Rows in which something of somebody's stands, by table; before both had left, and after. What else there was to see."""
+    """Rows in which something of somebody's stands, by table: before they had left, and after; and what else was seen."""
 
     before: dict[str, int]
     alice: dict[str, int]
@@ -96,7 +96,7 @@ def live_through(app: Flask, admin: Admin, name: str) -> Person:
 
 
 def traces_of(app: Flask, admin: Admin, person: Person, name: str) -> list[str]:
-    """Address, ids and words of somebody; and the keys under which guesses at their address are counted, as JSON has them."""
+    """Address, ids and words of somebody, and the keys under which guesses at their address are counted."""
     sessions = [str(session) for (session,) in admin.execute("SELECT id FROM app.sessions WHERE user_id = %s", person.id)]
     with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
         keys = [f"x{key.hex()}" for key in throttle.login_keys(f"{name}@example.com")]
