@@ -27,8 +27,8 @@ BODIES = {
     "app_private.seal_holds(text,text)": "d4a4e8814f505f9f",
 }
 RESTORED = {"app_private.seal_holds(text,text)": "5d1edc9987d97b8a"}
-"""What else one may be, where a dump was restored: of `a BETWEEN b AND c AND d` PostgreSQL writes a pair of parentheses that it
-does not keep when it reads that again. It is the same condition."""
+"""What else one may be, where a dump was restored: of `a BETWEEN b AND c AND d` PostgreSQL writes a pair of parentheses that
+it does not keep when it reads that again. It is the same condition."""
 _VALUES = ", ".join(f"('{signature}', '{digest}')" for signature, digest in BODIES.items())
 _RESTORED = ", ".join(f"'{signature} {digest}'" for signature, digest in RESTORED.items())
 
