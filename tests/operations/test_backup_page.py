@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -133,6 +134,27 @@ def test_the_trap_has_no_row_of_anybody(restored: Restored) -> None:
     assert trap >= {table for table, rows in restored.rows.items() if rows and table.startswith("app.")} - {
         "app.alembic_version"
     }
+
+
+@pytest.mark.parametrize(("attribute", "status"), [("BYPASSRLS", 0), ("NOBYPASSRLS", 1)])
+def test_who_bypasses_policies_and_reads_all_as_on_neon_makes_one_and_nobody_less(
+    cluster: Cluster, app: Flask, admin: Admin, restored: Restored, tmp_path: Path, attribute: str, status: int
+) -> None:
+    live_through(app, "dora")
+    admin.execute(f"CREATE ROLE neondb_owner LOGIN {attribute} PASSWORD 'secret' IN ROLE pg_read_all_data")
+    admin.execute("GRANT CONNECT ON DATABASE taskapp TO neondb_owner")
+    try:
+        command = [
+            PROJECT / "ops" / "backup.sh",
+            cluster.server.url("neondb_owner", "secret", "taskapp"),
+            tmp_path / "backup",
+        ]
+        search = {**os.environ, "PATH": f"{restored.folder / 'bin'}:{os.environ['PATH']}"}
+        made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        admin.execute("DROP OWNED BY neondb_owner; DROP ROLE neondb_owner")
+    assert (made.returncode != 0) == (status != 0), made.stderr
+    assert ("all of them are in the dump" in made.stdout) == (status == 0)
 
 
 def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
