@@ -76,7 +76,7 @@ def certificate_of_this_host() -> Iterator[tuple[Path, Path]]:
 
 def require_tls(cluster: Cluster, certificate: Path, key: Path) -> None:
     """Let the server refuse whoever comes over TCP without TLS."""
-    rules = "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+    rules = "local all all scram-sha-256\nhostssl all,replication all 127.0.0.1/32 scram-sha-256\n"
     (cluster.server.folder / "data" / "pg_hba.conf").write_text(rules)
     with closing(psycopg2.connect(cluster.server.admin_url)) as conn, conn.cursor() as cur:
         conn.autocommit = True
