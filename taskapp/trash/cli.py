@@ -11,14 +11,19 @@ from taskapp.trash import queries
 tasks = AppGroup("tasks", help="Look after everybody's tasks without seeing them.")
 
 _AT_A_TIME = 5_000
+_KINDS = {
+    "tasks": queries.purge_expired,
+    "kept answers": queries.purge_old_answers,
+    "ended sessions": queries.purge_ended_sessions,
+}
 
 
 @tasks.command()
 def purge() -> None:
-    """Delete for good what has been in the trash for 30 days, and answers kept for 24 hours for Idempotency-Keys."""
-    purged = {"tasks": 0, "kept answers": 0}
+    """Delete for good what has been in the trash for 30 days, answers kept for 24 hours, sessions over for 30 days."""
+    purged = dict.fromkeys(_KINDS, 0)
     try:
-        for what, statement in (("tasks", queries.purge_expired), ("kept answers", queries.purge_old_answers)):
+        for what, statement in _KINDS.items():
             while True:
                 ((some,),) = roles.operator().execute(statement(_AT_A_TIME))
                 purged[what] += some
@@ -33,4 +38,5 @@ def purge() -> None:
 
 
 def _said(purged: dict[str, int]) -> str:
-    return " and ".join(f"{count} {what}" for what, count in purged.items())
+    *before, last = [f"{count} {what}" for what, count in purged.items()]
+    return f"{', '.join(before)} and {last}"

@@ -74,5 +74,10 @@ def purge_old_answers(most: int) -> Executable:
     return select(func.app.purge_answers(most).label("purged"))
 
 
+def purge_ended_sessions(most: int) -> Executable:
+    """Delete anybody's sessions that have been over for 30 days, as the operator; select how many these were."""
+    return select(func.app.purge_sessions(most).label("purged"))
+
+
 def _anywhere(task_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS).where(TASKS.c.id == task_id)

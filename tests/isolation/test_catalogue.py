@@ -88,6 +88,7 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_operator", "users", "UPDATE"): {"password_hash", "disabled_at", "version", "updated_at"},
     ("taskapp_operator", "sessions", "SELECT"): {"user_id", "id", "last_used_at", "expires_at", "revoked_at"},
     ("taskapp_operator", "sessions", "UPDATE"): {"revoked_at"},
+    ("taskapp_operator", "sessions", "DELETE"): {"*"},
     ("taskapp_operator", "attempts", "SELECT"): {"*"},
     ("taskapp_operator", "attempts", "UPDATE"): {"count"},
     ("taskapp_definer", "users", "SELECT"): {"user_id", "email"},

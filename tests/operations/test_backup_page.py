@@ -144,11 +144,8 @@ def test_who_bypasses_policies_and_reads_all_as_on_neon_makes_one_and_nobody_les
     admin.execute(f"CREATE ROLE neondb_owner LOGIN {attribute} PASSWORD 'secret' IN ROLE pg_read_all_data")
     admin.execute("GRANT CONNECT ON DATABASE taskapp TO neondb_owner")
     try:
-        command = [
-            PROJECT / "ops" / "backup.sh",
-            cluster.server.url("neondb_owner", "secret", "taskapp"),
-            tmp_path / "backup",
-        ]
+        url = cluster.server.url("neondb_owner", "secret", "taskapp")
+        command = [str(PROJECT / "ops" / "backup.sh"), url, str(tmp_path / "backup")]
         search = {**os.environ, "PATH": f"{restored.folder / 'bin'}:{os.environ['PATH']}"}
         made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=60, check=False)
     finally:

@@ -51,9 +51,13 @@ def test_what_has_been_in_anybodys_trash_for_30_days_is_purged(app: Flask, alice
         throw(admin, person, OLD)
         throw(admin, person, "1 year")
     result = run(app, "purge")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "4 tasks and 0 kept answers purged\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "4 tasks, 0 kept answers and 0 ended sessions purged\n",
+        "",
+    )
     assert left(admin) == kept
-    assert run(app, "purge").stdout == "0 tasks and 0 kept answers purged\n"
+    assert run(app, "purge").stdout == "0 tasks, 0 kept answers and 0 ended sessions purged\n"
 
 
 def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: Admin) -> None:
@@ -66,7 +70,7 @@ def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: A
             alice.id,
             task,
         )
-    assert run(app, "purge").stdout == "2 tasks and 0 kept answers purged\n"
+    assert run(app, "purge").stdout == "2 tasks, 0 kept answers and 0 ended sessions purged\n"
     assert left(admin) == set()
     assert admin.execute("SELECT count(*) FROM app.completions") == [(0,)]
 
@@ -77,7 +81,7 @@ def test_more_than_are_purged_at_a_time_are_purged_and_counted(
     monkeypatch.setattr(import_module("taskapp.trash.cli"), "_AT_A_TIME", 3)
     for _ in range(7):
         throw(admin, alice, OLD)
-    assert run(app, "purge").stdout == "7 tasks and 0 kept answers purged\n"
+    assert run(app, "purge").stdout == "7 tasks, 0 kept answers and 0 ended sessions purged\n"
     assert left(admin) == set()
 
 
@@ -129,5 +133,33 @@ def test_answers_that_were_kept_for_a_day_are_purged_too(app: Flask, alice: Pers
         for key in ("old", "young"):
             assert person.post("/v1/lists", {"name": "x"}, headers={"Idempotency-Key": key}).status_code == 201
     admin.execute("UPDATE app.answers SET answered_at = now() - interval '25 hours' WHERE key = 'old'")
-    assert run(app, "purge").stdout == "0 tasks and 2 kept answers purged\n"
+    assert run(app, "purge").stdout == "0 tasks, 2 kept answers and 0 ended sessions purged\n"
     assert admin.execute("SELECT DISTINCT key FROM app.answers") == [("young",)]
+
+
+def test_sessions_that_have_been_over_for_30_days_are_purged_too(
+    cluster: Cluster, app: Flask, alice: Person, bob: Person, admin: Admin
+) -> None:
+    alive = dict(admin.execute("SELECT user_id::text, id::text FROM app.sessions"))
+    ends = {
+        "revoked": ("1 day", OLD),
+        "revoked lately": ("1 day", YOUNG),
+        "expired": (OLD, None),
+        "expired lately": (YOUNG, None),
+    }
+    for name, (expired, revoked) in ends.items():
+        admin.execute(
+            "INSERT INTO app.sessions (user_id, id, device_name, created_at, expires_at, revoked_at)"
+            " VALUES (%s, gen_random_uuid(), %s, now() - interval '90 days', now() - %s::interval, now() - %s::interval)",
+            alice.id,
+            name,
+            expired,
+            revoked,
+        )
+    # Whatever the operator's role is asked for by SQL of one's own, what is not over for so long stays.
+    as_(cluster, "taskapp_operator", "DELETE FROM app.sessions WHERE revoked_at IS NOT NULL")
+    assert run(app, "purge").stdout == "0 tasks, 0 kept answers and 1 ended sessions purged\n"
+    left_over = admin.execute("SELECT id::text, device_name FROM app.sessions")
+    assert {name for _, name in left_over if name} == {"revoked lately", "expired lately"}
+    assert set(alive.values()) <= {id for id, _ in left_over}
+    assert alice.get("/v1/me").status_code == bob.get("/v1/me").status_code == 200

@@ -24,6 +24,7 @@ CALLERS = {
     "app.is_timezone(text)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
     "app.purge_trash(integer)": ("taskapp_operator",),
     "app.purge_answers(integer)": ("taskapp_operator",),
+    "app.purge_sessions(integer)": ("taskapp_operator",),
     "app.ticket_subject()": ("taskapp_dba",),
     "app.open_ticket(text,text,integer)": ("taskapp_dba",),
     "app.glass_is_broken()": ("taskapp_breakglass",),
