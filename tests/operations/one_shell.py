@@ -13,7 +13,7 @@ from live import PROJECT
 from walkthrough import blocks, joined, pattern
 
 _DONE = "-- typed, status "
-_SECONDS = 60
+_SECONDS = 180
 
 
 class Shell:

@@ -156,7 +156,7 @@ class Workers:
         """Wait, if that was a deployment, until the workers of before have gone."""
         if "&& deploy" not in typed:
             return
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (there := set(self._parent.children())) or there & self._known:
             assert time.monotonic() < deadline, "the workers of before are still there"
             time.sleep(0.05)
