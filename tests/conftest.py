@@ -180,7 +180,7 @@ def app(cluster: Cluster) -> Iterator[Flask]:
 @pytest.fixture(scope="session")
 def admin(cluster: Cluster) -> Iterator[Admin]:
     """The superuser, who sees every row: proves that what somebody cannot see does exist."""
-    # In the zone of the application's own sessions: where the server's clock was put back lately, 30 days are an hour longer.
+    # In the zone of the application's own sessions: where a server's clock was put back lately, 30 days are an hour longer.
     with closing(psycopg2.connect(cluster.admin_url, options="-c timezone=UTC")) as conn:
         conn.autocommit = True
         yield Admin(conn)
