@@ -34,8 +34,8 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
-# Signals are enough to steer it. By itself gunicorn makes a socket in the home of its user. Two of them would share that, and a
-# container has none.
+# Signals are enough to steer it. By itself gunicorn makes a socket in its user's home, which two of them would share, and which
+# a container lacks.
 control_socket_disable = True
 
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.

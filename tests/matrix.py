@@ -28,6 +28,9 @@ READ_ALONG = {
     "isolation/test_database_values.py",
     "isolation/test_messages.py",
     "isolation/test_pooling.py",
+    "isolation/test_waiting.py",
+    "security/test_injection.py::test_no_request_id_ends_the_comment",
+    "security/test_timing.py",
 }
 """What puts a proxy before the server that reads along, and so has no place where all is encrypted."""
 
@@ -49,7 +52,7 @@ def ran(name: str, quick: bool) -> int:
     cell, since = CELLS[name], time.monotonic()
     command = [sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "3", "--dist", "loadfile"]
     if cell.road == "tls":
-        command += [f"--ignore=tests/{path}" for path in sorted(READ_ALONG)]
+        command += [f"--deselect=tests/{path}" for path in sorted(READ_ALONG)]
     command += [f"tests/{path}" for path in QUICK] if quick else ["--ignore=tests/endurance"]
     told = subprocess.run(
         command, cwd="..", env={**os.environ, **cell.environment()}, check=False, capture_output=True, text=True
