@@ -34,8 +34,8 @@ forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
-# Signals are enough to steer it. By itself gunicorn makes a socket in its user's home, which two of them would share, and which
-# a container lacks.
+# Signals are enough to steer it. By itself gunicorn makes a socket in the home of its user: a container has none, and two
+# services of one user would share it.
 control_socket_disable = True
 
 # A request that PostgreSQL's statement_timeout has not ended by then is lost anyway.
