@@ -34,6 +34,8 @@ ARRIVAL_SECONDS = 20
 """So long a request may take to come in, from its first byte to its last."""
 DEPARTURE_SECONDS = 20
 """So long a client may take to read an answer."""
+HEAD_START_SECONDS = 20e-6
+"""So much later for each connection that it has, up to 50, a worker takes a new one: less than a millisecond."""
 MOMENT_SECONDS = 0.1
 """A client who says more within it is heard by the same thread; to wake another one takes a tenth of a short request."""
 PATIENCE_SECONDS = 0.1
@@ -105,6 +107,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._places = Places(self.cfg.threads)
         self._large = Places(2 * self.cfg.threads)
         self.wsgi = self._answer
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection, unless a worker that has fewer of them has been quicker."""
+        # The system wakes up whoever went to sleep last, so that by itself one worker would get most of them.
+        time.sleep(min(self.nr_conns, 50) * HEAD_START_SECONDS)
+        super().accept(listener)
 
     def handle(self, conn: TConn) -> Any:
         """Let a request come in and be answered, each within a time, and so the next one if it is there in a moment."""
