@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextvars import copy_context
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -61,7 +62,8 @@ def wrong_command(command: Command) -> str | None:
     """Look whether somebody could type it."""
     program, *arguments = command.words
     if (name := program.rpartition("/")[2]) == "flask":
-        return _wrong_flask(arguments, command.whole)
+        # Flask leaves its application behind, for whoever asks for the current one.
+        return copy_context().run(_wrong_flask, arguments, command.whole)
     if name == "make":
         return _wrong_make(arguments)
     if name == "curl":

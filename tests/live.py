@@ -43,7 +43,8 @@ def gunicorn(
         yield url, process
     finally:
         process.terminate()
-        process.wait(30)
+        # gunicorn gives a worker 30 s for what is under way.
+        process.wait(45)
 
 
 def port_of(url: str) -> int:

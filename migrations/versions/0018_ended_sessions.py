@@ -13,7 +13,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("""
-    -- Operators may purge what has been over for 30 days, whether it was ended or has expired. One that is not over stays.
+    -- Operators may purge what has been over for 30 days, whether it was ended or has expired. One that is not over stays:
+    -- who ends it now cannot say that it was a month ago.
+    ALTER POLICY sessions_operator_update ON app.sessions WITH CHECK (revoked_at > now() - interval '1 minute');
     CREATE POLICY sessions_operator_delete ON app.sessions FOR DELETE TO taskapp_operator
         USING (coalesce(revoked_at, expires_at) < now() - interval '30 days');
     GRANT DELETE ON app.sessions TO taskapp_operator;
@@ -41,4 +43,5 @@ def downgrade() -> None:
     DROP FUNCTION app.purge_sessions(integer);
     REVOKE DELETE ON app.sessions FROM taskapp_operator;
     DROP POLICY sessions_operator_delete ON app.sessions;
+    ALTER POLICY sessions_operator_update ON app.sessions WITH CHECK (revoked_at IS NOT NULL);
     """)

@@ -51,3 +51,31 @@ def test_a_function_of_a_later_release_lets_it_serve_on_and_not_start(cluster: C
                 insist({"taskapp_api": cluster.url("taskapp_api")}, 10)
         finally:
             admin.execute(before)
+
+
+@pytest.mark.parametrize(
+    ("added", "taken_back", "rule"),
+    [
+        (
+            "CREATE POLICY later ON app.tasks FOR SELECT TO taskapp_dba USING (false)",
+            "DROP POLICY later ON app.tasks",
+            "L12",
+        ),
+        (
+            "CREATE FUNCTION app.later() RETURNS int LANGUAGE sql RETURN 1;"
+            "ALTER FUNCTION app.later OWNER TO taskapp_owner; GRANT EXECUTE ON FUNCTION app.later TO taskapp_operator",
+            "DROP FUNCTION app.later",
+            "L72",
+        ),
+    ],
+    ids=["a policy", "a right"],
+)
+def test_nor_does_a_policy_or_a_right_of_a_later_release_let_it_start(
+    cluster: Cluster, admin: Admin, added: str, taken_back: str, rule: str
+) -> None:
+    admin.execute(added)
+    try:
+        with pytest.raises(NotIsolatedError, match=f"{rule} .*later"):
+            insist({"taskapp_api": cluster.url("taskapp_api")}, 10)
+    finally:
+        admin.execute(taken_back)

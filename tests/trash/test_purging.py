@@ -157,8 +157,11 @@ def test_sessions_that_have_been_over_for_30_days_are_purged_too(
             revoked,
         )
     # Whatever the operator's role is asked for by SQL of one's own, what is not over for so long stays.
-    as_(cluster, "taskapp_operator", "DELETE FROM app.sessions WHERE revoked_at IS NOT NULL")
-    assert run(app, "purge").stdout == "0 tasks, 0 kept answers and 1 ended sessions purged\n"
+    as_(cluster, "taskapp_operator", "DELETE FROM app.sessions WHERE revoked_at > now() - interval '29 days'")
+    for long_ago in ("'-infinity'", "now() - interval '31 days'"):
+        with pytest.raises(InsufficientPrivilege):
+            as_(cluster, "taskapp_operator", f"UPDATE app.sessions SET revoked_at = {long_ago}")
+    assert run(app, "purge").stdout == "0 tasks, 0 kept answers and 2 ended sessions purged\n"
     left_over = admin.execute("SELECT id::text, device_name FROM app.sessions")
     assert {name for _, name in left_over if name} == {"revoked lately", "expired lately"}
     assert set(alive.values()) <= {id for id, _ in left_over}

@@ -12,6 +12,7 @@ _ASKED_FOR = "( SELECT lower(NULLIF(current_setting('app.who'::text, true), ''::
 LOOKED_UP = f"(({_ASKED_FOR} = (user_id)::text) OR ({_ASKED_FOR} = lower(email)))"
 IN_THE_TRASH_FOR_30_DAYS = "(deleted_at < (now() - '30 days'::interval))"
 OVER_FOR_30_DAYS = "(COALESCE(revoked_at, expires_at) < (now() - '30 days'::interval))"
+JUST_NOW = "(revoked_at > (now() - '00:01:00'::interval))"
 A_DAY_OLD = "(answered_at < (now() - '24:00:00'::interval))"
 
 # Role: what its policies let it see, and what they let it write, unless they are among the exceptions.
@@ -44,7 +45,7 @@ EXCEPTIONS = {
     ("sessions", "sessions_api_update", "taskapp_api"): (OWN_ROW, OWN_ENDED_ROW),
     ("sessions", "sessions_auth_update", "taskapp_auth"): (OWN_LIVE_ROW, OWN_ROW),
     ("sessions", "sessions_operator_select", "taskapp_operator"): ("true", None),
-    ("sessions", "sessions_operator_update", "taskapp_operator"): ("true", "(revoked_at IS NOT NULL)"),
+    ("sessions", "sessions_operator_update", "taskapp_operator"): ("true", JUST_NOW),
     ("sessions", "sessions_operator_delete", "taskapp_operator"): (OVER_FOR_30_DAYS, None),
     ("access_tokens", "access_tokens_operator_select", "taskapp_operator"): ("true", None),
     ("access_tokens", "access_tokens_operator_delete", "taskapp_operator"): ("true", None),
