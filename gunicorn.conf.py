@@ -8,7 +8,8 @@ import tempfile
 from typing import Any
 
 from taskapp.config import Config, ConfigError
-from taskapp.isolation.doctor.start import NotIsolatedError, insist
+from taskapp.isolation.doctor.start import NotIsolatedError, insist, insist_on_seal
+from taskapp.isolation.seal import SealKey
 
 try:
     _config = Config.from_environment()
@@ -61,6 +62,7 @@ def _insist_on_isolation(server: Any) -> None:
         warnings = insist(
             {"taskapp_api": _config.database_url, "taskapp_auth": _config.auth_database_url}, _config.connect_seconds
         )
+        insist_on_seal(_config.database_url, SealKey.parse(_config.seal_key), _config.connect_seconds)
     except NotIsolatedError as error:
         sys.exit(f"taskapp cannot start: {error}")
     for warning in warnings:

@@ -110,7 +110,7 @@ def start(project: Path, port: int | None = None, **settings: str) -> Iterator[R
 
 def strangers_environment(**settings: str) -> dict[str, str]:
     """The environment of somebody who has never heard of us, behind a proxy that answers nobody."""
-    theirs = {name: value for name, value in os.environ.items() if not re.match("TASKAPP_|PG|PYTHON", name)}
+    theirs = {name: value for name, value in os.environ.items() if not re.match("TASKAPP_|PG|PYTHON|MAKE|MFLAGS", name)}
     return {**theirs, "http_proxy": "http://127.0.0.1:9", "no_proxy": "", **settings}
 
 

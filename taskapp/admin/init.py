@@ -132,6 +132,11 @@ def _check_server(conn: connection) -> None:
         raise click.ClickException(
             "--admin-url leads through a pooler; roles and migrations need the server itself: give the direct endpoint"
         )
+    if (encoding := conn.info.parameter_status("server_encoding")) != "UTF8":
+        raise click.ClickException(
+            f"the database has the encoding {encoding}, in which not everything can be written: make it anew, by"
+            f" CREATE DATABASE {conn.info.dbname} TEMPLATE template0 ENCODING 'UTF8'"
+        )
     if warned := warning(version):
         click.echo(f"warning: {warned}", err=True)
 

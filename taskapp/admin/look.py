@@ -15,8 +15,9 @@ from taskapp import MIGRATIONS
 from taskapp.api.signing_keys import SigningKeys
 from taskapp.config import Config
 from taskapp.isolation.bootstrap import ROLES, wrong_roles
-from taskapp.isolation.keyring import StoredKey, stored_keys
+from taskapp.isolation.keyring import StoredKey, is_stored, stored_keys
 from taskapp.isolation.pooling import is_pooled
+from taskapp.isolation.seal import SealKey
 from taskapp.isolation.versions import is_patched, warning, written
 
 _INIT = "flask database init"
@@ -94,7 +95,7 @@ def look(conn: connection, config: Config | None) -> Status:
         seen.warnings.append(warned)
     _judge(seen)
     if config is not None:
-        _judge_environment(seen, config)
+        _judge_environment(conn, seen, config)
     return seen
 
 
@@ -121,7 +122,7 @@ def _judge(seen: Status) -> None:
         seen.to_do.append(f"no seal key is believed, so nobody can sign in: {_INIT} --new-secrets")
 
 
-def _judge_environment(seen: Status, config: Config) -> None:
+def _judge_environment(conn: connection, seen: Status, config: Config) -> None:
     signing = SigningKeys(config)
     now = time.time()
     believed = signing.at(now)
@@ -136,6 +137,13 @@ def _judge_environment(seen: Status, config: Config) -> None:
     ours = next((key for key in seen.seal_keys if key.key_id == key_id and key.believed), None)
     if ours is None:
         seen.to_do.append(f"TASKAPP_SEAL_KEY is {key_id}, which the database does not believe")
+        return
+    with conn, conn.cursor() as cur:
+        is_ours = is_stored(cur, SealKey.parse(config.seal_key))
+    if not is_ours:
+        seen.to_do.append(
+            f"TASKAPP_SEAL_KEY is {key_id}, and the database has another key of that name: requests are refused"
+        )
     elif ours.not_after is not None:
         seen.to_do.append(
             f"TASKAPP_SEAL_KEY is {key_id}, which ends at {minute(ours.not_after)} UTC: deploy the environment that "

@@ -86,6 +86,16 @@ def stored_keys(cur: cursor) -> list[StoredKey]:
     return [StoredKey(*row) for row in cur]
 
 
+def is_stored(cur: cursor, key: SealKey) -> bool:
+    """Tell whether the database has this key, and not another one of its name, as a role that may become the definer."""
+    cur.execute("SET LOCAL ROLE taskapp_definer")
+    cur.execute(
+        _private(cur, "findKey") + "SELECT FROM app_private.keys WHERE key_id = %s AND inner_pad = %s",
+        (key.key_id, key.pads().inner),
+    )
+    return bool(cur.rowcount)
+
+
 @contextmanager
 def _as_definer(migration_url: str) -> Iterator[cursor]:
     with closing(psycopg2.connect(migration_url)) as conn, conn, conn.cursor() as cur:

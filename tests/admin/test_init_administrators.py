@@ -55,6 +55,17 @@ def test_an_unpatched_server_is_warned_of_once_and_a_patched_one_is_not(neon: Ne
 
 
 @pytest.mark.usefixtures("first_run")
+def test_a_database_that_cannot_hold_every_character_is_refused(neon: Neon) -> None:
+    neon.execute("CREATE DATABASE ascii OWNER admin TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C'")
+    try:
+        said = refusal("database", "init", "--new-secrets", "--admin-url", neon.url().replace("/tasks?", "/ascii?"))
+    finally:
+        neon.execute("DROP DATABASE ascii")
+    assert "the database has the encoding SQL_ASCII" in said
+    assert "CREATE DATABASE ascii TEMPLATE template0 ENCODING 'UTF8'" in said
+
+
+@pytest.mark.usefixtures("first_run")
 def test_who_is_named_like_a_role_of_the_application_is_told_so(neon: Neon) -> None:
     neon.execute("ALTER ROLE admin RENAME TO taskapp_admin")
     try:

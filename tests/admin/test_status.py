@@ -1,6 +1,7 @@
 """`flask database status`: what there is, and status 1 when something is to be done about it."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,6 +113,12 @@ def test_during_a_rotation_it_tells_who_has_the_old_key_what_to_do(neon: Neon, e
         assert signing[1]["use"] == "signs after that"
     finally:
         neon.execute("DELETE FROM app_private.keys WHERE key_id = %s", rotated["TASKAPP_SEAL_KEY"].partition(":")[0])
+
+
+def test_another_key_of_the_name_in_use_is_not_taken_for_it(environment: dict[str, str]) -> None:
+    name = environment["TASKAPP_SEAL_KEY"].partition(":")[0]
+    (said,) = to_do(**{**environment, "TASKAPP_SEAL_KEY": f"{name}:{secrets.token_hex(32)}"})
+    assert said == f"TASKAPP_SEAL_KEY is {name}, and the database has another key of that name: requests are refused"
 
 
 @pytest.mark.usefixtures("again")

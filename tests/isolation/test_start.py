@@ -1,5 +1,6 @@
 """What production refuses to serve: gunicorn asks the doctor before it answers anybody."""
 
+import secrets
 from collections.abc import Mapping
 
 import pytest
@@ -62,6 +63,14 @@ def test_the_database_of_the_other_url_is_examined_too_also_where_the_first_one_
     empty = cluster.server.url("taskapp_auth", cluster.passwords["taskapp_auth"], "postgres")
     with pytest.raises(NotIsolatedError, match=r"L44 app\.tasks"):
         insist({"taskapp_api": cluster.url("taskapp_api"), "taskapp_auth": empty}, 10)
+
+
+@pytest.mark.parametrize("name", ["test-1", "another"])
+def test_a_seal_key_that_the_database_does_not_believe_is_refused(cluster: Cluster, name: str) -> None:
+    line = refused_in_production(cluster.environment, TASKAPP_SEAL_KEY=f"{name}:{secrets.token_hex(32)}")
+    assert line == (
+        f"taskapp cannot start: the database does not believe TASKAPP_SEAL_KEY, {name}: `flask database status` says more"
+    )
 
 
 def test_an_old_server_only_warns(cluster: Cluster) -> None:

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from contextlib import closing
 
 import psycopg2
+from uuid_utils.compat import uuid7
 
 from taskapp.isolation.doctor.examination import examine
 from taskapp.isolation.doctor.rule import Finding
+from taskapp.isolation.seal import SealKey
+
+_NO_SUCH_SESSION = "TA001"
+_WRONG_SEAL = "TA002"
 
 
 class NotIsolatedError(Exception):
@@ -36,3 +41,24 @@ def insist(urls: Mapping[str, str], connect_seconds: int) -> list[Finding]:
         told = "; ".join(f"{finding.rule} {finding.object} ({finding.statement})" for finding in broken)
         raise NotIsolatedError(f"isolation does not hold: {told}. `flask isolation doctor` says how to mend it")
     return ordered
+
+
+def insist_on_seal(url: str, key: SealKey, connect_seconds: int) -> None:
+    """Let the database verify a seal of ours, for somebody whom it does not know: with a wrong key it refuses everybody.
+
+    :param url: as ``taskapp_api``, pooled or not.
+    :raises NotIsolatedError: when it does not believe the key.
+    """
+    nobody = str(uuid7())
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=connect_seconds)) as conn, conn.cursor() as cur:
+            cur.execute("SELECT extract(epoch FROM now())")
+            ((now,),) = cur.fetchall()
+            cur.execute("SELECT app.enter(%s, %s, %s, true)", (nobody, nobody, key.seal(nobody, float(now))))
+    except psycopg2.Error as error:
+        if error.pgcode == _WRONG_SEAL:
+            raise NotIsolatedError(
+                f"the database does not believe TASKAPP_SEAL_KEY, {key.key_id}: `flask database status` says more"
+            ) from error
+        if error.pgcode != _NO_SUCH_SESSION:
+            raise
