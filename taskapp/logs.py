@@ -55,6 +55,8 @@ def init_app(app: Flask) -> None:
     """Log to standard error. Called by the application factory."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    # SQLAlchemy would tell of each connection that died, by where it was in memory. What it died of is told anyway.
+    logging.getLogger("taskapp.isolation.pool").setLevel(logging.ERROR)
     # What a library has to say of sending spans is for the same eyes.
     for name, level in {"taskapp": logging.INFO, "opentelemetry": logging.WARNING}.items():
         logger = logging.getLogger(name)

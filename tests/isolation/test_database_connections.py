@@ -12,6 +12,7 @@ import pytest
 from conftest import Admin, Cluster, Person, free_port
 from expect import problem
 from flask import Flask
+from journal import journal
 from psycopg2.extensions import connection
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -92,6 +93,11 @@ class TestAConnectionThatDiedWhileIdle:
 
     def test_is_not_noticed_by_a_read(self, client: Person) -> None:
         assert client.get("/v1/tasks").status_code == 200
+
+    def test_is_nothing_to_tell_anybody(self, client: Person) -> None:
+        with journal() as log:
+            client.get("/v1/tasks")
+        assert [entry["message"] for entry in log.entries] == ["request"]
 
     def test_is_not_noticed_by_a_write(self, client: Person, admin: Admin) -> None:
         assert (create(client).status_code, written(admin)) == (201, 1)
