@@ -7,7 +7,8 @@ url=$1 folder=$2 here=$(dirname "$0")
 export url folder
 mkdir -p "$folder"
 rm -f "$folder/taskapp.dump" "$folder/rows"
-# Counted in the very snapshot that is dumped, so it makes no difference what is written meanwhile.
+# Counted in the very snapshot that is dumped, so it makes no difference what is written meanwhile. psql does not mind how a
+# program ends that it starts, and pg_dump may fail when all of its file is there: what it leaves then is no backup.
 psql -X --set=here="$here" --output="$folder/rows" "$url" <<'END'
 \set QUIET on
 \set ON_ERROR_STOP on
@@ -16,7 +17,7 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT pg_export_snapshot() AS snapshot \gset
 \i :here/count-rows.sql
 \setenv snapshot :snapshot
-\! pg_dump --format=custom --snapshot="$snapshot" --file="$folder/taskapp.dump" --dbname="$url"
+\! pg_dump --format=custom --snapshot="$snapshot" --file="$folder/taskapp.dump" --dbname="$url" || rm -f "$folder/taskapp.dump"
 COMMIT;
 END
 "$here/count-dump.sh" "$folder/taskapp.dump" | diff "$folder/rows" -

@@ -154,6 +154,19 @@ def test_who_bypasses_policies_and_reads_all_as_on_neon_makes_one_and_nobody_les
     assert ("all of them are in the dump" in made.stdout) == (status == 0)
 
 
+def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none(
+    cluster: Cluster, restored: Restored, tmp_path: Path
+) -> None:
+    wrapper = tmp_path / "pg_dump"
+    wrapper.write_text(f'#!/bin/sh\n{restored.folder / "bin" / "pg_dump"} "$@"\nexit 1\n')
+    wrapper.chmod(0o700)
+    command = [str(PROJECT / "ops" / "backup.sh"), cluster.admin_url, str(tmp_path / "backup")]
+    search = {**os.environ, "PATH": f"{tmp_path}:{restored.folder / 'bin'}:{os.environ['PATH']}"}
+    made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=60, check=False)
+    assert (made.returncode != 0, "all of them are in the dump" in made.stdout) == (True, False)
+    assert [file.name for file in (tmp_path / "backup").iterdir()] == ["rows"]
+
+
 def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
     with serving(restored.environment) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         assert client.get("/readyz").status_code == 200
