@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ class Seen:
     redis_knows: dict[str, bool]  # by password
     token_then: int
     log_in_then: int
+    modes: dict[str, int]  # of the files that the page has made, or written anew
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,7 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             if "rotate-key" in typed:
                 failed_by_then[0] = sum(len(asking.failed) for asking in clients)
 
+        shell.type("umask 022")  # As most logins have it.
         try:
             follow(ROUTINE, shell, places, then)
         finally:
@@ -112,6 +115,10 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             {storage: answers(storage) for storage in (before[STORAGE], routine[STORAGE])},
             http.get("/v1/me", headers={"Authorization": f"Bearer {token}"}).status_code,
             http.post("/v1/auth/login", json=account).status_code,
+            {
+                path.name: stat.S_IMODE(path.stat().st_mode)
+                for path in (*folder.glob("*.env"), *(folder / "secrets").iterdir())
+            },
         )
 
 
@@ -119,6 +126,8 @@ def deployed(folder: Path, environment: dict[str, str]) -> None:
     """Put the environment where the page has it, as it was deployed once."""
     (folder / "taskapp.env").write_text(as_shell({name: value for name, value in environment.items() if name != STORAGE}))
     (folder / "settings.env").write_text(as_shell({STORAGE: environment[STORAGE]}))
+    for name in ("taskapp.env", "settings.env"):
+        (folder / name).chmod(0o600)
     (folder / "secrets").mkdir(mode=0o700)
     for name, value in environment.items():
         (folder / "secrets" / name).write_text(value)
@@ -201,3 +210,7 @@ def test_redis_believes_the_new_password_alone(seen: Seen) -> None:
 def test_after_a_leak_everything_is_new_and_everybody_logs_in_again(seen: Seen) -> None:
     assert {name for name in seen.before if seen.leak[name] != seen.routine[name]} == SECRET - NOT_OURS - {STORAGE}
     assert (seen.token_then, seen.log_in_then) == (401, 200)
+
+
+def test_what_the_page_leaves_is_for_its_owner_alone_and_nothing_else_has_secrets(seen: Seen) -> None:
+    assert seen.modes == dict.fromkeys({"taskapp.env", "settings.env", *seen.before}, 0o600)
