@@ -2,8 +2,10 @@
 
 import os
 import re
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ import psycopg2
 import pytest
 import yaml
 from conftest import Admin, Cluster, free_port, register
+from dba.conftest import Staff
 from flask import Flask
 from live import PROJECT, program, serving
 from walkthrough import blocks
@@ -35,7 +38,43 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
 
 
+QUERY_CANCELED = "57014"
 SECTIONS = {anchor(section.partition("\n")[0]): section for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
+
+
+@contextmanager
+def waiting(cluster: Cluster, url: str) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield the pid of a session of this login, a statement of which waits for a lock; and how it ended, when it has."""
+    ended: list[str | None] = []
+
+    def wait() -> None:
+        try:
+            cur.execute("SELECT pg_advisory_lock(4711)")
+        except psycopg2.Error as error:
+            ended.append(error.pgcode)
+
+    thread = threading.Thread(target=wait)
+    with closing(psycopg2.connect(url)) as conn, closing(psycopg2.connect(cluster.admin_url)) as holder:
+        conn.autocommit = True
+        with conn.cursor() as cur, holder.cursor() as held:
+            # It is to end by nothing else.
+            cur.execute(
+                "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN"
+                " ('statement_timeout', 'lock_timeout', 'transaction_timeout')"
+            )
+            held.execute("SELECT pg_advisory_lock(4711)")
+            thread.start()
+            try:
+                deadline = time.monotonic() + 60
+                blocked = False
+                while not blocked:
+                    assert time.monotonic() < deadline, "it does not wait"
+                    held.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", (conn.info.backend_pid,))
+                    ((blocked,),) = held.fetchall()
+                yield conn.info.backend_pid, ended
+            finally:
+                held.execute("SELECT pg_advisory_unlock(4711)")
+                thread.join()
 
 
 # What it says is printed.
@@ -74,11 +113,37 @@ def test_every_command_prints_what_the_page_says(cluster: Cluster, service: tupl
     program("curl")
     url, metrics = service
     (tmp_path / "taskapp.env").write_text(as_shell(cluster.environment))
-    places = {"http://127.0.0.1:8000": url, "http://127.0.0.1:9464": metrics}
-    with Shell(tmp_path, {**os.environ, "FLASK_APP": "wsgi.py"}) as shell:
+    with waiting(cluster, cluster.url("taskapp_api")) as (pid, ended), Shell(tmp_path, dict(os.environ)) as shell:
+        places = {"http://127.0.0.1:8000": url, "http://127.0.0.1:9464": metrics, "4711": str(pid)}
         printed = follow(PAGE, shell, places)
+    assert ended == [QUERY_CANCELED]
+    assert re.search(rf"^ *{pid} .*\| postgres", printed, re.MULTILINE)
     assert '"sqlstate":"55P03"' in printed
     assert "command not found" not in printed
+
+
+@pytest.mark.parametrize("role", ["taskapp_auth", "taskapp_migrator", "a person"])
+def test_a_session_is_cancelled_by_the_role_that_the_page_says(cluster: Cluster, tmp_path: Path, role: str) -> None:
+    (command,) = re.findall(r"^psql .*pg_cancel_backend.*$", PAGE, re.MULTILINE)
+    become = {
+        "taskapp_auth": command.replace("taskapp_api", "taskapp_auth"),
+        "taskapp_migrator": command.replace('-c "SET ROLE taskapp_api" ', ""),
+        "a person": command.replace("taskapp_api", "taskapp_warden"),
+    }
+    staff = Staff(cluster)
+    if role == "a person":
+        staff.add("ann")
+    try:
+        url = staff.url("ann") if role == "a person" else cluster.url(role)
+        with waiting(cluster, url) as (pid, ended), Shell(tmp_path, {**os.environ, **cluster.environment}) as shell:
+            refused = shell.type(become["taskapp_auth" if role == "a person" else "a person"].replace("4711", str(pid)))
+            assert "permission denied to cancel query" in refused
+            assert ended == []
+            shell.type(become[role].replace("4711", str(pid)))
+    finally:
+        if role == "a person":
+            staff.remove("ann")
+    assert ended == [QUERY_CANCELED]
 
 
 def test_every_block_is_one_that_is_run_or_printed() -> None:
