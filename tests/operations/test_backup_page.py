@@ -28,6 +28,11 @@ from taskapp.embedded import EmbeddedServer, _find_install
 PAGE = (PROJECT / "docs" / "operations" / "backup.md").read_text()
 TOOLS = ("pg_dump", "pg_restore", "pg_basebackup")
 STAY = ("alice", "bob")
+EVERYBODYS = """
+    SELECT count(*) FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))
+    WHERE datname = current_database() AND grantee = 0
+"""
+"""How many rights everybody has on this database."""
 
 
 @dataclass
@@ -59,6 +64,14 @@ def restored(cluster: Cluster, app: Flask, admin: Admin, tmp_path_factory: pytes
                 assert people["carol"].post("/v1/me/delete", {"password": PASSWORD}).status_code == 204
             (folder / "taskapp.log").write_text("\n".join(log.lines))
             assert people["bob"].post("/v1/tasks", {"title": "too late"}).status_code == 201
+        if "RENAME TO taskapp_before" in typed:
+            with (
+                closing(psycopg2.connect(second.url("postgres", password(second), "taskapp"))) as conn,
+                conn.cursor() as cur,
+            ):
+                cur.execute(EVERYBODYS)
+                assert cur.fetchall() == [(0,)]
+            follow(on_the_same_server(), shell, places)
 
     with new_server(tmp_path_factory.mktemp("second")) as second:
         places = {
@@ -70,6 +83,16 @@ def restored(cluster: Cluster, app: Flask, admin: Admin, tmp_path_factory: pytes
             printed = follow(PAGE, shell, places, then)
         environment = printed_environment((folder / "restored.env").read_text())
         yield Restored(environment, had, refresh_tokens, counted(folder / "backup" / "rows"), printed, folder)
+
+
+def on_the_same_server() -> str:
+    """What the page says to type when an empty database has taken the place: steps of above, and one command."""
+    steps = dict(re.findall(r"^\*\*(\d)\. .*?(^```sh\n.*?^```\n```text\n.*?^```)", PAGE, re.MULTILINE | re.DOTALL))
+    ((*before, command, after, last),) = re.findall(
+        r"^Do steps (\d) and (\d), run `(.*?)`, do steps (\d) and (\d),", PAGE, re.M
+    )
+    init = f"```sh\n{command}\n```\n```text\nroles …\nmigrations …\nseal key …\n```"
+    return "\n".join([*(steps[step] for step in before), init, steps[after], steps[last]])
 
 
 def live_through(app: Flask, name: str) -> Person:
