@@ -17,7 +17,7 @@ from typing import Self
 
 import psycopg2
 from isolation.pooler import PGBOUNCER
-from live import program
+from live import PROJECT, program
 from psycopg2 import sql
 
 from deployment.compose import Service, Services, given, services, switched_on
@@ -46,6 +46,7 @@ class Host:
         self.folder.chmod(0o755)
         self.clone = self.folder / "clone"
         self.clone.mkdir()
+        (self.clone / "ops").symlink_to(PROJECT / "ops")
         self.places = Places(self.folder)
         self.url = f"http://127.0.0.1:{self.places.ports['api']}"
         lay_out(self.places.image, lambda text: self.places.here("pgbouncer", text))

@@ -56,7 +56,7 @@ def typed(host: Host, command: str) -> str:
         return ""
     if "docker run --rm taskapp " in command:
         command = command.replace("docker run --rm taskapp", str(host.script("taskapp")))
-    elif found := re.match(r"docker compose (?:run --rm(?: --no-deps)?(?: -T)?|exec) (\w+)( .+)?$", command):
+    elif found := re.match(r"docker compose (?:run --rm(?: --no-deps)?(?: -T)?|exec(?: -T)?) (\w+)( .+)?$", command):
         words = found[2] or shlex.join(host.services()[found[1]]["command"])
         command = f"{host.script(found[1])} {words}"
     assert "docker" not in command, f"no test knows how to follow this: {command}"
@@ -173,6 +173,20 @@ def test_it_recovers_when_the_database_comes_back(host: Host, ada: httpx.Client)
     assert ada.get(f"/v1/tasks/{task}").status_code == 200
 
 
+def test_what_was_backed_up_comes_back(host: Host, ada: httpx.Client) -> None:
+    task = make_task(ada)
+    follow(host, "Back it up")
+    late = make_task(ada)
+    for name in ("api", "pgbouncer"):
+        host.stop(name)
+    # What a new server has: an empty database.
+    again = ["DROP DATABASE taskapp", "CREATE DATABASE taskapp TEMPLATE template0"]
+    gone = host.run("postgres", ["psql", "-X", "postgres", *(f"--command={statement}" for statement in again)])
+    assert gone.returncode == 0, gone.stderr
+    assert "as many rows as there were" in follow(host, "Restore it")
+    assert [ada.get(f"/v1/tasks/{found}").status_code for found in (task, late)] == [200, 404]
+
+
 def test_settings_redis_a_password_keys_and_a_new_version_count_after_going_up_and_nobody_is_logged_out(
     host: Host, ada: httpx.Client
 ) -> None:
@@ -199,6 +213,6 @@ def test_settings_redis_a_password_keys_and_a_new_version_count_after_going_up_a
 
 
 def test_every_command_of_the_page_is_typed() -> None:
-    followed = {"Start it", "Put a proxy in front", "Other settings", "Look after it"}
+    followed = {"Back it up", "Restore it", "Start it", "Put a proxy in front", "Other settings", "Look after it"}
     followed |= {"Replace keys and passwords", "Bring a new version"}
     assert {heading for heading in re.findall(r"^## (.+)$", PAGE, re.MULTILINE) if section(heading)} == followed
