@@ -1,15 +1,17 @@
 #!/bin/sh
 # Dump a database, and show that all of its rows are in the dump: ops/backup.sh URL FOLDER, as somebody whom row-level security
-# does not bind. Writes FOLDER/taskapp.dump, and FOLDER/rows with the number of rows of each table. Status 0 only when both agree.
+# does not bind. Writes FOLDER/taskapp.dump, and FOLDER/rows with the number of rows of each table. Status 0 only when both agree;
+# otherwise what was there before stays as it was.
 set -eu
 umask 077
 url=$1 folder=$2 here=$(dirname "$0")
-export url folder
 mkdir -p "$folder"
-rm -f "$folder/taskapp.dump" "$folder/rows"
+dump=$folder/taskapp.dump.new rows=$folder/rows.new
+trap 'rm -f "$dump" "$rows"' EXIT
+export url dump
 # Counted in the very snapshot that is dumped, so it makes no difference what is written meanwhile. psql does not mind how a
 # program ends that it starts, and pg_dump may fail when all of its file is there: what it leaves then is no backup.
-psql -X --set=here="$here" --output="$folder/rows" "$url" <<'END'
+psql -X --set=here="$here" --output="$rows" "$url" <<'END'
 \set QUIET on
 \set ON_ERROR_STOP on
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -17,9 +19,11 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT pg_export_snapshot() AS snapshot \gset
 \i :here/count-rows.sql
 \setenv snapshot :snapshot
-\! pg_dump --format=custom --snapshot="$snapshot" --file="$folder/taskapp.dump" --dbname="$url" || rm -f "$folder/taskapp.dump"
+\! pg_dump --format=custom --snapshot="$snapshot" --file="$dump" --dbname="$url" || rm -f "$dump"
 COMMIT;
 END
-"$here/count-dump.sh" "$folder/taskapp.dump" | diff "$folder/rows" -
-test -s "$folder/rows"
+"$here/count-dump.sh" "$dump" | diff "$rows" -
+test -s "$rows"
+mv "$dump" "$folder/taskapp.dump"
+mv "$rows" "$folder/rows"
 awk '{ rows += $2 } END { print rows " rows of " NR " tables, and all of them are in the dump" }' "$folder/rows"

@@ -177,9 +177,13 @@ def test_who_bypasses_policies_and_reads_all_as_on_neon_makes_one_and_nobody_les
     assert ("all of them are in the dump" in made.stdout) == (status == 0)
 
 
-def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none(
+def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none_and_leaves_the_one_before(
     cluster: Cluster, restored: Restored, tmp_path: Path
 ) -> None:
+    before = {"taskapp.dump": "yesterday's", "rows": "app.users 1"}
+    (tmp_path / "backup").mkdir()
+    for name, text in before.items():
+        (tmp_path / "backup" / name).write_text(text)
     wrapper = tmp_path / "pg_dump"
     wrapper.write_text(f'#!/bin/sh\n{restored.folder / "bin" / "pg_dump"} "$@"\nexit 1\n')
     wrapper.chmod(0o700)
@@ -187,7 +191,7 @@ def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none(
     search = {**os.environ, "PATH": f"{tmp_path}:{restored.folder / 'bin'}:{os.environ['PATH']}"}
     made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=60, check=False)
     assert (made.returncode != 0, "all of them are in the dump" in made.stdout) == (True, False)
-    assert [file.name for file in (tmp_path / "backup").iterdir()] == ["rows"]
+    assert {file.name: file.read_text() for file in (tmp_path / "backup").iterdir()} == before
 
 
 def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
