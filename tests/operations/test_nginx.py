@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import arrange
 import httpx
 import pytest
-from conftest import Cluster, Person, free_port
+from conftest import Admin, Cluster, Person, free_port
 from live import PROJECT, port_of, serving
 
 from operations.nginx import SITE, Nginx, nginx
@@ -91,6 +92,16 @@ def test_no_temporary_file_gets_what_people_write(served: Nginx, alice: Person) 
     assert "temporary file" not in (served.folder / "taskapp-error.log").read_text()
     # Nobody here reads so slowly that nginx would put an answer into one.
     assert "proxy_max_temp_file_size 0;" in SITE
+
+
+def test_a_long_link_to_the_next_page_gets_through(served: Nginx, alice: Person, admin: Admin) -> None:
+    # It repeats what was asked for, and the cursor has the title of the last task in it.
+    arrange.task(admin, alice, title="a")
+    arrange.task(admin, alice, title="文" * 500)
+    with client(served) as ada:
+        listed = ada.get(f"/v1/tasks?limit=1&sort=-title{20 * ('&not_tag=' + 24 * 'ä')}", headers=alice.headers)
+    assert listed.status_code == 200
+    assert len(listed.headers["Link"]) > 4096
 
 
 def test_what_nginx_does_not_pass_on(served: Nginx) -> None:
