@@ -97,5 +97,6 @@ def test_who_asks_for_another_host_gets_no_answer(alone: Nginx) -> None:
 def test_no_log_has_who_asked_or_what_for(alone: Nginx) -> None:
     crowd(alone, f"/?q={WORD}")
     alone.answers(get(f"/v1/tasks?q={WORD}") + b"Content-Length: 2000000\r\n\r\n")
+    alone.answers(get(f"/v1/tasks?q={WORD}", host="elsewhere.example.com") + b"\r\n")
     assert WORD not in alone.logged()
     assert "127.0.0.1" not in alone.logged()
