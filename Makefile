@@ -21,7 +21,7 @@ demo: .venv/local ## Let three people have tasks in what `make run` serves, and 
 
 .PHONY: test
 test: .venv/dev ## Run the tests on throw-away PostgreSQL servers
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: mutants
 mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the tests notice each
