@@ -15,7 +15,7 @@ from taskapp import MIGRATIONS
 from taskapp.api.signing_keys import SigningKeys
 from taskapp.config import Config
 from taskapp.isolation.bootstrap import ROLES, wrong_roles
-from taskapp.isolation.keyring import StoredKey, is_stored, stored_keys
+from taskapp.isolation.keyring import StoredKey, is_believed, stored_keys
 from taskapp.isolation.pooling import is_pooled
 from taskapp.isolation.seal import SealKey
 from taskapp.isolation.versions import is_patched, warning, written
@@ -139,7 +139,7 @@ def _judge_environment(conn: connection, seen: Status, config: Config) -> None:
         seen.to_do.append(f"TASKAPP_SEAL_KEY is {key_id}, which the database does not believe")
         return
     with conn, conn.cursor() as cur:
-        is_ours = is_stored(cur, SealKey.parse(config.seal_key))
+        is_ours = is_believed(cur, SealKey.parse(config.seal_key))
     if not is_ours:
         seen.to_do.append(
             f"TASKAPP_SEAL_KEY is {key_id}, and the database has another key of that name: requests are refused"

@@ -56,12 +56,7 @@ def hand_over(migration_url: str, old: SealKey, new: SealKey, overlap: timedelta
     :raises KeyringError: when ``old`` is not a key that is believed, or another one of that name; nothing is changed then.
     """
     with _as_definer(migration_url) as cur:
-        cur.execute(
-            _private(cur, "findKey")
-            + "SELECT FROM app_private.keys WHERE key_id = %s AND inner_pad = %s AND not_after > now()",
-            (old.key_id, old.pads().inner),
-        )
-        if not cur.rowcount:
+        if not is_believed(cur, old):
             raise KeyringError(f"the database does not believe the seal key {old.key_id}")
         _store(cur, new)
         # Whoever uses the old one gets all of the time, also when this is done a second time.
@@ -86,11 +81,11 @@ def stored_keys(cur: cursor) -> list[StoredKey]:
     return [StoredKey(*row) for row in cur]
 
 
-def is_stored(cur: cursor, key: SealKey) -> bool:
-    """Tell whether the database has this key, and not another one of its name, as a role that may become the definer."""
+def is_believed(cur: cursor, key: SealKey) -> bool:
+    """Tell whether the database believes this very key, and not another one of its name; ends as ``taskapp_definer``."""
     cur.execute("SET LOCAL ROLE taskapp_definer")
     cur.execute(
-        _private(cur, "findKey") + "SELECT FROM app_private.keys WHERE key_id = %s AND inner_pad = %s",
+        _private(cur, "findKey") + "SELECT FROM app_private.keys WHERE key_id = %s AND inner_pad = %s AND not_after > now()",
         (key.key_id, key.pads().inner),
     )
     return bool(cur.rowcount)

@@ -5,7 +5,6 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import httpx
 import psutil
 import psycopg2
 import pytest
-from admin.conftest import Neon, neon_on, printed_environment, succeed
+from admin.conftest import Neon, printed_environment, succeed
 from admin.test_rotation_under_load import GENEROUS, Client
 from conftest import PASSWORD
 from live import PROJECT, gunicorn, program
@@ -53,12 +52,6 @@ class Seen:
     token_then: int
     log_in_then: int
     modes: dict[str, int]  # of the files that the page has made, or written anew
-
-
-@pytest.fixture(scope="module")
-def neon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neon]:
-    with neon_on(tmp_path_factory.mktemp("neon")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

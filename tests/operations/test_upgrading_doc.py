@@ -5,12 +5,11 @@ isolation/test_release_before.py and endurance/test_graceful.py.
 """
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from admin.conftest import Neon, neon_on, printed_environment, succeed
+from admin.conftest import Neon, printed_environment, succeed
 from conftest import CELL
 from live import PROJECT, program
 from walkthrough import Block
@@ -19,12 +18,6 @@ from operations.shell import Shell, assert_printed, section
 from taskapp.isolation.bootstrap import ACTED_AS, OWNERS, ROLES, WARDEN
 
 PAGE = (PROJECT / "docs" / "operations" / "upgrading.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def neon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neon]:
-    with neon_on(tmp_path_factory.mktemp("postgres")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
