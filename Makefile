@@ -19,9 +19,16 @@ run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a
 demo: .venv/local ## Let three people have tasks in what `make run` serves, and print how to play with them
 	@$(BIN)/python -m demo
 
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: .venv/dev ## Run the tests on throw-away PostgreSQL servers
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: .venv/dev ## Test the API, isolation, the schema and the commands on throw-away PostgreSQL servers: 4 minutes
+	@$(PYTEST) $(ARGS)
+
+.PHONY: test-all
+test-all: .venv/dev ## The same, and what needs other programs or longer: browsers, clients, poolers, pages that are typed
+	@$(PYTEST) -m "not endurance and not mutants" $(ARGS)
+	@$(if $(ARGS),,cd tests && ../$(BIN)/python -m matrix --quick)
 
 .PHONY: mutants
 mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the tests notice each
@@ -37,7 +44,7 @@ matrix: .venv/dev ## Run the tests on each of the servers that people have: othe
 
 .PHONY: endurance
 endurance: .venv/dev ## Run the tests of tests/endurance at their full length: failures, overload, load for many minutes
-	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/endurance) $(ARGS)
+	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest -m "not mutants" $(if $(findstring tests/,$(ARGS)),,tests/endurance) $(ARGS)
 
 .PHONY: check
 check: .venv/dev ## Lint (Dockerfile too), types, import rules, secrets in the repository, known flaws of what is pinned
@@ -71,7 +78,7 @@ messages: .venv/dev ## Write into docs/performance.md how many messages each ope
 
 .PHONY: contract
 contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, attack a server through it
-	@$(BIN)/python -m pytest tests/contract $(ARGS)
+	@$(BIN)/python -m pytest -m extended tests/contract $(ARGS)
 
 .PHONY: bench
 bench: .venv/dev benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one

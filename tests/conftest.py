@@ -98,6 +98,17 @@ class Person:
         return self("DELETE", path, **kwargs)
 
 
+EXTENDED = {"contract", "deployment", "endurance", "operations"}
+"""The folders of tests/ that are `extended` as a whole."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of these folders; elsewhere a file or a test bears the mark itself."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in EXTENDED:
+            item.add_marker("extended")
+
+
 CELL = Cell.from_environment()
 DEBIAN = {15: Path("/usr/lib/postgresql/15/bin")}
 """Versions that Debian has, and no wheel."""

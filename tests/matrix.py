@@ -53,6 +53,7 @@ def ran(name: str, quick: bool) -> int:
     command = [sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "3", "--dist", "loadfile"]
     if cell.road == "tls":
         command += [f"--deselect=tests/{path}" for path in sorted(READ_ALONG)]
+    command += ["-m", "not endurance and not mutants"]
     command += [f"tests/{path}" for path in QUICK] if quick else ["--ignore=tests/endurance"]
     told = subprocess.run(
         command, cwd="..", env={**os.environ, **cell.environment()}, check=False, capture_output=True, text=True

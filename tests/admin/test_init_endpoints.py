@@ -25,7 +25,7 @@ def roles(neon: Neon) -> int:
     return int(count)
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_through_a_pooler_it_refuses_and_makes_nothing(neon: Neon, pooler: PgBouncer) -> None:
     before = roles(neon)
     said = refusal("database", "init", "--admin-url", neon.url(port=pooler.port), "--new-secrets")

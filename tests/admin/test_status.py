@@ -169,7 +169,7 @@ def test_who_may_not_see_the_revision_is_told_so(environment: dict[str, str]) ->
     assert status.stdout.splitlines()[2].startswith("revision   not for taskapp_operator to see, and the code has ")
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_a_pooler_is_told_and_for_migrations_it_will_not_do(neon: Neon, environment: dict[str, str]) -> None:
     url = environment["TASKAPP_MIGRATION_DATABASE_URL"]
     passwords = {"taskapp_migrator": url.split(":")[2].split("@")[0]}

@@ -199,7 +199,7 @@ const authorization = {"Authorization": token};
 """
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_a_page_of_a_listed_origin_works_and_one_of_another_does_not(
     cluster: Cluster, alice: Person, browser: Chrome
 ) -> None:

@@ -254,7 +254,7 @@ def test_as_opens_a_ticket_and_prints_lines_that_show_its_rows(
     ]
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_the_lines_work_through_a_pooler_and_leave_nothing_behind(staff: Staff, owner: User) -> None:
     with PgBouncer(staff.cluster, people={"ann": PASSWORD}) as pooler:
         url = staff.url("ann", pooler.port)
@@ -271,7 +271,7 @@ def test_the_lines_work_through_a_pooler_and_leave_nothing_behind(staff: Staff, 
             assert SqlClient(second).rows("SELECT current_setting('app.ticket', true), current_user") == [("", "ann")]
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_without_print_a_pooler_is_refused_before_a_ticket_is_opened(boss: Admin, staff: Staff, owner: User) -> None:
     with PgBouncer(staff.cluster, people={"ann": PASSWORD}) as pooler:
         answer = run("as", owner.email, "--reason", "case 7: a task", "--url", staff.url("ann", pooler.port))

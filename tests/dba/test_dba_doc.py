@@ -78,7 +78,7 @@ def programs(version: int) -> Path:
     return DEBIAN.get(version) or _find_install(version) / "bin"
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 @pytest.mark.usefixtures("people_are_gone", "rows")
 def test_every_command_prints_what_the_page_says(boss: Admin, cluster: Cluster, tmp_path: Path) -> None:
     program("psql")

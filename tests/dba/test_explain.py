@@ -480,7 +480,7 @@ def test_the_migrators_url_is_found_in_the_environment(cluster: Cluster, owner: 
     assert shown.startswith(f"Any row of {owner.id}: visible.\n")
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_it_works_through_a_pooler_and_leaves_nothing_there(ask: Ask, cluster: Cluster, owner: User) -> None:
     with PgBouncer(replace(cluster, passwords={"x-tickets": PASSWORD})) as bouncer:
         url = bouncer.url("x-tickets")

@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 
 from docs.browser import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.extended
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 LOOKS = ["desktop light", "desktop dark", "phone light", "phone dark"]

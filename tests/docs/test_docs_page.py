@@ -97,7 +97,7 @@ def fresh(page: Page) -> Page:
     return page
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_every_operation_is_on_the_page(fresh: Page, anonymous: Person) -> None:
     document = anonymous.get("/openapi.json").get_json()
     expected = {
@@ -116,7 +116,7 @@ def test_every_operation_is_on_the_page(fresh: Page, anonymous: Person) -> None:
     assert shown == expected
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_they_stand_in_reading_order(fresh: Page) -> None:
     tags = [tag.get_attribute("data-tag") for tag in fresh.all(".opblock-tag")]
     read = ["auth", "sessions", "account", "credentials", "tasks", "completions", "trash", "lists", "tags", "keys", "health"]
@@ -126,13 +126,13 @@ def test_they_stand_in_reading_order(fresh: Page) -> None:
     ]
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_the_models_are_there_and_closed(fresh: Page) -> None:
     assert len(fresh.all(".models")) == 1
     assert fresh.all(".models.is-open") == []
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_an_address_opens_its_operation(page: Page) -> None:
     page.open("/docs#/tasks/createTask")
     (opened,) = page.wait(lambda: page.all(".opblock.is-open"))
@@ -142,7 +142,7 @@ def test_an_address_opens_its_operation(page: Page) -> None:
     page.wait(lambda: page.browser.current_url.endswith("/docs#/lists/createList"))
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_the_browser_has_nothing_to_complain_about(page: Page) -> None:
     page.complaints()
     page.open()
@@ -155,7 +155,7 @@ def test_the_browser_has_nothing_to_complain_about(page: Page) -> None:
     assert page.complaints() == []
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 @pytest.mark.parametrize("path", PAGES)
 def test_the_browser_asks_nobody_but_us(page: Page, path: str) -> None:
     page.hosts()
@@ -163,26 +163,26 @@ def test_the_browser_asks_nobody_but_us(page: Page, path: str) -> None:
     assert page.hosts() == {urlsplit(page.url).netloc}
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_a_public_operation_can_be_tried_out_at_once(fresh: Page) -> None:
     assert execute(fresh, "health", "getHealth")[0] == "200"
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_without_a_token_the_answer_is_401(fresh: Page) -> None:
     status, body = execute(fresh, "tasks", "listTasks")
     # Set as JSON, a member a line.
     assert (status, '\n  "code": "missing_token",\n' in body) == ("401", True)
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_the_example_registers_an_account(fresh: Page) -> None:
     status, body = execute(fresh, "auth", "registerUser")
     assert status == "201"
     assert '"access_token"' in body
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_with_a_token_a_task_is_created_and_listed(fresh: Page, alice: Person) -> None:
     authorize(fresh, alice.headers["Authorization"].removeprefix("Bearer "))
     status, body = execute(fresh, "tasks", "createTask")
@@ -193,7 +193,7 @@ def test_with_a_token_a_task_is_created_and_listed(fresh: Page, alice: Person) -
     assert fresh.complaints() == []
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_a_task_is_got_changed_and_deleted(fresh: Page, alice: Person) -> None:
     authorize(fresh, alice.headers["Authorization"].removeprefix("Bearer "))
     task = alice.post("/v1/tasks", {"title": "x"}).get_json()["id"]
@@ -206,7 +206,7 @@ def test_a_task_is_got_changed_and_deleted(fresh: Page, alice: Person) -> None:
     assert fresh.complaints() == []
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 def test_the_page_is_dark_where_one_prefers_it(page: Page) -> None:
     shown = {}
     for scheme in ("light", "dark"):
@@ -216,7 +216,7 @@ def test_the_page_is_dark_where_one_prefers_it(page: Page) -> None:
     assert all(light != dark for light, dark in zip(shown["light"], shown["dark"], strict=True)), shown
 
 
-@pytest.mark.browser
+@pytest.mark.extended
 @pytest.mark.parametrize(("name", "width", "height"), [("desktop", 1280, 900), ("phone", 390, 844)])
 def test_the_page_fits_the_screen(page: Page, tmp_path: Path, name: str, width: int, height: int) -> None:
     page.size(width, height, mobile=name == "phone")

@@ -22,8 +22,6 @@ from endurance.crashing import as_superuser
 from endurance.gate import Gate
 from endurance.length import length
 
-pytestmark = pytest.mark.pgbouncer
-
 ROLES = ("taskapp_api", "taskapp_auth")
 POOL = 4
 WAKE_SECONDS = length(2.0, 5.0)

@@ -29,8 +29,6 @@ from psycopg2.extensions import cursor
 from endurance.length import length
 from endurance.strangers import Stranger, settle
 
-pytestmark = pytest.mark.pgbouncer
-
 PEOPLE = 500
 CLIENTS = 64
 WORKERS = 4

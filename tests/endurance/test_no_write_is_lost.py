@@ -30,8 +30,6 @@ from endurance.length import length
 from endurance.workers import serving
 from endurance.writer import Answer, Kept, Writer
 
-pytestmark = pytest.mark.pgbouncer
-
 CLIENTS, USERS, WORKERS = 32, length(4, 16), length(2, 4)
 FAILURES = length(["PostgreSQL", "PgBouncer"], ["PostgreSQL", "PostgreSQL", "PgBouncer"] * 2 + ["PostgreSQL"])
 # In the suite other tests want the processors too.

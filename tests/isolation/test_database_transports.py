@@ -17,7 +17,7 @@ from taskapp.isolation.identity import Nobody
 TITLES = text("SELECT title FROM app.tasks")
 
 
-@pytest.fixture(scope="module", params=["unix", "tcp", pytest.param("pooler", marks=pytest.mark.pgbouncer)])
+@pytest.fixture(scope="module", params=["unix", "tcp", pytest.param("pooler", marks=pytest.mark.extended)])
 def road(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Flask]:
     """An application on that road."""
     if request.param == "pooler":

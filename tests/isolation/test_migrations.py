@@ -248,7 +248,7 @@ def test_a_pooler_is_refused_before_anything_is_sent_there(cluster: Cluster) -> 
     assert "names a pooler" in upgrade_as(url)
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_a_pooler_without_that_name_is_refused_too(cluster: Cluster) -> None:
     with PgBouncer(cluster) as pooler:
         assert "leads through a pooler" in upgrade_as(pooler.url("taskapp_migrator"))

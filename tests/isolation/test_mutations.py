@@ -447,7 +447,19 @@ def run(mutation: Mutation) -> Run:
     """Run the tests that should notice, on a server of their own with this one thing broken."""
     clean = {name: value for name, value in os.environ.items() if re.match("(?!TASKAPP_)|TASKAPP_TEST_", name)}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--tb=line", "-rfE", "-p", "no:cacheprovider", *mutation.noticed_by],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-m",
+            "",
+            "-q",
+            "--tb=line",
+            "-rfE",
+            "-p",
+            "no:cacheprovider",
+            *mutation.noticed_by,
+        ],
         cwd=PROJECT,
         env={**clean, "TASKAPP_TEST_MUTATION": mutation.sql},
         capture_output=True,

@@ -29,7 +29,7 @@ from taskapp.isolation import roles
 from taskapp.isolation.identity import Nobody
 from taskapp.isolation.seal import SealKey
 
-pytestmark = pytest.mark.pgbouncer
+pytestmark = pytest.mark.extended
 
 IDENTITY = (
     "SELECT coalesce(current_setting('app.user_id', true), '') || coalesce(current_setting('app.user_seal', true), '')"

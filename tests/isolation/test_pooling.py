@@ -34,19 +34,19 @@ def test_the_server_itself_is_no_pooler(cluster: Cluster) -> None:
     assert not pooled(cluster.tcp_url("taskapp_api"))
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_a_pooler_is_one(pooler: PgBouncer) -> None:
     assert pooled(pooler.url("taskapp_api"))
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_a_pooler_is_one_also_while_others_use_it(pooler: PgBouncer) -> None:
     with closing(psycopg2.connect(pooler.url("taskapp_auth"))) as other, other.cursor() as cur:
         cur.execute("SELECT 1")
         assert pooled(pooler.url("taskapp_api"))
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_a_pooler_that_takes_turns_at_its_server_connections_is_one(cluster: Cluster) -> None:
     with PgBouncer(cluster, size=2, more="server_round_robin = 1") as pooler:
         url = pooler.url("taskapp_api")

@@ -116,7 +116,7 @@ def onlooker_at_sign_in(cluster: Cluster, earlier: list[int]) -> Iterator[Onlook
         yield Onlooker(conn, earlier)
 
 
-@pytest.fixture(scope="module", params=["direct", pytest.param("pooled", marks=pytest.mark.pgbouncer)])
+@pytest.fixture(scope="module", params=["direct", pytest.param("pooled", marks=pytest.mark.extended)])
 def watched(request: pytest.FixtureRequest, cluster: Cluster, earlier: list[int]) -> Iterator[Flask]:
     """An application that is connected already: on the socket of the server, and behind PgBouncer."""
     if request.param == "direct":

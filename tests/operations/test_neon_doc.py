@@ -44,7 +44,7 @@ def neon(tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path
         yield neon
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_whoever_follows_the_page_has_a_running_service(neon: Neon, certificate: tuple[Path, Path], tmp_path: Path) -> None:
     program("curl")
     cluster = Cluster(neon.server, {}, {}, "")

@@ -85,7 +85,7 @@ def systemd(etc: Path) -> Iterator[socket.socket]:
         yield listening
 
 
-@pytest.mark.pgbouncer
+@pytest.mark.extended
 def test_whoever_follows_the_page_has_a_service(shell: Shell, pooler: PgBouncer, etc: Path, systemd: socket.socket) -> None:
     program("createuser")
     type_ours(shell, "PostgreSQL")
