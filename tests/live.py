@@ -7,13 +7,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import free_port, missing
 
 PROJECT = Path(__file__).parents[1]
+DEADLINE_SECONDS = 120
+"""The limit of every wait for an event. It is there to end a test that hangs; no machine is busy enough to reach it."""
+
+
+def wait_until(condition: Callable[[], object], what: str = "the condition", seconds: float = DEADLINE_SECONDS) -> None:
+    """Poll until `condition` is true; fail with `what` was expected after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"expected within {seconds:.0f} s: {what}"
+        time.sleep(0.005)
 
 
 def program(name: str) -> str:
@@ -44,7 +54,7 @@ def gunicorn(
     finally:
         process.terminate()
         # gunicorn gives a worker 30 s for what is under way.
-        process.wait(45)
+        process.wait(DEADLINE_SECONDS)
 
 
 def port_of(url: str) -> int:
@@ -61,23 +71,24 @@ def started_in_vain(environment: Mapping[str, str]) -> str:
         env={**clean, **environment, "TASKAPP_PORT": str(free_port())},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_SECONDS,
         check=False,
     )
-    assert ended.returncode != 0
+    assert ended.returncode != 0, "gunicorn was expected to refuse to start"
     (line,) = ended.stderr.splitlines()
     return line
 
 
-def wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float = 20) -> None:
-    """Ask until somebody answers 200."""
+def wait_until_up(url: str, process: "subprocess.Popen[bytes]", seconds: float = DEADLINE_SECONDS) -> None:
+    """Poll until the server that `process` runs answers 200."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "it ended before it answered"
+
+    def answers() -> bool:
+        assert process.poll() is None, f"the server ended with status {process.returncode} before it answered at {url}"
         try:
-            direct.open(url, timeout=5).close()
-            return
+            direct.open(url, timeout=30).close()
         except (urllib.error.URLError, OSError):
-            time.sleep(0.02)
-    raise AssertionError(f"no answer from {url} within {seconds} s")
+            return False
+        return True
+
+    wait_until(answers, f"an answer with status 200 from {url}", seconds)

@@ -2,12 +2,11 @@
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
 from conftest import free_port
-from live import program
+from live import program, wait_until
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 
@@ -34,23 +33,23 @@ class RedisServer:
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder), "--save", ""]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
-        with Redis.from_url(self.url) as client:
-            while True:
-                assert self._process.poll() is None, "it ended before it answered"
-                assert time.monotonic() < deadline
-                try:
-                    client.ping()
-                    return
-                except NotThere:
-                    time.sleep(0.01)
+        wait_until(self._answers, f"an answer from Redis at {self.url}")
+
+    def _answers(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, "redis-server ended before it answered"
+        try:
+            with Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except NotThere:
+            return False
 
     def kill(self) -> None:
         """End it at once."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.wait(10)
+            process.wait()
 
     def hang(self) -> None:
         """Let it accept connections and answer nobody."""

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL, always as a real server in a folder of the test."""
+"""The embedded PostgreSQL: a real server in a folder of each test. Rare cases are `extended`, as a start takes a second."""
 
 import os
 import pwd
@@ -9,8 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import quote
 
 import psycopg2
 import pytest
+from live import wait_until
 from sqlalchemy import create_engine, text
 
 import taskapp.embedded
@@ -38,7 +38,7 @@ from taskapp.embedded import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]), durable=False)
 server.start()
 print(server.pid, server.socket_dir, flush=True)
-time.sleep(120)
+time.sleep(600)
 """
 
 
@@ -51,13 +51,6 @@ def query(url: str, sql: str) -> list[tuple[Any, ...]]:
             return list(cursor.fetchall()) if cursor.description else []
     finally:
         connection.close()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
 
 
 def running(pid: int) -> bool:
@@ -155,6 +148,7 @@ def test_url_takes_any_name_and_password(folder: Path) -> None:
         assert tuple(row) == (role, database)
 
 
+@pytest.mark.extended
 def test_listens_on_loopback_when_asked_and_says_when_the_port_is_taken(folder: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -190,6 +184,7 @@ def test_no_process_of_it_is_root(folder: Path) -> None:
         assert folder.stat().st_uid == 0
 
 
+@pytest.mark.extended
 @only_root
 @only_linux
 def test_in_somebodys_clone_it_runs_as_that_user(tmp_path: Path) -> None:
@@ -204,6 +199,7 @@ def test_in_somebodys_clone_it_runs_as_that_user(tmp_path: Path) -> None:
     assert {path.lstat().st_uid for path in clone.rglob("*")} == {owner.pw_uid}
 
 
+@pytest.mark.extended
 def test_private_long_parents_with_spaces_stay_as_they_are(tmp_path: Path) -> None:
     deep = tmp_path / "priv ate" / ("b 'c\" " * 20)
     deep.mkdir(mode=0o700, parents=True)
@@ -241,6 +237,7 @@ def test_second_server_on_the_folder_is_refused(folder: Path) -> None:
         assert query(server.admin_url, "select 1") == [(1,)]
 
 
+@pytest.mark.extended
 def test_recovers_when_the_postmaster_was_killed(folder: Path) -> None:
     with EmbeddedServer(folder) as server:
         query(server.admin_url, "create table kept as select 7 as x")
@@ -254,6 +251,7 @@ def test_recovers_when_the_postmaster_was_killed(folder: Path) -> None:
         assert "automatic recovery" in (folder / "postgres.log").read_text()
 
 
+@pytest.mark.extended
 @only_linux
 def test_a_pid_file_that_names_another_process_does_no_harm(folder: Path) -> None:
     server = EmbeddedServer(folder, durable=False)
@@ -261,7 +259,7 @@ def test_a_pid_file_that_names_another_process_does_no_harm(folder: Path) -> Non
         pass
     owner = (folder / "data").stat()
     stale = folder / "data" / "postmaster.pid"
-    with subprocess.Popen(["sleep", "60"], user=owner.st_uid if ROOT else None) as stranger:
+    with subprocess.Popen(["sleep", "600"], user=owner.st_uid if ROOT else None) as stranger:
         for is_zombie in (False, True):
             if is_zombie:
                 stranger.kill()
@@ -276,6 +274,7 @@ def test_a_pid_file_that_names_another_process_does_no_harm(folder: Path) -> Non
         assert query(server.admin_url, "select 1") == [(1,)]
 
 
+@pytest.mark.extended
 @only_linux
 def test_server_ends_when_its_caller_is_killed(folder: Path, temporary: Path) -> None:
     with killed_caller(folder) as caller:
@@ -289,6 +288,7 @@ def test_server_ends_when_its_caller_is_killed(folder: Path, temporary: Path) ->
         assert list(temporary.iterdir()) == [server.socket_dir]
 
 
+@pytest.mark.extended
 @only_linux
 def test_starts_over_when_the_first_start_was_killed(folder: Path) -> None:
     with killed_caller(folder):
@@ -299,6 +299,7 @@ def test_starts_over_when_the_first_start_was_killed(folder: Path) -> None:
     assert not (folder / "data-unfinished").exists()
 
 
+@pytest.mark.extended
 def test_environment_of_the_caller_is_ignored(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as context:
         for name, value in {
@@ -321,6 +322,7 @@ def test_environment_of_the_caller_is_ignored(folder: Path, tmp_path: Path, monk
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.extended
 def test_data_of_another_major_version_are_refused_and_kept(folder: Path) -> None:
     with EmbeddedServer(folder, durable=False, version=16) as server:
         query(server.admin_url, "create table kept as select 7 as x")
@@ -330,6 +332,7 @@ def test_data_of_another_major_version_are_refused_and_kept(folder: Path) -> Non
         assert query(server.admin_url, "select x from kept") == [(7,)]
 
 
+@pytest.mark.extended
 def test_reason_of_a_failed_start_is_one_line(folder: Path, tmp_path: Path) -> None:
     server = EmbeddedServer(folder, durable=False)
     with server:

@@ -1,6 +1,7 @@
-"""`make run` as a stranger meets it: in a fresh copy of the project, with nothing but its own files.
+"""`make run` in a fresh copy of the project, with nothing but its own files: the first start, later ones, and every end.
 
-Starting takes most of the time here, so one run serves many tests: a fixture records it from start to end.
+Starting takes most of the time here, so one run serves many tests: a fixture records it from start to end. The first run is
+for `make test`; the others are for `make test-all`. How long a second start takes: endurance/test_starting.py.
 """
 
 import json
@@ -16,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -24,14 +24,13 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from conftest import free_port
-from live import PROJECT, program, wait_until_up
+from live import DEADLINE_SECONDS, PROJECT, program, wait_until, wait_until_up
 
 from taskapp.local import LocalError, _check_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 
 ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
-LOADS = 3  # What a second start may take, in loads of the application.
 
 
 @dataclass
@@ -41,7 +40,6 @@ class Run:
     process: "subprocess.Popen[bytes]"
     output: IO[bytes]
     port: int
-    begun: float = field(default_factory=time.monotonic)
     started: set[int] = field(default_factory=set)
 
     @property
@@ -53,19 +51,16 @@ class Run:
         # The child writes through the same open file, and so at the same position.
         return os.pread(self.output.fileno(), 1_000_000, 0).decode()
 
-    def wait_until_up(self) -> float:
-        """Return the seconds from its start to its first answer."""
+    def wait_until_up(self) -> None:
         wait_until_up(f"{self.url}/readyz", self.process)
-        seconds = time.monotonic() - self.begun
-        wait_until(lambda: "Ctrl-C" in self.printed)
+        wait_until(lambda: "Ctrl-C" in self.printed, "how to stop it, printed")
         self.started = descendants(self.process.pid)
-        return seconds
 
     def end(self, stop: Callable[[], object] = lambda: None) -> "Ended":
         """Stop it, or wait for it to end by itself, and look at what is left."""
         stop()
-        status = self.process.wait(20)
-        deadline = time.monotonic() + 5
+        status = self.process.wait(DEADLINE_SECONDS)
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while (left := {pid for pid in self.started if running(pid)}) and time.monotonic() < deadline:
             time.sleep(0.05)
         with closing(socket.socket()) as probe:
@@ -105,20 +100,13 @@ def start(project: Path, port: int | None = None, **settings: str) -> Iterator[R
             for pid in {process.pid, *run.started, *descendants(process.pid)}:
                 if running(pid):
                     os.kill(pid, signal.SIGKILL)
-            process.wait(20)
+            process.wait()
 
 
 def strangers_environment(**settings: str) -> dict[str, str]:
     """The environment of somebody who has never heard of us, behind a proxy that answers nobody."""
     theirs = {name: value for name, value in os.environ.items() if not re.match("TASKAPP_|PG|PYTHON|MAKE|MFLAGS", name)}
     return {**theirs, "http_proxy": "http://127.0.0.1:9", "no_proxy": "", **settings}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def parents() -> dict[int, int]:
@@ -156,7 +144,7 @@ def command_line(pid: int) -> str:
 
 def post(url: str, body: dict[str, str]) -> dict[str, Any]:
     request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
+    with build_opener(ProxyHandler({})).open(request, timeout=DEADLINE_SECONDS) as response:
         answer: dict[str, Any] = json.load(response)
         return answer
 
@@ -165,7 +153,13 @@ def in_another_terminal(project: Path, command: str) -> "subprocess.CompletedPro
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = strangers_environment(PATH=path, http_proxy="")
     return subprocess.run(
-        ["sh", "-c", command], cwd=project, env=environment, check=False, capture_output=True, text=True, timeout=30
+        ["sh", "-c", command],
+        cwd=project,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
     )
 
 
@@ -179,7 +173,7 @@ def command_to_try(printed: str) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's files, in a folder whose name has blanks and a quotation mark."""
     copy = tmp_path_factory.mktemp("local") / "the project's copy"
-    own = shutil.ignore_patterns(".git", ".venv", ".taskapp", "__pycache__", ".*_cache", "*.egg-info")
+    own = shutil.ignore_patterns(".git", ".venv", ".taskapp", "__pycache__", ".*_cache", "*.egg-info", "node_modules")
     return Path(shutil.copytree(PROJECT, copy, ignore=own))
 
 
@@ -189,7 +183,7 @@ class FirstRun:
 
     url: str
     printed: str
-    tried: "subprocess.CompletedProcess[str]"
+    account: dict[str, Any]
     checked: "subprocess.CompletedProcess[str]"
     modes: dict[str, str]
     same_port: Ended
@@ -199,11 +193,10 @@ class FirstRun:
 
 @pytest.fixture(scope="module")
 def first(project: Path) -> FirstRun:
-    program("curl")
     with start(project) as run:
         run.wait_until_up()
         printed = run.printed
-        tried = in_another_terminal(project, command_to_try(printed))
+        account = post(f"{run.url}/v1/auth/register", ACCOUNT)["user"]
         with start(project, run.port) as same_port_run, start(project) as same_folder_run:
             checked = in_another_terminal(project, "set -a; . .taskapp/environment; flask db check")
             same_port, same_folder = same_port_run.end(), same_folder_run.end()
@@ -214,7 +207,7 @@ def first(project: Path) -> FirstRun:
         modes = {name: stat.filemode((project / name).stat().st_mode) for name in files}
         # As `kill` does it: this one process is told, and none of those it started.
         ended = run.end(run.process.terminate)
-    return FirstRun(run.url, printed, tried, checked, modes, same_port, same_folder, ended)
+    return FirstRun(run.url, printed, account, checked, modes, same_port, same_folder, ended)
 
 
 def test_the_first_start_says_where_to_look(first: FirstRun) -> None:
@@ -225,12 +218,6 @@ def test_the_first_start_says_what_it_does(first: FirstRun) -> None:
     steps = re.findall(r"^  (.+) …$", first.printed, re.MULTILINE)
     assert len(steps) >= 4
     assert "Traceback" not in first.printed
-
-
-def test_the_first_command_it_names_works(first: FirstRun) -> None:
-    answer = json.loads(first.tried.stdout)
-    assert re.fullmatch(r"you-[0-9a-f]{4}@example\.com", answer["user"]["email"])
-    assert answer["tokens"]["token_type"] == "Bearer"
 
 
 def test_flask_finds_the_database_from_another_terminal(first: FirstRun) -> None:
@@ -285,7 +272,6 @@ def test_no_secret_is_printed(first: FirstRun, project: Path) -> None:
 class SecondRun:
     """A run with the data of the first, ended as Ctrl-C in a terminal does it."""
 
-    loads: float
     account: dict[str, Any]
     tried: "subprocess.CompletedProcess[str]"
     in_terminal: list[str]
@@ -294,61 +280,48 @@ class SecondRun:
 
 @pytest.fixture(scope="module")
 def second(first: FirstRun, project: Path) -> SecondRun:
-    email = json.loads(first.tried.stdout)["user"]["email"]
-    load = seconds_of_a_load(project)
+    program("curl")
     with start(project) as run:
-        loads = run.wait_until_up() / load
-        account = post(f"{run.url}/v1/auth/login", {**ACCOUNT, "email": email})["user"]
+        run.wait_until_up()
+        account = post(f"{run.url}/v1/auth/login", ACCOUNT)["user"]
         tried = in_another_terminal(project, command_to_try(run.printed))
         in_terminal = [command_line(pid) for pid in run.started if os.getpgid(pid) == run.process.pid]
         ended = run.end(lambda: os.killpg(run.process.pid, signal.SIGINT))
-    for _ in range(3):
-        # Other tests run at the same time, and need not take as much from the start as from the load.
-        if loads >= LOADS:
-            load = seconds_of_a_load(project)
-            with start(project) as run:
-                loads = min(loads, run.wait_until_up() / load)
-                run.end(partial(os.killpg, run.process.pid, signal.SIGINT))
-    return SecondRun(loads, account, tried, in_terminal, ended)
+    return SecondRun(account, tried, in_terminal, ended)
 
 
-def seconds_of_a_load(project: Path) -> float:
-    """What a start is measured by, as seconds mean nothing on a machine that others use too."""
-    begun = time.monotonic()
-    command = [sys.executable, "-c", "import taskapp, flask_migrate"]
-    subprocess.run(command, cwd=project, env=strangers_environment(), check=True)
-    return time.monotonic() - begun
-
-
-def test_a_second_start_takes_little_more_than_to_load_the_application(second: SecondRun) -> None:
-    """On a laptop a load takes a second and a half, and the second start has to answer within five."""
-    assert second.loads < LOADS
-
-
+@pytest.mark.extended
 def test_a_second_start_keeps_the_data(first: FirstRun, second: SecondRun) -> None:
-    assert second.account == json.loads(first.tried.stdout)["user"]
+    assert second.account == first.account
 
 
-def test_a_second_start_names_a_command_that_works_too(second: SecondRun) -> None:
-    assert "access_token" in json.loads(second.tried.stdout).get("tokens", {}), second.tried.stdout
+@pytest.mark.extended
+def test_the_command_that_it_prints_works(second: SecondRun) -> None:
+    answer = json.loads(second.tried.stdout)
+    assert re.fullmatch(r"you-[0-9a-f]{4}@example\.com", answer["user"]["email"]), answer
+    assert answer["tokens"]["token_type"] == "Bearer"
 
 
+@pytest.mark.extended
 def test_ctrl_c_reaches_the_others_through_the_run_alone(second: SecondRun) -> None:
     # A worker of gunicorn that gets SIGINT from the terminal and SIGQUIT from its master within one moment can lock
     # itself out for ever: its handler takes a lock that the same handler, interrupted, is holding.
     assert second.in_terminal == []
 
 
+@pytest.mark.extended
 def test_ctrl_c_stops_everything_it_started(second: SecondRun) -> None:
     assert second.ended.left_over == {}
     assert second.ended.port_is_free
 
 
+@pytest.mark.extended
 def test_ctrl_c_is_a_good_end(second: SecondRun) -> None:
     assert second.ended.status == 0
     assert "Traceback" not in second.ended.printed
 
 
+@pytest.mark.extended
 def test_closing_the_terminal_stops_everything_it_started(second: SecondRun, project: Path) -> None:
     with start(project) as run:
         run.wait_until_up()
@@ -366,12 +339,14 @@ def without_gunicorn(second: SecondRun, project: Path) -> Ended:
         return run.end(lambda: os.kill(master, signal.SIGKILL))
 
 
+@pytest.mark.extended
 def test_without_gunicorn_the_run_ends_and_says_so(without_gunicorn: Ended) -> None:
     assert without_gunicorn.status == 1
     assert without_gunicorn.printed.splitlines()[-1].startswith("taskapp: gunicorn ended by itself with status -9")
     assert "Traceback" not in without_gunicorn.printed
 
 
+@pytest.mark.extended
 def test_without_gunicorn_nothing_else_is_left_running(without_gunicorn: Ended) -> None:
     assert without_gunicorn.left_over == {}
     assert without_gunicorn.port_is_free
@@ -390,6 +365,7 @@ def broken(second: SecondRun, project: Path) -> Ended:
         wsgi.write_text(before)
 
 
+@pytest.mark.extended
 def test_a_gunicorn_that_cannot_start_ends_the_run_with_one_line(broken: Ended) -> None:
     assert broken.status == 1
     assert broken.printed.splitlines()[-1].startswith("taskapp: gunicorn could not start")
@@ -397,6 +373,7 @@ def test_a_gunicorn_that_cannot_start_ends_the_run_with_one_line(broken: Ended) 
     assert "taskapp/local.py" not in broken.printed
 
 
+@pytest.mark.extended
 def test_a_gunicorn_that_cannot_start_leaves_nothing_running(broken: Ended) -> None:
     assert broken.left_over == {}
 
@@ -414,6 +391,7 @@ def test_a_port_is_a_number_of_five_digits_at_most(port: str) -> None:
         _check_port(port)
 
 
+@pytest.mark.extended
 def test_a_wrong_setting_is_one_clear_line(second: SecondRun, project: Path) -> None:
     with start(project, TASKAPP_WORKERS="many") as run:
         ended = run.end()

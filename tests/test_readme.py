@@ -4,14 +4,16 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import Cluster
-from live import program, serving
+from live import DEADLINE_SECONDS, program, serving
 from walkthrough import blocks, joined, pattern
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text()
 
 
+@pytest.mark.extended
 def test_the_five_steps_print_what_the_readme_says(cluster: Cluster) -> None:
     walkthrough = README.partition("## Five steps with curl")[2].partition("\n## ")[0]
     script, expected = "set -eu\n", ""
@@ -24,7 +26,9 @@ def test_the_five_steps_print_what_the_readme_says(cluster: Cluster) -> None:
     with serving(cluster.environment) as url:
         steps = script.replace("http://127.0.0.1:8000", url)
         assert steps != script
-        printed = subprocess.run(["sh", "-c", steps], capture_output=True, text=True, check=True, timeout=60).stdout
+        printed = subprocess.run(
+            ["sh", "-c", steps], capture_output=True, text=True, check=True, timeout=DEADLINE_SECONDS
+        ).stdout
     assert re.fullmatch(pattern(expected), joined(printed)), printed
 
 

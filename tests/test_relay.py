@@ -1,20 +1,53 @@
-"""The network of the benchmarks is a line with a length: it carries everything, in order, later, and as much at once."""
+"""The simulated network of the benchmarks: everything arrives, in order, late by the set delay, and many packets at once.
+
+The relay runs on a clock that only the test moves, so these tests measure nothing.
+"""
 
 import socket
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from threading import Thread
+from threading import Condition, Thread
 
 import pytest
+from live import DEADLINE_SECONDS, wait_until
 
 from benchmarks.relay import Relay
 
-EACH_WAY = 0.05
+EACH_WAY = 50.0
+
+
+class Clock:
+    """Stands in for the module `time` within the relay."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.readings = 0
+        self.begun = 0
+        self.ended = 0
+        self._moved = Condition()
+
+    def monotonic(self) -> float:
+        with self._moved:
+            self.readings += 1
+            return self.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._moved:
+            if seconds > 0:
+                self.begun += 1
+                until = self.now + seconds
+                assert self._moved.wait_for(lambda: self.now >= until, DEADLINE_SECONDS)
+                self.ended += 1
+
+    def advance(self, seconds: float) -> None:
+        with self._moved:
+            self.now += seconds
+            self._moved.notify_all()
 
 
 class Echo(BaseRequestHandler):
-    """Says what it hears."""
+    """Sends back what it receives."""
 
     def handle(self) -> None:
         while data := self.request.recv(65536):
@@ -22,25 +55,41 @@ class Echo(BaseRequestHandler):
 
 
 class EchoServer(ThreadingTCPServer):
-    """Lets as many wait to be accepted as come at once here: who finds no room tries again a second later."""
+    """Has a backlog for all clients that connect at once here: one more would retry a second later."""
 
     request_queue_size = 128
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("benchmarks.relay.time", clock)
+    return clock
+
+
+@pytest.fixture
+def relay(clock: Clock) -> Iterator[Relay]:
     with EchoServer(("127.0.0.1", 0), Echo) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         with Relay(server.server_address[1]) as relay:
             relay.seconds = EACH_WAY
             yield relay
+            # What was hung up travels too.
+            relay.seconds = 0
+            clock.advance(10 * EACH_WAY)
         server.shutdown()
         thread.join()
 
 
-def client(relay: Relay) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", relay.port), timeout=20)
+@pytest.fixture
+def client(relay: Relay) -> Iterator[socket.socket]:
+    with connected(relay) as client:
+        yield client
+
+
+def connected(relay: Relay) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", relay.port), timeout=DEADLINE_SECONDS)
 
 
 def received(end: socket.socket, size: int) -> bytes:
@@ -48,56 +97,56 @@ def received(end: socket.socket, size: int) -> bytes:
         return stream.read(size)
 
 
-def test_an_answer_takes_both_ways(relay: Relay) -> None:
-    with client(relay) as end:
-        started = time.monotonic()
-        end.sendall(b"x")
-        assert received(end, 1) == b"x"
-        assert time.monotonic() - started >= 2 * EACH_WAY
+def wait_for_delays(clock: Clock, number: int) -> None:
+    wait_until(lambda: clock.begun == number, f"{number} delays begun, and there are {clock.begun}")
 
 
-def test_its_length_may_change_meanwhile(relay: Relay) -> None:
-    with client(relay) as end:
-        relay.seconds = 4 * EACH_WAY
-        started = time.monotonic()
-        end.sendall(b"x")
-        assert received(end, 1) == b"x"
-        assert time.monotonic() - started >= 8 * EACH_WAY
+@pytest.mark.parametrize("delay", [EACH_WAY, 4 * EACH_WAY])
+def test_an_answer_takes_the_delay_in_each_direction(
+    relay: Relay, clock: Clock, client: socket.socket, delay: float
+) -> None:
+    relay.seconds = delay  # may change while a client is connected
+    client.sendall(b"x")
+    for direction in (1, 2):
+        wait_for_delays(clock, direction)
+        clock.advance(delay - 1)
+        assert clock.ended == direction - 1
+        clock.advance(1)
+    assert received(client, 1) == b"x"
 
 
-def test_many_packets_are_on_their_way_at_once(relay: Relay) -> None:
-    packets = 200
-    with client(relay) as end:
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        started = time.monotonic()
-        for number in range(packets):
-            time.sleep(0.001)  # so that they do not travel as one
+def test_many_packets_are_on_their_way_at_once(relay: Relay, clock: Clock, client: socket.socket) -> None:
+    packets = [b"%03d" % number for number in range(200)]
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for number, packet in enumerate(packets, 1):
+        client.sendall(packet)
+        # One reading for each packet that was taken, and one for the first that waits to be delivered.
+        wait_until(lambda number=number: clock.readings == number + 1, "a packet taken while others are on their way")  # type: ignore[misc]
+    relay.seconds = 0  # the way back
+    clock.advance(EACH_WAY)
+    assert received(client, 3 * len(packets)) == b"".join(packets)
+
+
+def test_connections_do_not_wait_for_each_other(relay: Relay, clock: Clock) -> None:
+    with ExitStack() as stack:
+        ends = [stack.enter_context(closing(connected(relay))) for _ in range(100)]
+        for number, end in enumerate(ends):
             end.sendall(b"%03d" % number)
-        assert received(end, 3 * packets) == b"".join(b"%03d" % number for number in range(packets))
-        # One after the other they would take this long for each way.
-        assert time.monotonic() - started < packets * EACH_WAY
+        wait_for_delays(clock, len(ends))
+        relay.seconds = 0
+        clock.advance(EACH_WAY)
+        assert [received(end, 3) for end in ends] == [b"%03d" % number for number in range(100)]
 
 
-def test_connections_do_not_wait_for_each_other(relay: Relay) -> None:
-    ends = [client(relay) for _ in range(100)]
-    started = time.monotonic()
-    for number, end in enumerate(ends):
-        end.sendall(b"%03d" % number)
-    assert [received(end, 3) for end in ends] == [b"%03d" % number for number in range(100)]
-    assert time.monotonic() - started < len(ends) * EACH_WAY
-    for end in ends:
-        end.close()
-
-
-def test_a_large_answer_arrives_whole(relay: Relay) -> None:
+def test_a_large_answer_arrives_whole(relay: Relay, client: socket.socket) -> None:
+    relay.seconds = 0
     sent = bytes(range(256)) * 10_000
-    with client(relay) as end:
-        Thread(target=end.sendall, args=(sent,)).start()
-        assert received(end, len(sent)) == sent
+    Thread(target=client.sendall, args=(sent,)).start()
+    assert received(client, len(sent)) == sent
 
 
-def test_who_hangs_up_is_heard_at_the_other_end(relay: Relay) -> None:
-    with client(relay) as end:
-        end.sendall(b"last words")
-        end.shutdown(socket.SHUT_WR)
-        assert received(end, 100) == b"last words"
+def test_a_hang_up_reaches_the_other_end_after_what_was_sent(relay: Relay, client: socket.socket) -> None:
+    relay.seconds = 0
+    client.sendall(b"last words")
+    client.shutdown(socket.SHUT_WR)
+    assert received(client, 100) == b"last words"

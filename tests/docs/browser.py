@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from live import DEADLINE_SECONDS
 from selenium.common.exceptions import ElementClickInterceptedException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
@@ -26,6 +27,8 @@ class Page:
     def __init__(self, browser: Chrome, url: str) -> None:
         self.browser = browser
         self.url = url
+        # axe-core looks at a whole page in one script.
+        browser.set_script_timeout(DEADLINE_SECONDS)
 
     def open(self, path: str = "/docs") -> None:
         # Another fragment of the same page would not load it again.
@@ -34,8 +37,8 @@ class Page:
         if path.startswith("/docs"):
             self.wait(lambda: self.all(".opblock") and not self.all(".loading"))
 
-    def wait(self, condition: Any, seconds: float = 10) -> Any:
-        return WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
+    def wait(self, condition: Any) -> Any:
+        return WebDriverWait(self.browser, DEADLINE_SECONDS, 0.05).until(lambda _: condition())
 
     def all(self, selector: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)

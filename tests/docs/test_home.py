@@ -7,9 +7,10 @@ from html import unescape
 import expect
 import pytest
 from conftest import Admin, Cluster, Person
-from live import program, serving
+from live import DEADLINE_SECONDS, program, serving
 
 
+@pytest.mark.extended
 def test_the_commands_print_what_the_page_says(cluster: Cluster, admin: Admin) -> None:
     program("curl")
     with serving(cluster.environment) as url:
@@ -26,7 +27,9 @@ def test_the_commands_print_what_the_page_says(cluster: Cluster, admin: Admin) -
 
 
 def run(script: str) -> str:
-    return subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(
+        ["sh", "-euc", script], capture_output=True, text=True, check=True, timeout=DEADLINE_SECONDS
+    ).stdout
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*", "application/json", ""])

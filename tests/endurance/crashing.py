@@ -5,7 +5,7 @@ import signal
 
 import psutil
 from conftest import Cluster
-from isolation.acting import wait_until
+from live import wait_until
 
 from endurance.workers import children
 from taskapp.embedded import EmbeddedServer
@@ -18,7 +18,7 @@ def crash(server: EmbeddedServer) -> None:
     processes = children(server.pid)
     for process in (*processes, server.pid):
         os.kill(process, signal.SIGKILL)
-    wait_until(lambda: not any(psutil.pid_exists(process) for process in processes))
+    wait_until(lambda: not any(psutil.pid_exists(process) for process in processes), "no process left of the server")
     server.stop()
 
 

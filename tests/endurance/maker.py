@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from uuid import uuid4
 
+from live import DEADLINE_SECONDS
+
 
 class Maker(threading.Thread):
     """Somebody who makes tasks, each on a connection of its own, at either host; when refused, at the other."""
@@ -39,7 +41,7 @@ class Maker(threading.Thread):
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         while True:
             self._ports.append(self._ports.pop(0))
-            connection = http.client.HTTPConnection("127.0.0.1", self._ports[0], timeout=60)
+            connection = http.client.HTTPConnection("127.0.0.1", self._ports[0], timeout=DEADLINE_SECONDS)
             try:
                 connection.connect()
             except ConnectionRefusedError:
@@ -64,4 +66,4 @@ def making(ports: Sequence[int], tokens: Sequence[str]) -> Iterator[list[Maker]]
     finally:
         stopping.set()
         for maker in makers:
-            maker.join(60)
+            maker.join(DEADLINE_SECONDS)

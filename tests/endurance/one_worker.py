@@ -1,11 +1,13 @@
-"""A server of a single worker, so that what one worker does and takes can be told."""
+"""A server with a single worker process, whose memory and threads can be measured."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
-from live import gunicorn, port_of
+from live import PROJECT, gunicorn, port_of
 
 from endurance.wire import Address
 
@@ -23,7 +25,20 @@ class Server:
 
 
 @contextmanager
-def one_worker(environment: Mapping[str, str], places: int) -> Iterator[Server]:
-    """Serve with so many places for requests that have come in."""
-    with gunicorn({**environment, "TASKAPP_WORKERS": "1", "TASKAPP_THREADS": str(places)}) as (url, process):
-        yield Server(("127.0.0.1", port_of(url)), psutil.Process(process.pid).children()[0])
+def one_worker(environment: Mapping[str, str], places: int, **constants: float) -> Iterator[Server]:
+    """Serve `places` requests at a time.
+
+    :param constants: values for constants of `taskapp.server`, such as a time limit that a test waits for, or that is to
+        end nothing while a test lasts.
+    """
+    with tempfile.TemporaryDirectory(prefix="taskapp-served-") as folder:
+        project = Path(folder)
+        (project / "gunicorn.conf.py").symlink_to(PROJECT / "gunicorn.conf.py")
+        (project / "taskapp").symlink_to(PROJECT / "taskapp")
+        changes = "".join(
+            f"assert hasattr(server, {name!r})\nserver.{name} = {value}\n" for name, value in constants.items()
+        )
+        (project / "wsgi.py").write_text(f"from taskapp import server\n{changes}{(PROJECT / 'wsgi.py').read_text()}")
+        settings = {**environment, "TASKAPP_WORKERS": "1", "TASKAPP_THREADS": str(places)}
+        with gunicorn(settings, project) as (url, process):
+            yield Server(("127.0.0.1", port_of(url)), psutil.Process(process.pid).children()[0])

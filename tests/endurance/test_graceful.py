@@ -7,29 +7,28 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psutil
 from arrange import task
 from conftest import Admin, Cluster, Person, free_port
-from isolation.acting import wait_until
-from live import PROJECT, gunicorn, port_of
+from live import DEADLINE_SECONDS, PROJECT, gunicorn, port_of, wait_until
 from meanwhile import holding
 
 from endurance.accounts import registered
 from endurance.length import length
-from endurance.maker import making
+from endurance.maker import Maker, making
 
 CLIENTS = length(6, 16)
 ROUNDS = length(1, 5)
-SECONDS = length(1.0, 5.0)
+MADE = length(2, 50)
+"""So many tasks each client makes between two restarts."""
 
 
 def is_refused(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -37,15 +36,15 @@ def is_refused(port: int) -> bool:
 
 def told_to_end(process: "subprocess.Popen[bytes]", port: int) -> None:
     process.send_signal(signal.SIGTERM)
-    wait_until(lambda: is_refused(port), seconds=20)
+    wait_until(lambda: is_refused(port), "connections refused after SIGTERM")
 
 
 def test_what_is_under_way_is_answered_while_nothing_new_is_taken(cluster: Cluster, admin: Admin, alice: Person) -> None:
     path = f"/v1/tasks/{task(admin, alice)}"
     with (
         gunicorn({**cluster.environment, "TASKAPP_WORKERS": "2"}) as (url, process),
-        closing(http.client.HTTPConnection("127.0.0.1", port_of(url), timeout=30)) as under_way,
-        closing(http.client.HTTPConnection("127.0.0.1", port_of(url), timeout=30)) as arriving,
+        closing(http.client.HTTPConnection("127.0.0.1", port_of(url), timeout=DEADLINE_SECONDS)) as under_way,
+        closing(http.client.HTTPConnection("127.0.0.1", port_of(url), timeout=DEADLINE_SECONDS)) as arriving,
     ):
         headers = {**alice.headers, "Content-Type": "application/json"}
         body = json.dumps({"title": "It arrived in the end"}).encode()
@@ -64,25 +63,26 @@ def test_what_is_under_way_is_answered_while_nothing_new_is_taken(cluster: Clust
             assert process.poll() is None
         answer = asked.result()
         assert (answer.status, json.loads(answer.read())["title"]) == (200, "y")
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
     assert admin.execute("SELECT count(*) FROM app.tasks") == [(2,)]
 
 
 def test_who_is_connected_and_says_nothing_does_not_keep_it(cluster: Cluster) -> None:
-    with gunicorn(cluster.environment) as (url, process), ExitStack() as clients:
+    # If it waited for them, it would do so for an hour.
+    environment = {**cluster.environment, "GUNICORN_CMD_ARGS": "--graceful-timeout=3600"}
+    with gunicorn(environment) as (url, process), ExitStack() as clients:
         for _ in range(20):
             clients.enter_context(socket.create_connection(("127.0.0.1", port_of(url))))
         idle = clients.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port_of(url))))
         idle.request("GET", "/healthz")
         idle.getresponse().read()
         told_to_end(process, port_of(url))
-        # Of a client that has said something the rest may come; gunicorn's `graceful_timeout` is 30 s.
-        assert process.wait(29) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
 
 
 def asking(port: int) -> http.client.HTTPConnection:
     """Connect and ask."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)
     client.request("GET", "/healthz")
     return client
 
@@ -106,7 +106,7 @@ def test_a_worker_that_is_told_to_end_before_it_begins_comes_to_a_good_end(clust
             worker.terminate()
         with closing(client):
             assert client.getresponse().status == 200
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=DEADLINE_SECONDS)
         assert process.returncode == 0
         assert "Exception in worker process" not in told
     finally:
@@ -125,10 +125,10 @@ def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(cluster:
         with making(ports, tokens) as makers:
             for _ in range(ROUNDS):
                 for host, port in zip(hosts, ports, strict=True):
-                    time.sleep(SECONDS)
+                    wait_for_more(makers)
                     host.close()
                     host.enter_context(gunicorn(environment, port=port))
-            time.sleep(SECONDS)
+            wait_for_more(makers)
     assert [failure for maker in makers for failure in maker.failed] == []
     # Who connects in the moment between a worker's last look into the queue and its close is cut off: one of 45,827, over 24
     # restarts. That moment may come once in each.
@@ -137,4 +137,11 @@ def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(cluster:
     made = set().union(*(maker.made for maker in makers))
     sys.stdout.write(f"{len(made)} tasks made by {CLIENTS} clients through {2 * ROUNDS} restarts\n")
     assert rows == made
-    assert all(len(maker.made) > 5 for maker in makers)
+
+
+def wait_for_more(makers: list[Maker]) -> None:
+    """Wait until each client has made some more tasks."""
+    least = {maker: len(maker.made) + MADE for maker in makers}
+    wait_until(
+        lambda: all(len(maker.made) >= number for maker, number in least.items()), f"{MADE} more tasks of each client"
+    )

@@ -3,25 +3,26 @@
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import psycopg2
 import pytest
 from alembic.script import ScriptDirectory
 from conftest import Admin, Cluster
-from isolation.acting import wait_until
-from live import PROJECT, gunicorn, port_of
+from live import DEADLINE_SECONDS, PROJECT, gunicorn, port_of, wait_until
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart
 from endurance.length import AT_FULL_LENGTH, length
-from endurance.maker import making
+from endurance.maker import Maker, making
 
 CLIENTS = length(4, 16)
-LOCKED_SECONDS = length(4.0, 40.0)
+TRIES = length(2, 10)
+"""So many times the runner tries in vain to get a lock."""
 
 REVISION = '''"""One more."""
 
@@ -57,7 +58,19 @@ def boss(apart: Cluster) -> Iterator[Admin]:
         yield Admin(conn)
 
 
-Run = Callable[..., "subprocess.Popen[str]"]
+@dataclass
+class Runner:
+    """A migration under way, and the file that it prints to."""
+
+    process: "subprocess.Popen[bytes]"
+    file: Path
+
+    @property
+    def printed(self) -> str:
+        return self.file.read_text()
+
+
+Run = Callable[..., Runner]
 
 
 @pytest.fixture
@@ -67,27 +80,33 @@ def run(apart: Cluster, tmp_path: Path) -> Iterator[Run]:
     shutil.copytree(PROJECT / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
     head = ScriptDirectory(str(folder)).get_current_head()
 
-    def flask(*arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "flask", "db", *arguments, "--directory", str(folder)]
-        return subprocess.Popen(command, cwd=PROJECT, env=apart.environment, stderr=subprocess.PIPE, text=True)
+    number = count()
 
-    def start(sleeps: float = 0) -> "subprocess.Popen[str]":
+    def flask(*arguments: str) -> Runner:
+        command = [sys.executable, "-m", "flask", "db", *arguments, "--directory", str(folder)]
+        printed = (tmp_path / f"printed-{next(number)}").open("w")
+        return Runner(subprocess.Popen(command, cwd=PROJECT, env=apart.environment, stderr=printed), Path(printed.name))
+
+    def start(sleeps: float = 0) -> Runner:
         (folder / "versions/9999_one_more.py").write_text(REVISION.format(head=head, sleeps=sleeps))
         return flask("upgrade")
 
     yield start
-    assert flask("downgrade", str(head)).communicate(timeout=120)[1].count("reverted 9999") == 1
+    assert said(flask("downgrade", str(head))).count("reverted 9999") == 1
 
 
-def said(runner: "subprocess.Popen[str]") -> str:
-    """Let it come to a good end; return what it printed."""
-    _, told = runner.communicate(timeout=200)
-    assert runner.returncode == 0, told
-    return told
+def said(runner: Runner, status: int = 0, seconds: float = DEADLINE_SECONDS) -> str:
+    """Wait for its end, expect that status, and return what it printed."""
+    assert runner.process.wait(seconds) == status, runner.printed
+    return runner.printed
 
 
 def waits(boss: Admin) -> bool:
     return bool(boss.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"))
+
+
+def made_by(makers: list[Maker]) -> int:
+    return sum(len(maker.made) for maker in makers)
 
 
 def sleeps(boss: Admin) -> bool:
@@ -102,18 +121,18 @@ def test_while_it_waits_for_a_lock_and_when_it_has_it_nobody_is_refused(apart: C
                 # Somebody's report, which reads for long.
                 reader.cursor().execute("SELECT count(*) FROM app.tasks")
                 runner = run()
-                wait_until(lambda: waits(boss), seconds=60)
-                time.sleep(LOCKED_SECONDS)
-                assert runner.poll() is None
-                made_meanwhile = sum(len(maker.made) for maker in makers)
-            told = said(runner)
-            time.sleep(1)
-    assert "a table is locked by somebody else; once more in 1 s" in told
-    assert "applied 9999" in told
+                wait_until(lambda: waits(boss), "a migration that waits for a lock")
+                wait_until(
+                    lambda: runner.printed.count("a table is locked by somebody else; once more in") >= TRIES, "retries"
+                )
+                wait_until(lambda: made_by(makers) > 10, "tasks made while the migration waits")
+                assert runner.process.poll() is None
+                made_meanwhile = made_by(makers)
+            assert "applied 9999" in said(runner)
+            wait_until(lambda: made_by(makers) > made_meanwhile + CLIENTS, "tasks made after the migration")
     assert [failure for maker in makers for failure in maker.failed] == []
     assert sum(maker.cut_off for maker in makers) == 0
     made = set().union(*(maker.made for maker in makers))
-    assert len(made) > made_meanwhile > 10
     assert {task_id for (task_id,) in boss.execute("SELECT id::text FROM app.tasks WHERE weight IS NULL")} == made
 
 
@@ -123,8 +142,7 @@ def test_who_never_gets_a_lock_says_so_and_leaves_everything_as_it_was(apart: Cl
     with closing(psycopg2.connect(apart.admin_url)) as reader:
         reader.cursor().execute("SELECT count(*) FROM app.tasks")
         runner = run()
-        _, told = runner.communicate(timeout=300)
-    assert runner.returncode == 1
+        told = said(runner, status=1, seconds=300)
     assert "A table is still locked by somebody else, so the revision is not applied" in told
     assert "Traceback" not in told
     assert boss.execute("SELECT version_num FROM app.alembic_version") == before
@@ -140,9 +158,9 @@ def test_of_a_runner_that_is_killed_nothing_is_left_and_the_next_one_does_it_all
     at = "SELECT version_num, (SELECT count(*) FROM pg_attribute WHERE attname = 'weight') FROM app.alembic_version"
     before = boss.execute(at)
     killed = run(sleeps=300)
-    wait_until(lambda: sleeps(boss), seconds=60)
-    killed.kill()
-    killed.communicate()
+    wait_until(lambda: sleeps(boss), "a migration in the middle of its revision")
+    killed.process.kill()
+    killed.process.wait()
     assert boss.execute(at) == before
     assert "applied 9999" in said(run())
     assert boss.execute(at) == [("9999", 1)]

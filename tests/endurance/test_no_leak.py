@@ -23,7 +23,7 @@ import pytest
 from conftest import Admin, Cluster
 from isolation.acting import application_on
 from isolation.pooler import PgBouncer
-from live import gunicorn, port_of
+from live import DEADLINE_SECONDS, gunicorn, port_of
 from psycopg2.extensions import cursor
 
 from endurance.length import length
@@ -33,9 +33,9 @@ PEOPLE = 500
 CLIENTS = 64
 WORKERS = 4
 SERVER_CONNECTIONS = 2
-REQUESTS = length(2_000, 200_000)
-LIMIT = "250ms"
-"""The statement_timeout meanwhile."""
+REQUESTS = length(1_000, 200_000)
+LIMIT_SECONDS = length(1.0, 0.25)
+"""The statement_timeout meanwhile: short, for there to be refusals, and longer than a statement takes on a busy machine."""
 
 
 class Client(threading.Thread):
@@ -46,7 +46,7 @@ class Client(threading.Thread):
     def __init__(self, address: tuple[str, int], people: list[Stranger], seed: int) -> None:
         super().__init__(daemon=True)
         self._address, self._people, self._random = address, people, random.Random(seed)
-        self._connection = HTTPConnection(*address, timeout=60)
+        self._connection = HTTPConnection(*address, timeout=DEADLINE_SECONDS)
         self.statuses: Counter[int | str] = Counter()
         self.wrong: list[str] = []
         self.rows = 0
@@ -99,7 +99,7 @@ class Client(threading.Thread):
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode()
         whole = head + body
-        with closing(socket.create_connection(self._address, timeout=60)) as connection:
+        with closing(socket.create_connection(self._address, timeout=DEADLINE_SECONDS)) as connection:
             connection.sendall(whole[: self._random.choice((len(head) // 2, len(head) + 5, len(whole)))])
         self.statuses["left"] += 1
 
@@ -159,7 +159,9 @@ class Trouble(threading.Thread):
     @staticmethod
     def _do(cur: cursor, act: str) -> int:
         if act == "lock":
-            cur.execute("BEGIN; LOCK TABLE app.tasks IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.5); COMMIT")
+            cur.execute(
+                f"BEGIN; LOCK TABLE app.tasks IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({2 * LIMIT_SECONDS}); COMMIT"
+            )
             return 1
         cur.execute(
             f"SELECT pg_{act}_backend(pid) FROM pg_stat_activity WHERE usename = 'taskapp_api' AND state = 'active'"
@@ -223,7 +225,7 @@ def seen(cluster: Cluster, admin: Admin) -> Seen:
 @contextmanager
 def impatient(admin: Admin) -> Iterator[None]:
     """Let statements of the application end sooner than they usually would."""
-    admin.execute(f"ALTER ROLE taskapp_api IN DATABASE taskapp SET statement_timeout = '{LIMIT}'")
+    admin.execute(f"ALTER ROLE taskapp_api IN DATABASE taskapp SET statement_timeout = '{LIMIT_SECONDS}s'")
     try:
         yield
     finally:

@@ -13,16 +13,16 @@ from http.client import HTTPException
 import psycopg2
 import pytest
 from conftest import Admin, Cluster, Person
-from isolation.acting import wait_until
+from live import DEADLINE_SECONDS, wait_until
 
-from endurance.length import length
+from endurance.length import AT_FULL_LENGTH, length
 from endurance.one_worker import Server, one_worker
 from endurance.wire import Address, Answer, connect, get, head, read
-from taskapp.server import PATIENCE_SECONDS
 
 PLACES = 8
 CROWD = 10 * PLACES
-SECONDS = length(4, 120)
+ANSWERS = length(3, 200)
+"""So many each client gets at least."""
 QUEUE_SECONDS = 2
 CONNECTIONS = 500
 """What gunicorn.conf.py lets a worker have."""
@@ -31,6 +31,13 @@ CONNECTIONS = 500
 @pytest.fixture(scope="module")
 def server(cluster: Cluster) -> Iterator[Server]:
     with one_worker({**cluster.environment, "TASKAPP_QUEUE_SECONDS": str(QUEUE_SECONDS)}, PLACES) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def inquiring(cluster: Cluster) -> Iterator[Server]:
+    """A server that asks of every request whether its client is still there, and not only after a wait."""
+    with one_worker(cluster.environment, PLACES, PATIENCE_SECONDS=-1) as server:
         yield server
 
 
@@ -59,7 +66,7 @@ class Client(threading.Thread):
         while not self.over.is_set():
             began = time.monotonic()
             try:
-                answer = get(self.address, "/v1/tasks", self.token, timeout=60)
+                answer = get(self.address, "/v1/tasks", self.token)
             except (HTTPException, OSError) as error:
                 self.broken.append(repr(error))
                 continue
@@ -77,12 +84,15 @@ def test_a_crowd_is_served_in_turn_and_leaves_nothing_behind(server: Server, tok
     clients = [Client(server.address, token, over) for _ in range(CROWD)]
     for client in clients:
         client.start()
-    time.sleep(SECONDS)
-    wait_until(lambda: min(client.statuses[200] for client in clients) > 1, seconds=60)
+    wait_until(
+        lambda: min(client.statuses[200] for client in clients) >= ANSWERS,
+        f"{ANSWERS} answers for each client",
+        seconds=length(DEADLINE_SECONDS, 3600),
+    )
     during, threads_then = server.megabytes, server.worker.num_threads()
     over.set()
     for client in clients:
-        client.join(QUEUE_SECONDS + 30)
+        client.join(DEADLINE_SECONDS)
     began = time.monotonic()
     afterwards = [get(server.address, "/v1/tasks", token).status for _ in range(10)]
     seconds = time.monotonic() - began
@@ -90,17 +100,17 @@ def test_a_crowd_is_served_in_turn_and_leaves_nothing_behind(server: Server, tok
     assert [line for client in clients for line in client.broken] == []
     statuses = sum((client.statuses for client in clients), Counter[int]())
     assert set(statuses) <= {200, 503}
-    # None waited for longer than the queue is.
     waits = sorted(wait for client in clients for wait in client.waits)
-    assert waits[-1] < QUEUE_SECONDS + 20
+    if AT_FULL_LENGTH:
+        assert waits[-1] < QUEUE_SECONDS + 20, "nobody was expected to wait for much longer than the queue may last"
+        assert seconds < 10
     assert during - before < 100
     # A connection that is being closed has its thread for a moment longer.
     assert threads_then <= 2 * CROWD + threads
     assert afterwards == [200] * 10
-    assert seconds < 10
     shares = sorted(client.statuses[200] for client in clients)
     print(  # noqa: T201 - the figures are what the full length is run for
-        f"{CROWD} clients, {PLACES} places, {SECONDS} s: {dict(statuses)};"
+        f"{CROWD} clients, {PLACES} places: {dict(statuses)};"
         f" median {statistics.median(waits) * 1000:.0f} ms, longest {waits[-1] * 1000:.0f} ms;"
         f" answers for each client {shares[0]} to {shares[-1]}; {before:.0f} to {during:.0f} MB;"
         f" afterwards {seconds * 100:.0f} ms each"
@@ -122,11 +132,14 @@ def all_places_taken(cluster: Cluster, server: Server, token: str) -> Iterator[l
         cur.execute("LOCK TABLE app.tasks IN ACCESS EXCLUSIVE MODE")
 
         def all_taken() -> bool:
-            watching.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            # Of the application only: autovacuum may wait for the table too.
+            watching.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'taskapp_api' AND wait_event_type = 'Lock'"
+            )
             return watching.fetchall() == [(PLACES,)]
 
         answers = [threads.submit(get, server.address, "/v1/tasks", token) for _ in range(CROWD)]
-        wait_until(all_taken)
+        wait_until(all_taken, "a request waiting for the lock in every slot")
         yield answers
 
 
@@ -136,13 +149,13 @@ def test_who_waits_in_vain_is_told_to_come_again(server: Server, cluster: Cluste
         # The process answers, if not for the database.
         assert get(server.address, "/healthz").status == 200
         for answer in answers:
-            refusal = answer.result(60)
+            refusal = answer.result(DEADLINE_SECONDS)
             assert (refusal.status, refusal.code) == (503, "service_unavailable")
             assert int(refusal.headers["Retry-After"]) > 0
     assert get(server.address, "/v1/tasks", token).status == 200
 
 
-def test_what_nobody_waits_for_any_more_is_not_done(server: Server, cluster: Cluster, token: str, admin: Admin) -> None:
+def test_abandoned_requests_are_skipped(inquiring: Server, cluster: Cluster, token: str, admin: Admin) -> None:
     """Clients that lose patience ask again. Were each of them served twice, an overload would never end."""
     body = b'{"title": "Nobody waits for this"}'
     request = head(
@@ -152,14 +165,12 @@ def test_what_nobody_waits_for_any_more_is_not_done(server: Server, cluster: Clu
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
     )
-    with all_places_taken(cluster, server, token):
+    with all_places_taken(cluster, inquiring, token):
         for _ in range(CROWD):
-            with closing(connect(server.address)) as connection:
+            with closing(connect(inquiring.address)) as connection:
                 connection.sendall(request + body)
-        # So that the last of them has waited too: of who is served at once it is not asked.
-        time.sleep(5 * PATIENCE_SECONDS)
     for _ in range(20):
-        assert get(server.address, "/v1/tasks", token).status == 200
+        assert get(inquiring.address, "/v1/tasks", token).status == 200
     assert admin.execute("SELECT count(*)::int FROM app.tasks") == [(0,)]
 
 

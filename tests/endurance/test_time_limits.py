@@ -14,7 +14,8 @@ import pytest
 from conftest import CELL, Admin, Cluster, Person, register
 from expect import problem
 from flask import Flask
-from isolation.acting import application_on, wait_until
+from isolation.acting import application_on
+from live import wait_until
 from meanwhile import holding
 from sqlalchemy import text
 from werkzeug.test import TestResponse
@@ -35,7 +36,7 @@ def stop() -> str:
     """Stop in the middle of a transaction, until its connection is gone."""
     with roles.api().transaction() as transaction:
         ((pid,),) = transaction.execute(PID)
-        wait_until(lambda: roles.auth().execute(ALIVE, {"pid": pid}) == [], seconds=25)
+        wait_until(lambda: roles.auth().execute(ALIVE, {"pid": pid}) == [], "the idle transaction ended")
         transaction.execute(PID)
     return "went on"
 

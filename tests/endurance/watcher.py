@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from live import DEADLINE_SECONDS
+
 from endurance.writer import Answer
 
 
@@ -29,7 +31,7 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.wait(0.1):
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
             asked_at = time.monotonic()
             connection.request("GET", self._path)
             response = connection.getresponse()

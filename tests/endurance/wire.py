@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from live import DEADLINE_SECONDS
+
 Address = tuple[str, int]
 
 
@@ -28,7 +30,7 @@ def head(method: str, path: str, *headers: str) -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
 
 
-def connect(address: Address, timeout: float = 30) -> socket.socket:
+def connect(address: Address, timeout: float = DEADLINE_SECONDS) -> socket.socket:
     return socket.create_connection(address, timeout=timeout)
 
 
@@ -39,12 +41,12 @@ def read(connection: socket.socket) -> Answer:
     return Answer(response.status, dict(response.headers), response.read())
 
 
-def ask(address: Address, *pieces: bytes, timeout: float = 30) -> Answer:
+def ask(address: Address, *pieces: bytes, timeout: float = DEADLINE_SECONDS) -> Answer:
     """Send a request on a connection of its own; return the answer."""
     return pour(address, pieces, timeout)[0]
 
 
-def pour(address: Address, pieces: Iterable[bytes], timeout: float = 30) -> tuple[Answer, int]:
+def pour(address: Address, pieces: Iterable[bytes], timeout: float = DEADLINE_SECONDS) -> tuple[Answer, int]:
     """Send as much of a request as the server takes. Return the answer, and how many bytes that was."""
     taken = 0
     with closing(connect(address, timeout)) as connection:
@@ -55,7 +57,7 @@ def pour(address: Address, pieces: Iterable[bytes], timeout: float = 30) -> tupl
         return read(connection), taken
 
 
-def get(address: Address, path: str, token: str | None = None, timeout: float = 30) -> Answer:
+def get(address: Address, path: str, token: str | None = None, timeout: float = DEADLINE_SECONDS) -> Answer:
     """Ask as a well-behaved client would."""
     authorization = [f"Authorization: Bearer {token}"] if token else []
     return ask(address, head("GET", path, *authorization, "Connection: close"), timeout=timeout)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from live import DEADLINE_SECONDS
+
 # Shorter than `Retry-After` says, so that the journal tells to a quarter of a second when the service was back.
 PAUSE_SECONDS = 0.25
-GIVE_UP_SECONDS = 120.0
 REQUESTS_PER_CONNECTION = 100
 IDLE_SECONDS = 2.0
 
@@ -150,7 +151,7 @@ class Writer(threading.Thread):
         headers: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
         """Send it until there is one of the expected answers; `repeated` are those that only a repeated request may get."""
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+        deadline = time.monotonic() + DEADLINE_SECONDS
         times = 0
         while True:
             answer = self._send(method, path, body, headers or {})
@@ -199,7 +200,7 @@ class Writer(threading.Thread):
         if self._left == 0 or self._http is None or idle:
             if self._http is not None:
                 self._http.close()
-            self._http, self._worker = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60), None
+            self._http, self._worker = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS), None
             self._left = REQUESTS_PER_CONNECTION
         self._left -= 1
         return self._http
