@@ -27,8 +27,8 @@ test: .venv/dev ## Test the API, isolation, the schema and the commands on throw
 
 .PHONY: test-all
 test-all: .venv/dev ## The same, and what needs other programs or longer: browsers, clients, poolers, pages that are typed
-	@$(PYTEST) -m "not endurance and not mutants" $(ARGS)
 	@$(if $(ARGS),,cd tests && ../$(BIN)/python -m matrix --quick)
+	@$(PYTEST) -m "not endurance and not mutants" $(ARGS)
 
 .PHONY: mutants
 mutants: .venv/dev ## Break isolation on purpose, in many ways, and see that the tests notice each
@@ -43,7 +43,8 @@ matrix: .venv/dev ## Run the tests on each of the servers that people have: othe
 	@cd tests && ../$(BIN)/python -m matrix $(ARGS)
 
 .PHONY: endurance
-endurance: .venv/dev ## Run the tests of tests/endurance at their full length: failures, overload, load for many minutes
+endurance: .venv/dev ## Run what compares times, and tests/endurance at full length: failures, overload, load for many minutes
+	@$(if $(findstring tests/,$(ARGS)),,$(BIN)/python -m pytest -m endurance --ignore=tests/endurance $(ARGS))
 	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest -m "not mutants" $(if $(findstring tests/,$(ARGS)),,tests/endurance) $(ARGS)
 
 .PHONY: check
@@ -78,7 +79,7 @@ messages: .venv/dev ## Write into docs/performance.md how many messages each ope
 
 .PHONY: contract
 contract: .venv/dev ## Lint docs/openapi.json, use clients generated from it, attack a server through it
-	@$(BIN)/python -m pytest -m extended tests/contract $(ARGS)
+	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest -m extended tests/contract $(ARGS)
 
 .PHONY: bench
 bench: .venv/dev benchmarks/.venv/made ## Measure how fast it is, next to others: ARGS=throughput for one

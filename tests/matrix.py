@@ -1,4 +1,4 @@
-"""The servers that people have, and the tests on each of them: `make matrix`.
+"""The tests on each kind of PostgreSQL server that people have: `make matrix`, and its short form in `make test-all`.
 
 Every value of every property of a cell is there once, in as few cells as that takes; `make test` runs on the others.
 """
@@ -7,7 +7,6 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 
 from cell import Cell
 
@@ -36,7 +35,10 @@ READ_ALONG = {
 
 
 def main() -> int:
-    """Run the tests on each cell; print a line for each, and all of those that fail. Return 1 if any did."""
+    """Run the tests on one cell after the other. Print a line for each, and all that pytest says where tests fail.
+
+    Return 1 if any test failed, otherwise 0.
+    """
     parser = argparse.ArgumentParser(prog="make matrix ARGS=…", description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="only the tests that versions and the like make a difference to"
@@ -49,8 +51,9 @@ def main() -> int:
 
 
 def ran(name: str, quick: bool) -> int:
-    cell, since = CELLS[name], time.monotonic()
-    command = [sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "3", "--dist", "loadfile"]
+    cell = CELLS[name]
+    # As many processes as a machine for tests has: each makes a server of its own, which takes seconds.
+    command = [sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "2" if quick else "3", "--dist", "loadfile"]
     if cell.road == "tls":
         command += [f"--deselect=tests/{path}" for path in sorted(READ_ALONG)]
     command += ["-m", "not endurance and not mutants"]
@@ -60,8 +63,9 @@ def ran(name: str, quick: bool) -> int:
     )
     if told.returncode:
         sys.stdout.write(told.stdout + told.stderr)
-    last = told.stdout.strip().splitlines()[-1:]
-    sys.stdout.write(f"{name}: {cell}: {' '.join(last)}, {time.monotonic() - since:.0f} s\n")
+    summary = told.stdout.strip().splitlines()[-1:]
+    properties = f"PostgreSQL {cell.postgres}, {cell.road}, {cell.locale or 'own locale'}, {cell.timezone}, {cell.admin}"
+    sys.stdout.write(f"matrix, {name} ({properties}): {' '.join(summary)}\n")
     sys.stdout.flush()
     return int(told.returncode != 0)
 

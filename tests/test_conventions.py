@@ -29,7 +29,6 @@ BESIDES = {
     # What a task is due by, and what a list of tasks is filtered and sorted by.
     "taskapp/tasks/due.py",
     "taskapp/tasks/listing.py",
-    # What the pages about problems show.
     # `flask tasks`.
     "taskapp/trash/cli.py",
     # `flask keys`: its command and what a new key looks like.
@@ -96,7 +95,8 @@ def test_only_isolation_connects_for_a_request() -> None:
         if call.rpartition(".")[2] in {"create_engine", "ThreadedConnectionPool", "SimpleConnectionPool"}
         or call == "psycopg2.connect"
     }
-    assert {path for path in connecting if not path.startswith("taskapp/isolation/")} <= APART
+    others = {path for path in connecting if not path.startswith("taskapp/isolation/")} - APART
+    assert others == set(), "requests connect by taskapp/isolation/database.py only"
     assert "taskapp/isolation/database.py" in connecting
 
 
@@ -107,7 +107,8 @@ def test_nobody_compares_owners() -> None:
             sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
             if any(isinstance(side, ast.Attribute | ast.Name) and ast.unparse(side).endswith("user_id") for side in sides):
                 comparing.append(f"{name(path)}:{node.lineno}")  # type: ignore[attr-defined]
-    assert [place for place in comparing if place.partition(":")[0] != ACROSS_ACCOUNTS] == []
+    found = [place for place in comparing if place.partition(":")[0] != ACROSS_ACCOUNTS]
+    assert found == [], "a policy of PostgreSQL compares owners, Python does not"
     assert comparing, f"{ACROSS_ACCOUNTS} needs no exception any more"
 
 
@@ -122,13 +123,14 @@ def test_no_request_reaches_the_operators_statements() -> None:
             for alias in node.names
         )
     }
-    assert users == {"taskapp/account/cli.py"}
+    assert users == {"taskapp/account/cli.py"}, "only the command `flask users` may import the operator's statements"
 
 
 def test_nobody_filters_by_owner() -> None:
     features = [path for path in SOURCES if path.name in {"queries.py", "routes.py"}]
     assert len(features) > 4
-    assert findings(features, r"(where|filter|filter_by|having)\(.*user_id") == []
+    found = findings(features, r"(where|filter|filter_by|having)\(.*user_id")
+    assert found == [], "policies of PostgreSQL filter by owner, statements do not"
 
 
 def test_only_config_reads_the_environment() -> None:
@@ -148,7 +150,7 @@ def test_no_setting_outlives_its_transaction(path: Path) -> None:
         or re.search(r"\bSET\s+(SESSION\s+)?app\.", text, re.IGNORECASE)
         or re.search(r"\bSET\s+SESSION\s+AUTHORIZATION\b", text, re.IGNORECASE)
     ]
-    assert lasting == []
+    assert lasting == [], "a setting of a connection in a pool has to end with its transaction"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,8 @@ def test_b35_no_role_outlives_its_transaction(path: Path) -> None:
 @pytest.mark.parametrize("path", [*SOURCES, *MIGRATIONS], ids=name)
 def test_b29d_nothing_is_notified(path: Path) -> None:
     # Whoever may connect may listen, whatever the channel and whoever's the payload.
-    assert [text for text in literals(path) if re.search(r"\bNOTIFY\b|pg_notify", text, re.IGNORECASE)] == []
+    notifying = [text for text in literals(path) if re.search(r"\bNOTIFY\b|pg_notify", text, re.IGNORECASE)]
+    assert notifying == [], "what is notified reaches every login"
 
 
 def test_migrations_import_nothing_that_changes() -> None:
@@ -212,5 +215,5 @@ def test_every_feature_has_the_same_files() -> None:
         "taskapp/health",
         "taskapp/docs",
     }
-    strangers = {name(path) for feature in features for path in feature.glob("*.py") if path.name not in allowed}
-    assert strangers == BESIDES
+    others = {name(path) for feature in features for path in feature.glob("*.py") if path.name not in allowed}
+    assert others == BESIDES, "a feature has models, schemas, queries and routes; what else it has stands in BESIDES"

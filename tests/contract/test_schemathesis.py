@@ -1,4 +1,7 @@
-"""The published document, attacked through itself: schemathesis makes requests of it, and holds every answer against it."""
+"""The published document, attacked through itself: schemathesis makes requests of it, and holds every answer against it.
+
+`make contract` sends more than 5,000 requests, `make test-all` some hundred.
+"""
 
 import json
 import os
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cluster
+from endurance.length import length
 from live import serving
 
 HERE = Path(__file__).parent
@@ -47,16 +51,16 @@ def attack(url: str, sender: str, examples: int, counts: Path) -> dict[str, int]
 
 
 def test_every_answer_to_somebody_who_is_signed_in_is_as_published(url: str, tmp_path: Path) -> None:
-    counts = attack(url, "somebody", 90, tmp_path / "counts.json")
-    assert sum(counts.values()) >= 5000, counts
+    counts = attack(url, "somebody", length(10, 90), tmp_path / "counts.json")
+    assert sum(counts.values()) >= length(500, 5000), counts
     assert not [status for status in counts if status.startswith("5")], counts
     # It got in, and was not only refused.
-    assert {"200", "201", "204", "304", "404", "409", "412", "422"} <= counts.keys()
-    assert counts["200"] > 500
+    assert {"200", "201", "204", "304", "404", "409", "412", "422"} <= counts.keys(), counts
+    assert counts["200"] > length(50, 500), counts
 
 
 def test_every_answer_to_nobody_is_as_published(url: str, tmp_path: Path) -> None:
-    counts = attack(url, "nobody", 10, tmp_path / "counts.json")
-    assert sum(counts.values()) >= 500, counts
+    counts = attack(url, "nobody", length(2, 10), tmp_path / "counts.json")
+    assert sum(counts.values()) >= length(100, 500), counts
     assert not [status for status in counts if status.startswith("5")], counts
-    assert counts["401"] > 200
+    assert counts["401"] > length(50, 200), counts

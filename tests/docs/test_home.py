@@ -8,6 +8,7 @@ import expect
 import pytest
 from conftest import Admin, Cluster, Person
 from live import DEADLINE_SECONDS, program, serving
+from walkthrough import joined, pattern
 
 
 @pytest.mark.extended
@@ -20,9 +21,7 @@ def test_the_commands_print_what_the_page_says(cluster: Cluster, admin: Admin) -
         expected = "".join(unescape(text) for kind, text in blocks if kind == "output")
         assert f"API={url}\n" in script
         printed = run(script)
-    # A dot-dot-dot stands for what differs from run to run.
-    pattern = "".join(".*" if part == "…" else re.escape(part) for part in re.split("(…)", expected))
-    assert re.fullmatch(pattern, "".join(printed.split("\n"))), printed
+    assert re.fullmatch(pattern(expected), joined(printed)), printed
     assert admin.execute("SELECT title, due_date::text FROM app.tasks") == [("Pay rent", "2030-01-31")]
 
 
