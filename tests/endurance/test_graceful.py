@@ -116,7 +116,7 @@ def test_a_worker_that_is_told_to_end_before_it_begins_comes_to_a_good_end(clust
 
 def test_two_hosts_are_restarted_one_after_the_other_and_nobody_notices(cluster: Cluster, admin: Admin) -> None:
     ports = [free_port(), free_port()]
-    environment = {**cluster.environment, "TASKAPP_WORKERS": "2"}
+    environment = {**cluster.environment, "TASKAPP_WORKERS": length("1", "2")}
     with ExitStack() as both:
         hosts = [both.enter_context(ExitStack()) for _ in ports]
         for host, port in zip(hosts, ports, strict=True):

@@ -21,7 +21,7 @@ from endurance.length import AT_FULL_LENGTH, length
 from endurance.maker import Maker, making
 
 CLIENTS = length(4, 16)
-TRIES = length(2, 10)
+TRIES = length(2, 6)
 """So many times the runner tries in vain to get a lock."""
 
 REVISION = '''"""One more."""
@@ -84,8 +84,9 @@ def run(apart: Cluster, tmp_path: Path) -> Iterator[Run]:
 
     def flask(*arguments: str) -> Runner:
         command = [sys.executable, "-m", "flask", "db", *arguments, "--directory", str(folder)]
-        printed = (tmp_path / f"printed-{next(number)}").open("w")
-        return Runner(subprocess.Popen(command, cwd=PROJECT, env=apart.environment, stderr=printed), Path(printed.name))
+        file = tmp_path / f"printed-{next(number)}"
+        with file.open("w") as printed:
+            return Runner(subprocess.Popen(command, cwd=PROJECT, env=apart.environment, stderr=printed), file)
 
     def start(sleeps: float = 0) -> Runner:
         (folder / "versions/9999_one_more.py").write_text(REVISION.format(head=head, sleeps=sleeps))
