@@ -3,7 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from isolation.acting import wait_until
+from live import wait_until
 
 from taskapp.places import Places
 
@@ -24,7 +24,7 @@ class Line:
         """Return when they wait."""
         before = waiting(self._places)
         self.ends.append(self._threads.submit(self._wait, who))
-        wait_until(lambda: waiting(self._places) == before + 1)
+        wait_until(lambda: waiting(self._places) == before + 1, f"{who} waiting for a place")
 
     def _wait(self, who: str) -> None:
         assert self._places.take(who, 60)
