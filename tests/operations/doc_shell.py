@@ -1,6 +1,8 @@
-"""One shell, in which a test types what a page says, block after block, and looks at what is printed."""
+"""One shell, in which a test types the blocks of a page and compares what is printed."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -9,23 +11,36 @@ from threading import Timer
 from types import TracebackType
 from typing import Self
 
-from live import PROJECT
-from walkthrough import blocks, joined, pattern
+from live import DEADLINE_SECONDS, PROJECT
+from walkthrough import Block, blocks, joined, pattern
 
 _DONE = "-- typed, status "
-_SECONDS = 180
+
+
+def bare() -> dict[str, str]:
+    """Return the environment of these tests without settings of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TASKAPP_")}
 
 
 class Shell:
-    """Runs while it is entered, in a folder that has what a clone has. Variables and functions stay from block to block."""
+    """Runs while it is entered, in a folder that has what a clone has. Variables and functions stay from block to block.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    :param places: what this test has in the place of what the page names: hosts, folders, files.
+    :param password: what is typed where a command asks for one.
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], places: Mapping[str, str] | None = None, password: str = ""
+    ) -> None:
         self._folder = folder
         self._environment = {**environment, "LC_ALL": "C"}
+        self._places = {".venv/bin/": f"{Path(sys.executable).parent}/", **(places or {})}
+        self._password = password
 
     def __enter__(self) -> Self:
-        for name in ("ops", "wsgi.py"):
-            (self._folder / name).symlink_to(PROJECT / name)
+        for name in ("ops", "wsgi.py", "gunicorn.conf.py"):
+            if not (self._folder / name).exists():
+                (self._folder / name).symlink_to(PROJECT / name)
         self._process = subprocess.Popen(
             ["sh"],
             cwd=self._folder,
@@ -34,6 +49,8 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # Without a terminal, commands that ask for a password read it where everything else is read.
+            start_new_session=True,
         )
         return self
 
@@ -45,12 +62,15 @@ class Shell:
         """Type a block; return what is printed on either way out, when it is done."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        block = self._folder / ".block"
-        block.write_text(text)
+        block, answers = self._folder / ".block", self._folder / ".answers"
+        block.write_text(self._line(text))
+        # Twice, as who chooses a new password has to repeat it.
+        answers.write_text(f"{self._password}\n{self._password}\n" if self._password else "")
         # By way of a file, so that no command of the block takes what comes after it for its input.
-        self._process.stdin.write(f". ./.block </dev/null\necho; echo '{_DONE}'$?\n")
+        typed = f". {shlex.quote(str(block))} <{shlex.quote(str(answers))}"
+        self._process.stdin.write(f"{typed}\necho; echo '{_DONE}'$?\n")
         self._process.stdin.flush()
-        timer = Timer(_SECONDS, self._process.kill)
+        timer = Timer(2 * DEADLINE_SECONDS, self._process.kill)
         timer.start()
         printed = ""
         try:
@@ -60,25 +80,45 @@ class Shell:
                 printed += line
         finally:
             timer.cancel()
-        raise AssertionError(f"the shell ended, or was ended after {_SECONDS} s: {printed}")
+        raise AssertionError(f"the shell ended before this block was done:\n{text}\n--- it printed ---\n{printed}")
+
+    def start(self, text: str) -> "subprocess.Popen[bytes]":
+        """Start a command that does not end by itself, with the variables that were exported so far."""
+        exported = self._folder / ".exported"
+        self.type(f"export -p >{shlex.quote(str(exported))}")
+        script = f". {shlex.quote(str(exported))}\nexec {self._line(text)}"
+        return subprocess.Popen(["sh", "-c", script], cwd=self._folder, env=self._environment)
+
+    def _line(self, text: str) -> str:
+        for name, place in self._places.items():
+            text = text.replace(name, place)
+        return text
 
 
-def follow(page: str, shell: Shell, places: Mapping[str, str], then: Callable[[str], object] = str) -> str:
+def assert_printed(block: Block, printed: str) -> None:
+    """Expect what a page says to be printed."""
+    message = f"the page says that this is printed:\n{block.text}\n--- and not ---\n{printed}"
+    assert re.search(pattern(block.text), joined(printed), re.DOTALL), message
+
+
+def section(page: str, heading: str) -> list[Block]:
+    """Return the blocks below a heading, up to the next one."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    assert found, f"the page has no heading {heading}"
+    return list(blocks(found[1]))
+
+
+def follow(page: str, shell: Shell, then: Callable[[str], object] = str) -> str:
     """Type each block of a page, and expect what the page says is printed; return all that was printed.
 
-    :param places: what this test has in the place of what the page names.
     :param then: is called with each block that was typed.
     """
-    here = {**places, ".venv/bin/": f"{Path(sys.executable).parent}/"}
     printed, everything = "", ""
     for block in blocks(page):
         if block.language == "text":
-            assert re.search(pattern(block.text), joined(printed)), f"{block.text}\n--- is not in ---\n{printed}"
+            assert_printed(block, printed)
             continue
-        typed = block.text
-        for name, place in here.items():
-            typed = typed.replace(name, place)
-        printed = shell.type(typed)
+        printed = shell.type(block.text)
         everything += printed
         then(block.text)
     return everything

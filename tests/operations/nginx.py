@@ -6,16 +6,15 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import parse_headers
 from pathlib import Path
 
 import httpx
 from conftest import free_port
-from live import PROJECT, port_of, program
+from live import DEADLINE_SECONDS, PROJECT, port_of, program, wait_until
 from roads import certificate_of_this_host
 
 from taskapp.api.problems import PROBLEMS
@@ -53,12 +52,12 @@ class Nginx:
 
     def client(self) -> httpx.Client:
         """Make a client that believes it."""
-        return httpx.Client(base_url=self.url, verify=self._context(), trust_env=False, timeout=30)
+        return httpx.Client(base_url=self.url, verify=self._context(), trust_env=False, timeout=DEADLINE_SECONDS)
 
     def answers(self, said: bytes) -> list[httpx.Response]:
         """Say by TLS what no HTTP client says, all at once; return the answers that come until it closes."""
         with (
-            socket.create_connection(("127.0.0.1", port_of(self.url)), 60) as plain,
+            socket.create_connection(("127.0.0.1", port_of(self.url)), DEADLINE_SECONDS) as plain,
             self._context().wrap_socket(plain, server_hostname="localhost") as connection,
             connection.makefile("rb") as heard,
         ):
@@ -105,16 +104,16 @@ def nginx(folder: Path, upstream_port: int, more: str = "", log: str = "crit") -
         (folder / "taskapp.conf").write_text(more + site)
         (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
         command = [NGINX or program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        tried = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=60, check=False)
+        tried = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
         assert tried.returncode == 0, tried.stderr
         assert "[warn]" not in tried.stderr
         process = subprocess.Popen([*command, "-g", "daemon off;"])
         try:
-            _wait_for(tls)
+            wait_until(lambda: _listens(tls), "nginx listening")
             yield Nginx(f"http://localhost:{plain}", f"https://localhost:{tls}", certificate, folder)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(DEADLINE_SECONDS)
 
 
 def assert_problem(response: httpx.Response, code: str, detail: str | None = None) -> None:
@@ -138,12 +137,6 @@ def assert_problem(response: httpx.Response, code: str, detail: str | None = Non
     }
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "nginx does not listen"
-            time.sleep(0.02)
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -19,9 +19,9 @@ from arrange import wish
 from conftest import CELL, PASSWORD, Admin, Cluster, Person, free_port, programs, register
 from flask import Flask
 from journal import journal
-from live import PROJECT, program, serving
+from live import DEADLINE_SECONDS, PROJECT, program, serving
 
-from operations.one_shell import Shell, follow
+from operations.doc_shell import Shell, follow
 from taskapp.admin.environment import as_shell
 from taskapp.embedded import EmbeddedServer, _find_install
 
@@ -71,7 +71,7 @@ def restored(cluster: Cluster, app: Flask, admin: Admin, tmp_path_factory: pytes
             ):
                 cur.execute(EVERYBODYS)
                 assert cur.fetchall() == [(0,)]
-            follow(on_the_same_server(), shell, places)
+            follow(on_the_same_server(), shell)
 
     with new_server(tmp_path_factory.mktemp("second")) as second:
         places = {
@@ -79,8 +79,8 @@ def restored(cluster: Cluster, app: Flask, admin: Admin, tmp_path_factory: pytes
             "new.example.com/taskapp?sslmode=require": f"127.0.0.1:{second.port}/taskapp",
             "new.example.com/postgres?sslmode=require": f"127.0.0.1:{second.port}/postgres",
         }
-        with Shell(folder, at_hand(folder, cluster.server, second)) as shell:
-            printed = follow(PAGE, shell, places, then)
+        with Shell(folder, at_hand(folder, cluster.server, second), places) as shell:
+            printed = follow(PAGE, shell, then)
         environment = printed_environment((folder / "restored.env").read_text())
         yield Restored(environment, had, refresh_tokens, counted(folder / "backup" / "rows"), printed, folder)
 
@@ -170,7 +170,7 @@ def test_who_bypasses_policies_and_reads_all_as_on_neon_makes_one_and_nobody_les
         url = cluster.server.url("neondb_owner", "secret", "taskapp")
         command = [str(PROJECT / "ops" / "backup.sh"), url, str(tmp_path / "backup")]
         search = {**os.environ, "PATH": f"{restored.folder / 'bin'}:{os.environ['PATH']}"}
-        made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=60, check=False)
+        made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
     finally:
         admin.execute("DROP OWNED BY neondb_owner; DROP ROLE neondb_owner")
     assert (made.returncode != 0) == (status != 0), made.stderr
@@ -189,13 +189,16 @@ def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none_and_leaves_the
     wrapper.chmod(0o700)
     command = [str(PROJECT / "ops" / "backup.sh"), cluster.admin_url, str(tmp_path / "backup")]
     search = {**os.environ, "PATH": f"{tmp_path}:{restored.folder / 'bin'}:{os.environ['PATH']}"}
-    made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=60, check=False)
+    made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
     assert (made.returncode != 0, "all of them are in the dump" in made.stdout) == (True, False)
     assert {file.name: file.read_text() for file in (tmp_path / "backup").iterdir()} == before
 
 
 def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
-    with serving(restored.environment) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+    with (
+        serving(restored.environment) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_SECONDS) as client,
+    ):
         assert client.get("/readyz").status_code == 200
         for name in STAY:
             # Neither logged out by it nor locked out, and each with what is theirs.

@@ -17,11 +17,11 @@ import pytest
 from admin.conftest import Neon, neon_on, printed_environment
 from conftest import Cluster, free_port
 from isolation.pooler import PgBouncer
-from live import PROJECT, program, wait_until_up
+from live import DEADLINE_SECONDS, PROJECT, program, wait_until_up
 from roads import certificate_of_this_host, require_tls, verified
 from walkthrough import blocks
 
-from operations.shell import Shell, assert_printed
+from operations.doc_shell import Shell, assert_printed, bare
 
 PAGE = (PROJECT / "docs" / "operations" / "neon.md").read_text()
 DIRECT = "ep-cool-name-123456.eu-central-1.aws.neon.tech"
@@ -44,7 +44,6 @@ def neon(tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path
         yield neon
 
 
-@pytest.mark.extended
 def test_whoever_follows_the_page_has_a_running_service(neon: Neon, certificate: tuple[Path, Path], tmp_path: Path) -> None:
     program("curl")
     cluster = Cluster(neon.server, {}, {}, "")
@@ -61,19 +60,19 @@ def test_whoever_follows_the_page_has_a_running_service(neon: Neon, certificate:
         " taskapp.env": f" {written}",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
     }
-    shell = Shell(tmp_path, places, "secret", {"TASKAPP_PORT": str(port), "TASKAPP_WORKERS": "1"})
+    environment = {**bare(), "TASKAPP_PORT": str(port), "TASKAPP_WORKERS": "1"}
     with ExitStack() as stack:
+        shell = stack.enter_context(Shell(tmp_path, environment, places, "secret"))
         printed = ""
         for block in blocks(PAGE):
             if block.language == "text":
                 assert_printed(block, printed)
             elif block.who == "server":
                 # Its logins exist by now.
-                environment = printed_environment(written.read_text())
-                cluster.passwords |= logins(environment)
+                cluster.passwords |= logins(printed_environment(written.read_text()))
                 stack.enter_context(pooler)
                 process = shell.start(block.text)
-                stack.callback(process.wait, 30)
+                stack.callback(process.wait, DEADLINE_SECONDS)
                 stack.callback(process.terminate)
                 wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
             else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from conftest import free_port
-from live import port_of
+from live import DEADLINE_SECONDS, port_of
 
 from operations.nginx import Nginx, assert_problem, nginx
 from taskapp.api.problems import RETRY_AFTER_SECONDS
@@ -89,7 +89,7 @@ def test_who_asks_for_another_host_gets_no_answer(alone: Nginx) -> None:
     assert alone.answers(asked) == []
     # Without TLS, at either port.
     for url in (alone.url, alone.plain):
-        with socket.create_connection(("127.0.0.1", port_of(url)), 60) as connection:
+        with socket.create_connection(("127.0.0.1", port_of(url)), DEADLINE_SECONDS) as connection:
             connection.sendall(asked)
             assert connection.recv(1024) == b""
 

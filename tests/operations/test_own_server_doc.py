@@ -16,11 +16,11 @@ import httpx
 import pytest
 from conftest import CELL, Cluster, free_port, programs
 from isolation.pooler import PgBouncer
-from live import PROJECT, program, wait_until_up
+from live import DEADLINE_SECONDS, PROJECT, program, wait_until_up
 from psycopg2.extensions import parse_dsn
 from walkthrough import Block
 
-from operations.shell import Shell, assert_printed, section
+from operations.doc_shell import Shell, assert_printed, bare, section
 from operations.unit import OPS, here, value, values
 from taskapp.embedded import EmbeddedServer
 
@@ -53,7 +53,7 @@ def etc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shell(server: EmbeddedServer, pooler: PgBouncer, etc: Path) -> Shell:
+def shell(server: EmbeddedServer, pooler: PgBouncer, etc: Path) -> Iterator[Shell]:
     superuser = parse_dsn(server.admin_url)
     places = {
         "127.0.0.1:6432": f"127.0.0.1:{pooler.port}",
@@ -63,7 +63,8 @@ def shell(server: EmbeddedServer, pooler: PgBouncer, etc: Path) -> Shell:
         "runuser -u postgres -- ": "PGHOST={host} PGPORT={port} PGUSER={user} PGPASSWORD={password} ".format(**superuser),
     }
     (etc / "pgbouncer").mkdir()
-    return Shell(etc, places, "secret")
+    with Shell(etc, bare(), places, "secret") as shell:
+        yield shell
 
 
 def type_ours(shell: Shell, heading: str) -> None:
@@ -81,11 +82,10 @@ def systemd(etc: Path) -> Iterator[socket.socket]:
     """Where systemd listens for what a service says of itself."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listening:
         listening.bind(str(etc / "notify"))
-        listening.settimeout(30)
+        listening.settimeout(DEADLINE_SECONDS)
         yield listening
 
 
-@pytest.mark.extended
 def test_whoever_follows_the_page_has_a_service(shell: Shell, pooler: PgBouncer, etc: Path, systemd: socket.socket) -> None:
     program("createuser")
     type_ours(shell, "PostgreSQL")
@@ -107,7 +107,7 @@ def test_whoever_follows_the_page_has_a_service(shell: Shell, pooler: PgBouncer,
 
 @contextmanager
 def started(etc: Path, systemd: socket.socket) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Start what the unit starts, as systemd does: wait until it says that it is ready; end it, in time."""
+    """Start what the unit starts, as systemd does: wait until it says that it is ready; end it."""
     assert value(SERVICE, "Type") == "notify"
     port = free_port()
     told = {name: value for file in values(SERVICE, "EnvironmentFile") for name, value in read(etc, file).items()}
@@ -126,7 +126,7 @@ def started(etc: Path, systemd: socket.socket) -> Iterator[tuple[str, "subproces
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
-        assert process.wait(int(value(SERVICE, "TimeoutStopSec"))) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
     # The user of the service has none, and it needs none.
     assert not (etc / "home").exists()
 

@@ -15,7 +15,7 @@ from conftest import PASSWORD, Admin, Cluster, Person, register
 from flask import Flask
 from live import PROJECT, program, serving
 
-from operations.one_shell import Shell, follow
+from operations.doc_shell import Shell, follow
 from taskapp.auth import throttle
 
 PAGE = (PROJECT / "docs" / "operations" / "privacy.md").read_text()
@@ -52,8 +52,12 @@ def left(cluster: Cluster, app: Flask, admin: Admin, tmp_path_factory: pytest.Te
     before = where(admin, of_alice)
     folder = tmp_path_factory.mktemp("privacy")
     environment = {**os.environ, **cluster.environment, "TASKAPP_ADMIN_DATABASE_URL": cluster.admin_url}
-    with written_to(folder / "log"), serving(cluster.environment) as url, Shell(folder, environment) as shell:
-        follow(PAGE, shell, {"https://tasks.example.com": url})
+    with (
+        written_to(folder / "log"),
+        serving(cluster.environment) as url,
+        Shell(folder, environment, {"https://tasks.example.com": url}) as shell,
+    ):
+        follow(PAGE, shell)
     yield Left(
         before,
         where(admin, of_alice),

@@ -4,7 +4,6 @@ import os
 import re
 import stat
 import threading
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ import pytest
 from admin.conftest import Neon, printed_environment, succeed
 from admin.test_rotation_under_load import GENEROUS, Client
 from conftest import PASSWORD
-from live import PROJECT, gunicorn, program
+from live import DEADLINE_SECONDS, PROJECT, gunicorn, program, wait_until
 from redis import AuthenticationError, Redis
 from redis_server import RedisServer
 
-from operations.one_shell import Shell, follow
+from operations.doc_shell import Shell, follow
 from taskapp.admin.environment import as_shell
 from taskapp.config.settings import OF_COMMANDS, settings
 
@@ -69,7 +68,7 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
         files = {f"{name}_FILE": str(folder / "secrets" / name) for name in before}
         url, process = stack.enter_context(gunicorn({**files, **GENEROUS, "TASKAPP_WORKERS": "1"}))
         (folder / "taskapp.pid").write_text(str(process.pid))
-        http = stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
+        http = stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_SECONDS))
         account = {"email": "ada@example.com", "password": PASSWORD}
         token = http.post("/v1/auth/register", json=account).json()["tokens"]["access_token"]
         places = {
@@ -77,7 +76,7 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             "-h redis.example.com": f"-h 127.0.0.1 -p {redis.port}",
         }
         workers = Workers(process.pid)
-        shell = stack.enter_context(Shell(folder, at_hand(folder, neon)))
+        shell = stack.enter_context(Shell(folder, at_hand(folder, neon), places))
         stopping = threading.Event()
         clients = [Client([url], stopping) for _ in range(2)]
         for asking in clients:
@@ -91,13 +90,13 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
 
         shell.type("umask 022")  # As most logins have it.
         try:
-            follow(ROUTINE, shell, places, then)
+            follow(ROUTINE, shell, then)
         finally:
             stopping.set()
             for asking in clients:
                 asking.join()
         routine = read(folder)
-        follow(LEAK, shell, places, workers.wait)
+        follow(LEAK, shell, workers.wait)
         return Seen(
             before,
             routine,
@@ -152,17 +151,17 @@ class Workers:
 
     def __init__(self, parent: int) -> None:
         self._parent = psutil.Process(parent)
-        self._known = set(self._parent.children())
+        self._known = self._there()
 
     def wait(self, typed: str) -> None:
         """Wait, if that was a deployment, until the workers of before have gone."""
         if "&& deploy" not in typed:
             return
-        deadline = time.monotonic() + 180
-        while not (there := set(self._parent.children())) or there & self._known:
-            assert time.monotonic() < deadline, "the workers of before are still there"
-            time.sleep(0.05)
-        self._known = there
+        wait_until(lambda: self._there().isdisjoint(self._known | {None}), "workers, and none of those of before")
+        self._known = self._there()
+
+    def _there(self) -> set[psutil.Process | None]:
+        return set(self._parent.children()) or {None}
 
 
 def test_every_secret_is_on_the_page() -> None:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live import PROJECT, program
+from live import DEADLINE_SECONDS, PROJECT, program
 
 from operations.unit import OPS, assignments, here, value, values
 from taskapp.admin.environment import as_shell
@@ -28,7 +28,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [program("systemd-analyze"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
 
 
 def test_systemd_knows_every_line(installed: list[str]) -> None:
@@ -70,7 +70,12 @@ def test_systemd_reads_the_environment_that_init_writes(tmp_path: Path) -> None:
     ours = urls(lambda role: f"postgresql://{role}:{new_passwords()[role]}@localhost/taskapp") | new_keys("k1")
     (tmp_path / "environment.d" / "10-taskapp.conf").write_text(as_shell(ours))
     told = subprocess.run(
-        [reader], env={"XDG_CONFIG_HOME": str(tmp_path)}, capture_output=True, text=True, check=True, timeout=60
+        [reader],
+        env={"XDG_CONFIG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_SECONDS,
     )
     script = "set -a\n" + told.stdout + "\nenv -0"
     read = subprocess.run(["bash", "-c", script], env={}, capture_output=True, text=True, check=True).stdout.split("\0")

@@ -5,6 +5,7 @@ isolation/test_release_before.py and endurance/test_graceful.py.
 """
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from conftest import CELL
 from live import PROJECT, program
 from walkthrough import Block
 
-from operations.shell import Shell, assert_printed, section
+from operations.doc_shell import Shell, assert_printed, bare, section
 from taskapp.isolation.bootstrap import ACTED_AS, OWNERS, ROLES, WARDEN
 
 PAGE = (PROJECT / "docs" / "operations" / "upgrading.md").read_text()
@@ -25,19 +26,21 @@ def written(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The environment of a server, with the folder of its settings."""
     folder = tmp_path_factory.mktemp("etc")
     (folder / "settings").write_text("TASKAPP_TRUSTED_PROXIES=1\n")
-    succeed("database", "init", "--admin-url", bare(neon.url()), "--write", str(folder / "environment"))
+    succeed("database", "init", "--admin-url", as_written(neon.url()), "--write", str(folder / "environment"))
     return folder / "environment"
 
 
-def bare(url: str) -> str:
+def as_written(url: str) -> str:
     """Without what it says of the connection, as a person writes it."""
     return url.partition("?")[0]
 
 
 @pytest.fixture
-def shell(written: Path, tmp_path: Path) -> Shell:
+def shell(written: Path, tmp_path: Path) -> Iterator[Shell]:
     # This clone is both releases: to a database with a revision less it is the later one, to one with more that before.
-    return Shell(tmp_path, {"/etc/taskapp/": f"{written.parent}/", "cd /opt/taskapp": ": cd /opt/taskapp"}, "secret")
+    places = {"/etc/taskapp/": f"{written.parent}/", "cd /opt/taskapp": ": cd /opt/taskapp"}
+    with Shell(tmp_path, bare(), places, "secret") as shell:
+        yield shell
 
 
 def type_ours(shell: Shell, found: list[Block]) -> int:
@@ -99,6 +102,6 @@ def test_an_administrator_of_an_older_server_is_given_the_roles_that_they_made(
         "cd /opt/taskapp": ": cd /opt/taskapp",
         "systemctl": ": systemctl",
     }
-    shell = Shell(tmp_path, places, "secret")
     (block, then) = [block for block in section(PAGE, "PostgreSQL") if re.search("GRANT|Isolation", block.text)]
-    assert_printed(then, shell.type(block.text))
+    with Shell(tmp_path, bare(), places, "secret") as shell:
+        assert_printed(then, shell.type(block.text))
