@@ -1,7 +1,6 @@
 """The documentation page, in a real browser, as somebody meets it who wants to try the API."""
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import expect
@@ -164,11 +163,6 @@ def test_the_browser_asks_nobody_but_us(page: Page, path: str) -> None:
 
 
 @pytest.mark.extended
-def test_a_public_operation_can_be_tried_out_at_once(fresh: Page) -> None:
-    assert execute(fresh, "health", "getHealth")[0] == "200"
-
-
-@pytest.mark.extended
 def test_without_a_token_the_answer_is_401(fresh: Page) -> None:
     status, body = execute(fresh, "tasks", "listTasks")
     # Set as JSON, a member a line.
@@ -217,18 +211,16 @@ def test_the_page_is_dark_where_one_prefers_it(page: Page) -> None:
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize(("name", "width", "height"), [("desktop", 1280, 900), ("phone", 390, 844)])
-def test_the_page_fits_the_screen(page: Page, tmp_path: Path, name: str, width: int, height: int) -> None:
-    page.size(width, height, mobile=name == "phone")
+@pytest.mark.parametrize("look", ["desktop light", "phone light"])
+def test_an_open_operation_fits_the_screen(page: Page, look: str) -> None:
+    page.look(look)
     page.open()
-    page.browser.save_screenshot(str(tmp_path / f"{name}.png"))
     page.click("#operations-tasks-createTask .opblock-summary-control")
     page.wait(lambda: page.all("#operations-tasks-createTask .body-param"))
-    page.browser.save_screenshot(str(tmp_path / f"{name}-open.png"))
-    assert page.browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert page.overflow() == 0
     # Swagger UI's own style sheet has arrived: without it a summary is a plain line of text.
     colour = page.all(".opblock-post .opblock-summary-method")[0].value_of_css_property("background-color")
-    assert colour in {"rgba(73, 204, 144, 1)", "rgba(0, 181, 114, 1)"}  # in light, in dark
+    assert colour == "rgba(73, 204, 144, 1)"
 
 
 def authorize(page: Page, token: str) -> None:

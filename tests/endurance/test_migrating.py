@@ -17,7 +17,7 @@ from live import DEADLINE_SECONDS, PROJECT, gunicorn, port_of, wait_until
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart
-from endurance.length import AT_FULL_LENGTH, length
+from endurance.length import length
 from endurance.maker import Maker, making
 
 CLIENTS = length(4, 16)
@@ -137,7 +137,7 @@ def test_while_it_waits_for_a_lock_and_when_it_has_it_nobody_is_refused(apart: C
     assert {task_id for (task_id,) in boss.execute("SELECT id::text FROM app.tasks WHERE weight IS NULL")} == made
 
 
-@pytest.mark.skipif(not AT_FULL_LENGTH, reason="the runner tries for two minutes: make endurance")
+@pytest.mark.endurance  # the runner tries for two minutes
 def test_who_never_gets_a_lock_says_so_and_leaves_everything_as_it_was(apart: Cluster, boss: Admin, run: Run) -> None:
     before = boss.execute("SELECT version_num FROM app.alembic_version")
     with closing(psycopg2.connect(apart.admin_url)) as reader:

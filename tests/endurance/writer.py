@@ -200,7 +200,7 @@ class Writer(threading.Thread):
         if self._left == 0 or self._http is None or idle:
             if self._http is not None:
                 self._http.close()
-            self._http, self._worker = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS), None
+            self._http, self._worker = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60), None
             self._left = REQUESTS_PER_CONNECTION
         self._left -= 1
         return self._http
