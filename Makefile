@@ -43,8 +43,7 @@ matrix: .venv/dev ## Run the tests on each of the servers that people have: othe
 	@cd tests && ../$(BIN)/python -m matrix $(ARGS)
 
 .PHONY: endurance
-endurance: .venv/dev ## Run what compares times, and tests/endurance at full length: failures, overload, load for many minutes
-	@$(if $(findstring tests/,$(ARGS)),,$(BIN)/python -m pytest -m endurance --ignore=tests/endurance $(ARGS))
+endurance: .venv/dev ## Run tests/endurance at full length: what compares times, failures, overload, load for many minutes
 	@TASKAPP_TEST_FULL_LENGTH=1 $(BIN)/python -m pytest -m "not mutants" $(if $(findstring tests/,$(ARGS)),,tests/endurance) $(ARGS)
 
 .PHONY: check

@@ -190,6 +190,12 @@ def test_migrations_are_numbered_one_after_the_other() -> None:
     assert [path.name[:4] for path in versions] == [revision for (revision,) in revisions]
 
 
+def test_tests_that_compare_times_stand_in_endurance() -> None:
+    tests = [path for path in (PROJECT / "tests").rglob("*.py") if path.parent.name != "endurance"]
+    marked = findings(tests, r"^\s*(@|pytestmark = )pytest\.mark\.endurance")
+    assert marked == [], "`make endurance` runs tests/endurance, and nothing else runs what bears this mark"
+
+
 def test_there_is_no_drawer_for_the_rest() -> None:
     assert [name(path) for path in SOURCES if re.search("util|helper|common|misc", path.stem)] == []
 
