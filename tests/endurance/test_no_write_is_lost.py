@@ -135,8 +135,9 @@ def endure(cluster: Cluster, pooler: PgBouncer, url: str, master: psutil.Process
             failure = Failure(what, at, time.monotonic())
             ordeal.failures.append(failure)
             wait_until(lambda: ordeal.serve_again(failure), f"every worker serving after {what} was back")  # noqa: B023
+            served = time.monotonic()
             ordeal.wait_for_more_writes()
-            failure.well = length(time.monotonic(), failure.back + RECOVERY_SECONDS)
+            failure.well = length(time.monotonic(), max(served, failure.back + RECOVERY_SECONDS))
             ordeal.wait_for_more_writes()
             ordeal.kill_a_worker(master, choice)
             ordeal.wait_for_more_writes()
