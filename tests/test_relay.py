@@ -138,13 +138,6 @@ def test_connections_do_not_wait_for_each_other(relay: Relay, clock: Clock) -> N
         assert [received(end, 3) for end in ends] == [b"%03d" % number for number in range(100)]
 
 
-def test_a_large_answer_arrives_whole(relay: Relay, client: socket.socket) -> None:
-    relay.seconds = 0
-    sent = bytes(range(256)) * 10_000
-    Thread(target=client.sendall, args=(sent,)).start()
-    assert received(client, len(sent)) == sent
-
-
 def test_a_hang_up_reaches_the_other_end_after_what_was_sent(relay: Relay, client: socket.socket) -> None:
     relay.seconds = 0
     client.sendall(b"last words")
