@@ -1,15 +1,13 @@
 """What tests put into place behind the API's back, said once."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
-import psycopg2
-from conftest import PASSWORD, Admin, Cluster, Person
+from conftest import PASSWORD, Admin, Cluster, Person, register
+from flask import Flask
+from meanwhile import holding
 from werkzeug.test import TestResponse
 
 
@@ -50,18 +48,29 @@ def apart(person: Person) -> Person:
     return Person(person.client.application.test_client(), person.headers, person.id)
 
 
-def meanwhile(
-    cluster: Cluster, admin: Admin, request: Callable[[], TestResponse], statement: str, *values: Any
-) -> TestResponse:
+LOGINS_THAT_FAIL = {
+    "unknown address": ("nobody@example.com", PASSWORD),
+    "wrong password": ("alice@example.com", "wrong horse battery"),
+    "disabled, right password": ("mallory@example.com", PASSWORD),
+    "disabled, wrong password": ("mallory@example.com", "wrong horse battery"),
+}
+
+
+def failing_log_in(app: Flask, admin: Admin) -> Callable[[str], TestResponse]:
+    """Return what logs in in one of these ways, with no attempt counted before; Alice has to have an account."""
+    register(app, "mallory")
+    admin.execute("UPDATE app.users SET disabled_at = now() WHERE email = 'mallory@example.com'")
+
+    def log_in(failure: str) -> TestResponse:
+        email, password = LOGINS_THAT_FAIL[failure]
+        admin.execute("TRUNCATE app.attempts")
+        return app.test_client().post("/v1/auth/login", json={"email": email, "password": password})
+
+    return log_in
+
+
+def meanwhile(cluster: Cluster, request: Callable[[], TestResponse], statement: str, *values: Any) -> TestResponse:
     """Send a request while another transaction has done something and not committed; commit once the request waits."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'taskapp_api'"
-    with closing(psycopg2.connect(cluster.admin_url)) as conn, ThreadPoolExecutor(1) as pool:
-        with conn, conn.cursor() as cur:
-            cur.execute(statement, values)
-            answer = pool.submit(request)
-            give_up = monotonic() + 10
-            while admin.execute(waiting) == [(0,)]:
-                assert not answer.done(), "it did not wait"
-                assert monotonic() < give_up
-                sleep(0.005)
-        return answer.result(10)
+    with holding(cluster, statement, *values) as queue:
+        answer = queue(request)
+    return answer.result(60)

@@ -1,6 +1,5 @@
 """What happens at one moment, in an order that the test decides: PostgreSQL serves those who wait for a row in turn."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import psycopg2
 import psycopg2.extensions
 from conftest import Cluster, Person
+from isolation.acting import wait_until
 
 Result = TypeVar("Result")
 
@@ -26,16 +26,14 @@ class Queue:
         """Begin ``act``; return when it waits."""
         answer = self.threads.submit(act)
         self.length += 1
-        deadline = time.monotonic() + 2  # Within lock_timeout, which is for all of them together.
-        while self._waiting() < self.length:
-            assert not answer.done(), f"it did not wait: {answer.result()}"
-            assert time.monotonic() < deadline, "it neither waits nor ends"
-            time.sleep(0.01)
+        wait_until(lambda: answer.done() or self._waiting() >= self.length, seconds=60)
+        assert not answer.done(), f"it did not wait for the lock, but ended: {answer.result()}"
         return answer
 
     def _waiting(self) -> int:
+        # Of the application only: autovacuum may wait for a lock too.
         with self.watch.cursor() as cur:
-            cur.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            cur.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename LIKE 'taskapp%'")
             ((waiting,),) = cur.fetchall()
         return int(waiting)
 

@@ -72,7 +72,7 @@ def test_the_line_of_a_request_has_these_fields(alice: Person, log: Journal) -> 
     assert (entry["operation"], entry["user_id"]) == ("listTasks", alice.id)
     assert entry["request_id"] == response.headers["X-Request-Id"]
     assert entry["database_messages"] == 1
-    assert 0 < entry["database_milliseconds"] < entry["milliseconds"] < 10_000
+    assert 0 < entry["database_milliseconds"] < entry["milliseconds"] < 60_000
 
 
 def test_the_line_of_a_failure_has_the_code_of_its_problem(alice: Person, log: Journal) -> None:

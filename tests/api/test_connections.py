@@ -55,7 +55,7 @@ def test_a_body_that_was_not_read_confuses_nobody(
     if chunked:
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, body)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n{framing}\r\n\r\n"
-    with closing(socket.create_connection(address, timeout=10)) as connection:
+    with closing(socket.create_connection(address, timeout=60)) as connection:
         connection.sendall(head.encode() + body)
         response = read(connection)
         assert response.status == status
@@ -67,14 +67,14 @@ def test_a_body_that_was_not_read_confuses_nobody(
 
 
 def test_a_small_body_that_was_not_read_does_not_cost_the_connection(address: tuple[str, int]) -> None:
-    with closing(http.client.HTTPConnection(*address, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
         connection.request("POST", "/v1/tasks", b"{}" * 1000, {"Content-Type": "application/json"})
         response = connection.getresponse()
         assert (response.status, response.headers["Connection"]) == (401, "keep-alive")
 
 
 def test_the_server_does_not_tell_its_version(address: tuple[str, int]) -> None:
-    with closing(http.client.HTTPConnection(*address, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
         connection.request("GET", "/healthz")
         assert connection.getresponse().headers["Server"] == "gunicorn"
 
@@ -94,7 +94,7 @@ def test_the_server_does_not_tell_its_version(address: tuple[str, int]) -> None:
 def test_what_the_server_refuses_is_a_problem_too(
     app: Flask, address: tuple[str, int], head: str, status: int, code: str
 ) -> None:
-    with closing(socket.create_connection(address, timeout=10)) as connection:
+    with closing(socket.create_connection(address, timeout=60)) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n")
         response = http.client.HTTPResponse(connection)
         response.begin()
@@ -109,9 +109,9 @@ def test_what_the_server_refuses_is_a_problem_too(
 
 def test_after_a_refusal_the_next_connection_is_served(address: tuple[str, int]) -> None:
     for _ in range(30):
-        with closing(socket.create_connection(address, timeout=10)) as connection:
+        with closing(socket.create_connection(address, timeout=60)) as connection:
             connection.sendall(b"NONSENSE\r\n\r\n")
-    with closing(http.client.HTTPConnection(*address, timeout=10)) as client:
+    with closing(http.client.HTTPConnection(*address, timeout=60)) as client:
         client.request("GET", "/healthz")
         assert client.getresponse().status == 200
 
@@ -128,7 +128,7 @@ def test_after_a_refusal_the_next_connection_is_served(address: tuple[str, int])
 def test_f11_who_connects_from_this_host_is_not_believed_for_that(
     address: tuple[str, int], path: str, headers: dict[str, str]
 ) -> None:
-    with closing(http.client.HTTPConnection(*address, timeout=10)) as client:
+    with closing(http.client.HTTPConnection(*address, timeout=60)) as client:
         client.request("GET", path, headers=headers)
         response = client.getresponse()
         body = json.loads(response.read())

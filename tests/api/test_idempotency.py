@@ -355,7 +355,7 @@ def test_a_task_follows_a_moving_parent_with_a_key_too(cluster: Cluster, alice: 
     body = {"title": "Part", "parent_id": parent}
     with holding(cluster, "UPDATE app.tasks SET list_id = %s WHERE id = %s", home, parent) as queue:
         waiting = queue(lambda: keyed(apart(alice), "/v1/tasks", body))
-    made = waiting.result(10)
+    made = waiting.result(60)
     assert (made.status_code, made.get_json()["list_id"]) == (201, home)
     assert tasks(admin) == 2
 

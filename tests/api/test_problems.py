@@ -178,7 +178,7 @@ def test_a_body_in_chunks_is_read_whole(alice: Person, live_server: str) -> None
 
 def in_chunks(url: str, person: Person, chunks: Iterable[bytes]) -> tuple[int, str | None, str]:
     headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked", **person.headers}
-    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)) as connection:
         connection.request("POST", "/v1/tasks", iter(chunks), headers, encode_chunked=True)
         response = connection.getresponse()
         return response.status, response.headers["Content-Type"], response.read().decode()

@@ -1,28 +1,20 @@
 """New passwords: long enough, not among the first anybody would try, kept well, and hashed a few at a time."""
 
-import json
-import statistics
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
-from threading import Event
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from typing import Any
 
 import expect
 import pytest
 from argon2 import PasswordHasher
-from conftest import PASSWORD, Admin, Cluster, Person
+from conftest import PASSWORD, Admin, Person
 from flask import Flask
-from live import serving
 from werkzeug.test import TestResponse
+from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from taskapp import create_app
-from taskapp.api.problems import RETRY_AFTER_SECONDS
 from taskapp.auth import guessing
 from taskapp.auth.passwords import Passwords
 from taskapp.config import Config, ConfigError
@@ -191,19 +183,19 @@ def test_f4_the_display_name_is_refused(anonymous: Person) -> None:
     assert expect.errors(anonymous.post("/v1/auth/register", body)) == [("#/password", "too_common")]
 
 
-def slowest_to_judge() -> list[str]:
-    return ["4@8({[<369!|1]70$5+%2zZ" * 10, "a1" * 128, "1234567890" * 25, "1/1/11-" * 36, varied(256)]
+@pytest.mark.parametrize("length", [17, 256])
+def test_f4_no_more_than_16_characters_are_judged(cluster: object, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The judge's time grows fast with the length: 256 characters could take a thread for minutes.
+    judged: list[str] = []
 
+    def judging(password: str, user_inputs: list[str]) -> dict[str, Any]:
+        judged.extend([password, *user_inputs])
+        verdict: dict[str, Any] = zxcvbn(password, user_inputs=user_inputs)
+        return verdict
 
-@pytest.mark.parametrize("password", slowest_to_judge(), ids=["l33t", "pairs", "digits", "dates", "varied"])
-def test_f4_judging_a_password_takes_no_longer_than_a_few_hashes(cluster: object, password: str) -> None:
-    judge = Passwords(Config.from_environment())
-    began = time.thread_time()
-    with pytest.MonkeyPatch.context() as patch:
-        # However it is judged, the answer has to come soon.
-        patch.setattr(guessing, "_GUESSES", 0)
-        judge.check(password, "password", about=[])
-    assert time.thread_time() - began < 0.5
+    monkeypatch.setattr(guessing, "zxcvbn", judging)
+    Passwords(Config.from_environment()).check(varied(length), "password", about=["x" * length])
+    assert judged == [varied(length)[:16], "taskapp", "x" * 16]
 
 
 def test_f1_a_hash_is_argon2id_with_19_mib_two_passes_and_one_lane(alice: Person, admin: Admin) -> None:
@@ -275,60 +267,3 @@ def test_f2_what_has_no_place_to_hash_is_to_be_tried_again(
     expect.problem(response, 503, "service_unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert alice.get("/v1/me").status_code == 200
-
-
-def test_f2_tasks_are_listed_as_fast_while_passwords_are_hashed(cluster: Cluster) -> None:
-    """Without a bound on those who wait, this crowd would take all of the server's threads for seconds."""
-    people = 24
-    with serving(cluster.environment) as url, ThreadPoolExecutor(people) as threads:
-        token = json.loads(ask(f"{url}/v1/auth/register", {"email": EMAIL, "password": PASSWORD})[1])["tokens"][
-            "access_token"
-        ]
-        over = Event()
-
-        def keep_logging_in(person: int) -> set[int]:
-            statuses: set[int] = set()
-            for attempt in count():
-                if over.is_set():
-                    return statuses
-                body = {"email": f"nobody{person}.{attempt}@example.com", "password": PASSWORD}
-                status, _ = ask(f"{url}/v1/auth/login", body)
-                statuses.add(status)
-                if status == 503:
-                    over.wait(RETRY_AFTER_SECONDS)
-            raise AssertionError
-
-        def median() -> float:
-            seconds = []
-            for _ in range(60):
-                began = time.perf_counter()
-                assert ask(f"{url}/v1/tasks", token=token)[0] == 200
-                seconds.append(time.perf_counter() - began)
-            return statistics.median(seconds)
-
-        def slowdown() -> float:
-            over.clear()
-            alone = median()
-            log_ins = [threads.submit(keep_logging_in, person) for person in range(people)]
-            try:
-                crowded = median()
-            finally:
-                over.set()
-            assert {status for log_in_ in log_ins for status in log_in_.result(10)} == {401, 503}
-            return crowded / alone
-
-        median()
-        # Other tests run on these cores too, which only ever makes it look worse.
-        assert any(slowdown() < 3 for _ in range(5))
-
-
-def ask(url: str, body: object = None, token: str = "") -> tuple[int, bytes]:
-    """Ask a server, and take any answer."""
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = Request(url, headers=headers, data=None if body is None else json.dumps(body).encode())
-    try:
-        with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
-            return response.status, response.read()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read()

@@ -175,7 +175,6 @@ def test_a_task_that_is_put_into_it_at_the_same_moment_goes_along(
     phone = arrange.apart(alice)
     response = arrange.meanwhile(
         cluster,
-        admin,
         lambda: phone.delete(f"/v1/lists/{list_id}{query}"),
         "INSERT INTO app.tasks (user_id, id, title, list_id) VALUES (%s, %s, 'late', %s)",
         alice.id,
@@ -195,7 +194,6 @@ def test_a_task_that_leaves_it_at_the_same_moment_stays_where_it_went(
     phone = arrange.apart(alice)
     response = arrange.meanwhile(
         cluster,
-        admin,
         lambda: phone.delete(f"/v1/lists/{list_id}{query}"),
         "UPDATE app.tasks SET list_id = %s, version = 2 WHERE id = %s",
         other,
@@ -212,7 +210,6 @@ def test_a_list_that_changes_at_the_same_moment_is_not_deleted_as_the_version_be
     phone = arrange.apart(alice)
     response = arrange.meanwhile(
         cluster,
-        admin,
         lambda: phone.delete(f"/v1/lists/{list_id}", headers={"If-Match": '"1.0.0"'}),
         "UPDATE app.lists SET name = 'Changed', version = 2",
     )

@@ -269,9 +269,7 @@ def test_a_move_of_a_version_that_another_move_has_just_ended_is_refused(
         " UPDATE app.lists SET name = 'C', version = 2 WHERE name = 'c'"
     )
     path, wanted = f"/v1/lists/{ids['c']}/move", {"If-Match": '"1.0.0"'}
-    response = arrange.meanwhile(
-        cluster, admin, lambda: phone.post(path, {"after": None}, headers=wanted), statement, alice.id
-    )
+    response = arrange.meanwhile(cluster, lambda: phone.post(path, {"after": None}, headers=wanted), statement, alice.id)
     assert expect.problem(response, 412, "precondition_failed")["current_etag"] == '"2.0.0"'
     assert order(alice) == "abC"
 
@@ -286,7 +284,7 @@ def test_a_move_sees_what_was_moved_just_before(alice: Person, admin: Admin, clu
         " FROM app.lists a WHERE l.name = 'c' AND a.name = 'a'"
     )
     moved = arrange.meanwhile(
-        cluster, admin, lambda: phone.post(f"/v1/lists/{ids['c']}/move", {"after": ids["a"]}), statement, alice.id
+        cluster, lambda: phone.post(f"/v1/lists/{ids['c']}/move", {"after": ids["a"]}), statement, alice.id
     )
     assert (moved.status_code, moved.get_json()["etag"]) == (200, '"2.0.0"')
     assert order(alice) == "acb"

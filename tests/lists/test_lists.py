@@ -354,7 +354,6 @@ def test_of_two_changes_of_one_version_the_second_is_refused(alice: Person, admi
     phone = arrange.apart(alice)
     response = arrange.meanwhile(
         cluster,
-        admin,
         lambda: phone.patch(path_of(body), {"name": "Phone"}, headers={"If-Match": body["etag"]}),
         "UPDATE app.lists SET name = 'Desk', version = 2",
     )

@@ -56,7 +56,7 @@ def test_a_request_id_leads_from_the_client_to_the_log_and_to_pg_stat_activity(
     assert "stack" not in error
     assert (request["message"], request["operation"], request["status"]) == ("request", "updateTask", 503)
     assert (request["code"], request["user_id"], request["path"]) == ("service_unavailable", alice.id, location)
-    # It waited in the database, most of the time.
-    assert request["database_milliseconds"] > request["milliseconds"] / 2
+    # It waited in the database, as long as lock_timeout lets it.
+    assert 3_000 <= request["database_milliseconds"] <= request["milliseconds"]
     assert {entry["trace_id"] for entry in (error, request)} == {TRACE}
     assert "nobody-may-read" not in json.dumps(entries)

@@ -1,13 +1,12 @@
 """How much of a pool is in use: what the gauges show."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from conftest import Cluster
-from isolation.acting import acting
+from isolation.acting import acting, wait_until
 from sqlalchemy import text
 
 from taskapp import create_app
@@ -40,11 +39,7 @@ def test_what_is_in_use_and_who_waits_is_known(two_connections: Database) -> Non
             with database.transaction() as two:
                 two.execute(text("SELECT 1"))
                 third = threads.submit(select_one, database)
-                deadline = threading.Event()
-                for _ in range(3000):
-                    if database.pool_use().waiting:
-                        break
-                    deadline.wait(0.01)
+                wait_until(lambda: database.pool_use().waiting > 0, seconds=60)
                 assert database.pool_use() == PoolUse(size=2, checked_out=2, waiting=1)
         third.result(60)
     assert database.pool_use() == PoolUse(size=2, checked_out=0, waiting=0)

@@ -292,7 +292,6 @@ def test_a_task_that_is_given_the_tag_at_the_same_moment_is_changed_too(
     phone = arrange.apart(alice)
     response = arrange.meanwhile(
         cluster,
-        admin,
         lambda: phone.delete(path("home")) if patch is None else phone.patch(path("home"), patch),
         TAGGING % {"user": f"'{alice.id}'"},
     )
@@ -304,6 +303,6 @@ def test_a_tag_that_is_gone_at_the_same_moment_is_not_found(alice: Person, admin
     arrange.tag(admin, alice, "home")
     phone = arrange.apart(alice)
     statement = "SELECT FROM app.users WHERE user_id = %s FOR NO KEY UPDATE; DELETE FROM app.tags"
-    response = arrange.meanwhile(cluster, admin, lambda: phone.patch(path("home"), {"name": "new"}), statement, alice.id)
+    response = arrange.meanwhile(cluster, lambda: phone.patch(path("home"), {"name": "new"}), statement, alice.id)
     expect.problem(response, 404, "not_found")
     assert tags(alice) == []

@@ -255,7 +255,7 @@ def orphans(admin: Admin) -> list[Any]:
 def test_what_goes_under_a_task_while_that_is_thrown_away_goes_too(cluster: Cluster, alice: Person, admin: Admin) -> None:
     parent, moved = make(alice), make(alice)
     under = "UPDATE app.tasks SET parent_id = %s WHERE id = %s"
-    answer = meanwhile(cluster, admin, lambda: apart(alice).delete(f"{TASKS}/{parent}"), under, parent, moved)
+    answer = meanwhile(cluster, lambda: apart(alice).delete(f"{TASKS}/{parent}"), under, parent, moved)
     assert answer.status_code == 204
     assert orphans(admin) == []
 
@@ -263,11 +263,11 @@ def test_what_goes_under_a_task_while_that_is_thrown_away_goes_too(cluster: Clus
 def test_nothing_goes_under_a_task_that_is_thrown_away_meanwhile(cluster: Cluster, alice: Person, admin: Admin) -> None:
     parent, moved = make(alice), make(alice)
     away = "UPDATE app.tasks SET deleted_at = now() WHERE id = %s"
-    answer = meanwhile(cluster, admin, lambda: move(apart(alice), moved, parent_id=parent), away, parent)
+    answer = meanwhile(cluster, lambda: move(apart(alice), moved, parent_id=parent), away, parent)
     assert expect.errors(answer) == [("#/parent_id", "unknown_task")]
     create = {"title": "x", "parent_id": parent}
     alice.post(f"{TASKS}/{parent}/restore")
-    answer = meanwhile(cluster, admin, lambda: apart(alice).post(TASKS, create), away, parent)
+    answer = meanwhile(cluster, lambda: apart(alice).post(TASKS, create), away, parent)
     assert expect.errors(answer) == [("#/parent_id", "unknown_task")]
     assert orphans(admin) == []
 
@@ -278,7 +278,7 @@ def test_what_goes_under_a_task_while_that_changes_its_list_is_in_the_new_one(
     parent, moved, house = make(alice), make(alice), make_list(alice)
     under = "UPDATE app.tasks SET parent_id = %s WHERE id = %s"
     patch = {"list_id": house}
-    answer = meanwhile(cluster, admin, lambda: apart(alice).patch(f"{TASKS}/{parent}", patch), under, parent, moved)
+    answer = meanwhile(cluster, lambda: apart(alice).patch(f"{TASKS}/{parent}", patch), under, parent, moved)
     assert answer.status_code == 200
     assert [get(alice, one)["list_id"] for one in (parent, moved)] == [house, house]
 
@@ -345,7 +345,7 @@ def test_a_subtask_goes_wherever_its_parent_is_by_then(app: Flask, alice: Person
             made = [alice.post(TASKS, {"title": "x", "parent_id": parent}).status_code for _ in range(40)]
         finally:
             over.set()
-        assert moving.result(10) <= {200, 503}
+        assert moving.result(60) <= {200, 503}
     # 503 asks to come again; 422 would be the fault of whoever sent no list at all.
     assert set(made) <= {201, 503}
     assert {get(alice, part)["list_id"] for part in parts(alice, parent)} == {get(alice, parent)["list_id"]}
