@@ -1,11 +1,13 @@
-"""The codes of a problem's ``errors``: every one that is used is explained, and every one explained is used."""
+"""The codes of a problem's ``errors``: all that are used are explained, and no others. No error repeats a value."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import expect
 from conftest import Person
+from flask import Flask
 
 from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.schema import _CODE_OF_KEY
@@ -42,3 +44,15 @@ def test_the_document_lists_them(anonymous: Person) -> None:
 
 def test_every_explanation_is_a_sentence() -> None:
     assert [code for code, meaning in FIELD_ERRORS.items() if not (meaning[0].isupper() and meaning.endswith("."))] == []
+
+
+def test_errors_of_different_kinds_are_a_validation_error(app: Flask) -> None:
+    somebody = expect.somebody(app)
+    response = somebody.post("/v1/tasks", {"title": None, "priority": "urgent"})
+    assert expect.errors(response, "validation_error") == [("#/priority", "invalid_choice"), ("#/title", "not_nullable")]
+
+
+def test_errors_never_repeat_the_value(anonymous: Person) -> None:
+    response = anonymous.post("/v1/auth/register", {"email": "not-an-address", "password": "hunter2", "timezone": "Mars"})
+    assert response.status_code == 422
+    assert not [value for value in ("not-an-address", "hunter2", "Mars") if value in response.text]

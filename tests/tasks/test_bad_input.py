@@ -27,9 +27,9 @@ def rows(member: str, code: str, *values: Any, at: str = "") -> list[Row]:
 WRONG_TYPES = (1, 1.5, True, ["x"], {"a": "x"})
 TITLE = [
     *rows("title", "invalid_type", *WRONG_TYPES),
-    *rows("title", "too_short", "", " ", "\u3000\n"),
+    *rows("title", "too_short", "", " ", " \t\n ", "\u3000\n"),
     *rows("title", "too_long", "x" * 501, "🗑" * 501, "x" * 100_000),
-    *rows("title", "invalid_characters", "a\x00b", "a\nb", "a\x7fb", SURROGATE, f"a{SURROGATE}b"),
+    *rows("title", "invalid_characters", "a\x00b", "a\tb", "a\nb", "a\x7fb", "a\x85b", SURROGATE, f"a{SURROGATE}b"),
     *rows("title", "not_nullable", None),
 ]
 NOTES = [
@@ -39,7 +39,7 @@ NOTES = [
 ]
 PRIORITY = [
     *rows("priority", "invalid_type", *WRONG_TYPES),
-    *rows("priority", "invalid_choice", "", "urgent", "High", "\x00", SURROGATE, "x" * 100_000),
+    *rows("priority", "invalid_choice", "", "urgent", "High", "high ", "\x00", SURROGATE, "x" * 100_000),
     *rows("priority", "not_nullable", None),
 ]
 LIST_ID = [
@@ -115,6 +115,8 @@ UNKNOWN = [
     *rows("recurrence", "unknown_member", {}),
     *rows("user_id", "unknown_member", NOBODYS),
     *rows("", "unknown_member", 1),
+    *rows("version", "unknown_member", 7),
+    *rows("Title", "unknown_member", "x"),
 ]
 EITHER = [*TITLE, *NOTES, *PRIORITY, *LIST_ID, *TAGS, *START_DATE, *DUE, *METADATA, *UNKNOWN]
 
@@ -138,6 +140,10 @@ PATCH = [
     *EITHER,
     *rows("due", "invalid_type", {"at": "tomorrow"}, {"at": 1}, {"at": "2026-12-01T09:30"}, at="/at"),
     *rows("status", "invalid_choice", "done"),
+    *rows("id", "invalid_type", 17, "17"),
+    *rows("id", "not_nullable", None),
+    *rows("etag", "invalid_type", 1),
+    *rows("updated_at", "invalid_type", 5),
     *rows("status", "not_nullable", None),
     *rows("status", "read_only", "completed"),
     *rows("id", "read_only", NOBODYS),
@@ -151,6 +157,7 @@ PATCH = [
     *rows(
         "created_at",
         "invalid_type",
+        "yesterday",
         "2026-12-01",
         "2026-12-01T09:30:00",
         "2026-02-30T00:00:00Z",
@@ -210,6 +217,10 @@ def sweep(
 
 def test_a_new_task(alice: Person, admin: Admin, path: str) -> None:
     assert sweep(alice, admin, "POST", TASKS, {"title": "x"}, CREATE, tagged=True) == []
+
+
+def test_a_new_task_needs_a_title(alice: Person) -> None:
+    assert expect.errors(alice.post(TASKS, {"notes": "x"})) == [("#/title", "required")]
 
 
 def test_a_patch(alice: Person, admin: Admin, path: str) -> None:
@@ -272,7 +283,7 @@ def test_a_task_that_is_not_ones_own_is_not_found(
 MOMENTS = ("", "now", "2026-12-01", "2026-12-01T09:30:00", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z", "\x00")
 DAYS = ("", "today", "2026-02-30", "20261201", "2026-12-01T00:00:00Z", "\x00")
 QUERY: list[tuple[str, str, tuple[Any, ...]]] = [
-    ("limit", "out_of_range", ("0", "-1")),
+    ("limit", "out_of_range", ("0", "-1", "-99999999999999999999")),
     ("limit", "invalid_type", ("", "many", "1.5", "1e3", "١", "\x00", " 1", "9" * 5_000)),
     ("cursor", "too_short", ("",)),
     ("tagged", "invalid_type", ("", "1", "yes", "TRUE", "\x00")),
