@@ -208,11 +208,12 @@ class Arranging(RuleBasedStateMachine):
         assert all(len(rank) <= 64 and not rank.endswith("0") for (rank,) in ranks)
 
 
-def test_two_clients_see_the_order_of_a_plain_list(alice: Person, admin: Admin) -> None:
+@pytest.mark.parametrize("examples", [3, pytest.param(6, marks=pytest.mark.extended)])
+def test_two_clients_see_the_order_of_a_plain_list(alice: Person, admin: Admin, examples: int) -> None:
     run_state_machine_as_test(
         lambda: Arranging(alice, admin),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=6,
+            max_examples=examples,
             stateful_step_count=40,
             deadline=None,
             database=None,
@@ -222,20 +223,20 @@ def test_two_clients_see_the_order_of_a_plain_list(alice: Person, admin: Admin) 
     )
 
 
-def test_two_thousand_moves_into_one_gap_make_room_again_and_again(app: Flask, alice: Person, admin: Admin) -> None:
+@pytest.mark.parametrize("times", [500, pytest.param(2_000, marks=pytest.mark.extended)])
+def test_moves_into_one_gap_make_room_again_and_again(app: Flask, alice: Person, admin: Admin, times: int) -> None:
     random = Random(11)
     ids = [create(alice) for _ in range(8)]
     first, *others = ids
     ((session_id,),) = admin.execute("SELECT id::text FROM app.sessions")
     rank = "SELECT max(length(position)), sum(version) FROM app.tasks"
-    longest, moves = 0, 0
+    longest = 0
     moves_of = {id: queries.move(UUID(id), {"after": UUID(first)}, None) for id in others}
     with acting(SignedIn(UUID(alice.id), UUID(session_id))), app.app_context():
-        for n in range(2_000):
+        for n in range(times):
             chosen = random.choice(others[1:])
             # Whether it is `applied` does not tell: when the others are given new ranks, its own may be the right one.
             assert api(app).execute(moves_of[chosen])
-            moves += 1
             others.remove(chosen)
             others.insert(0, chosen)
             if n % 50 == 0:
@@ -246,17 +247,18 @@ def test_two_thousand_moves_into_one_gap_make_room_again_and_again(app: Flask, a
     assert order(alice) == [first, *others]
     assert 30 < longest <= 64
     # What was given a new rank to make room has a new version.
-    assert int(admin.execute(rank)[0][1]) > moves + len(ids)
+    assert int(admin.execute(rank)[0][1]) > times + len(ids)
 
 
-def test_a_thousand_moves_at_once_lose_and_double_nothing(alice: Person, admin: Admin) -> None:
+@pytest.mark.parametrize("times", [200, pytest.param(1_000, marks=pytest.mark.extended)])
+def test_many_moves_at_once_lose_and_double_nothing(alice: Person, admin: Admin, times: int) -> None:
     list_id = alice.post("/v1/lists", {"name": "x"}).get_json()["id"]
     ids = [create(alice) for _ in range(12)]
 
     def arranging(seed: int) -> Counter[int]:
         random, person = Random(seed), arrange.apart(alice)
         statuses: Counter[int] = Counter()
-        for _ in range(500):
+        for _ in range(times // 2):
             target: dict[str, Any] = random.choice(
                 [
                     {},
@@ -274,7 +276,7 @@ def test_a_thousand_moves_at_once_lose_and_double_nothing(alice: Person, admin: 
         statuses = sum(pool.map(arranging, range(2)), Counter[int]())
     # 422: behind itself, or behind one that is in another list by now.
     assert set(statuses) <= {200, 422}, statuses
-    assert statuses[200] > 500
+    assert statuses[200] > times // 2
     groups = [order(alice), order(alice, (list_id, None))]
     assert sorted(id for group in groups for id in group) == sorted(ids)
     assert admin.execute("SELECT count(DISTINCT (list_key, position)) FROM app.tasks") == [(12,)]
