@@ -1,6 +1,8 @@
 """What tests put into place behind the API's back, said once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,6 +11,8 @@ from conftest import PASSWORD, Admin, Cluster, Person, register
 from flask import Flask
 from meanwhile import holding
 from werkzeug.test import TestResponse
+
+from taskapp import create_app
 
 
 def task(admin: Admin, owner: Person, list_id: str | None = None, **columns: Any) -> str:
@@ -46,6 +50,35 @@ def script(person: Person, *scopes: str) -> Person:
 def apart(person: Person) -> Person:
     """The same person at another client, for another thread."""
     return Person(person.client.application.test_client(), person.headers, person.id)
+
+
+MakeApp = Callable[..., Flask]
+_made: dict[str, list[Flask]] = {}
+
+
+@contextmanager
+def other_processes(app: Flask) -> Iterator[MakeApp]:
+    """Make other applications on the same database, with some settings of their own: a new one at each call.
+
+    Making one takes longer than most tests, so they are used again for the next test that asks for these settings.
+    """
+    taken: list[Flask] = []
+
+    def make(**changes: Any) -> Flask:
+        known = _made.setdefault(f"{id(app)} {sorted(changes.items())}", [])
+        free = [each for each in known if each not in taken]
+        if not free:
+            free = [create_app(replace(app.config["TASKAPP"], **changes))]
+            known.extend(free)
+        taken.append(free[0])
+        return free[0]
+
+    try:
+        yield make
+    finally:
+        for each in taken:
+            for role in ("taskapp_api", "taskapp_auth", "taskapp_operator"):
+                each.extensions[role].dispose()
 
 
 LOGINS_THAT_FAIL = {

@@ -9,26 +9,12 @@ from typing import Any
 
 import expect
 import pytest
-from argon2 import PasswordHasher
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from isolation.acting import wait_until
 
 from taskapp.api.problems import Problem
 from taskapp.auth.passwords import Passwords
-
-PASSWORDS = [
-    "correct horse battery",
-    "  blanks around it  ",
-    "\ttab and newline\n",
-    "pässwörd ünïcode",
-    "пароль-пароль",
-    "🗝🔑🚪🪟🐈🧵🪡🎻🥁🛶🏔🌵",
-    "quote ' and \" and \\",
-    "%s %(x)s 100% {} $1",
-    "'; DROP TABLE app.users; --",
-    ("correct horse battery " * 12)[:256],
-]
 
 
 def with_places(app: Flask, number: int) -> Passwords:
@@ -104,38 +90,7 @@ def test_an_unknown_address_is_refused(alice: Person, anonymous: Person, email: 
     expect.problem(log_in(anonymous, email), 401, "invalid_credentials")
 
 
-def test_a_wrong_password_and_an_unknown_address_get_one_answer(alice: Person, anonymous: Person) -> None:
-    answers = [log_in(anonymous, password="wrong"), log_in(anonymous, "nobody@example.com")]
-    bodies = [{name: value for name, value in answer.get_json().items() if name != "request_id"} for answer in answers]
-    headers = [sorted(name for name, _ in answer.headers) for answer in answers]
-    assert bodies[0] == bodies[1]
-    assert headers[0] == headers[1]
-    assert answers[0].status_code == answers[1].status_code == 401
-
-
-@pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
-def test_every_refusal_costs_one_hash(alice: Person, anonymous: Person, email: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    verified = []
-    verify = PasswordHasher.verify
-
-    def counting(self: PasswordHasher, hash: str, password: str) -> bool:
-        verified.append(hash)
-        return verify(self, hash, password)
-
-    monkeypatch.setattr(PasswordHasher, "verify", counting)
-    log_in(anonymous, email, "wrong password")
-    assert [password_hash.rpartition("p=1$")[0] + "p=1" for password_hash in verified] == ["$argon2id$v=19$m=19456,t=2,p=1"]
-
-
-@pytest.mark.parametrize("password", PASSWORDS)
-def test_a_password_may_be_any_text(anonymous: Person, password: str) -> None:
-    body = {"email": "ada@example.com", "password": password}
-    assert anonymous.post("/v1/auth/register", body).status_code == 201
-    assert log_in(anonymous, **body).status_code == 200
-    expect.problem(log_in(anonymous, "ada@example.com", password[:-1]), 401, "invalid_credentials")
-
-
-@pytest.mark.parametrize("password", [PASSWORDS[1], PASSWORDS[2]])
+@pytest.mark.parametrize("password", ["  blanks around it  ", "\ttab and newline\n"])
 def test_blanks_belong_to_the_password(anonymous: Person, password: str) -> None:
     anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": password})
     expect.problem(log_in(anonymous, "ada@example.com", password.strip()), 401, "invalid_credentials")
@@ -146,27 +101,9 @@ def test_what_never_was_a_password_is_invalid(alice: Person, anonymous: Person) 
     assert expect.errors(log_in(anonymous, password="x" * 257)) == [("#/password", "too_long")]
 
 
-@pytest.mark.parametrize("password", ["correct horse\x00battery", "\x00" * 12])
-def test_a_password_with_a_nul_is_invalid(anonymous: Person, password: str) -> None:
-    response = anonymous.post("/v1/auth/register", {"email": "ada@example.com", "password": password})
-    assert expect.errors(response) == [("#/password", "invalid_characters")]
-
-
 def test_a_short_password_may_try(alice: Person, anonymous: Person) -> None:
     # Otherwise raising the minimum would lock out those who registered before.
     expect.problem(log_in(anonymous, password="short"), 401, "invalid_credentials")
-
-
-@pytest.mark.parametrize("path", ["/v1/auth/login", "/v1/auth/register"])
-def test_when_all_places_are_taken_a_password_is_not_hashed_but_asked_for_later(
-    app: Flask, anonymous: Person, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    crowded = with_places(app, 1)
-    monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
-    with crowded.place():
-        response = anonymous.post(path, {"email": "ada@example.com", "password": PASSWORD})
-    expect.problem(response, 503, "service_unavailable")
-    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_with_a_place_one_waits_for_the_turn(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,22 +6,20 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
 import expect
 import pytest
+from arrange import MakeApp, other_processes
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
-from taskapp import create_app
 from taskapp.api.problems import Problem
 from taskapp.auth.refresh_token import RefreshToken
 
 Tokens = dict[str, Any]
-MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +29,8 @@ def _no_attempts(admin: Admin) -> None:
 
 @pytest.fixture
 def make_app(app: Flask) -> Iterator[MakeApp]:
-    """Other processes with the same database, and some settings of their own."""
-    made = []
-
-    def make(**changes: Any) -> Flask:
-        made.append(create_app(replace(app.config["TASKAPP"], **changes)))
-        return made[-1]
-
-    yield make
-    for other in made:
-        for role in ("taskapp_api", "taskapp_auth"):
-            other.extensions[role].dispose()
+    with other_processes(app) as make:
+        yield make
 
 
 @pytest.fixture

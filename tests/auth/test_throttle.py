@@ -1,7 +1,7 @@
 """How often one may try (security.md F7, F9 to F11). Time passes here by setting the counters back, not by sleeping."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -10,17 +10,15 @@ from typing import Any
 
 import expect
 import pytest
+from arrange import MakeApp, other_processes
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from taskapp import create_app
 from taskapp.auth import throttle
 from taskapp.auth.passwords import Passwords
 
 ELSEWHERE = "198.51.100.7"
-
-MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(autouse=True)
@@ -41,17 +39,8 @@ def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def make_app(app: Flask) -> Iterator[MakeApp]:
-    """Other processes with the same database, and some settings of their own."""
-    made = []
-
-    def make(**changes: Any) -> Flask:
-        made.append(create_app(replace(app.config["TASKAPP"], **changes)))
-        return made[-1]
-
-    yield make
-    for other in made:
-        for role in ("taskapp_api", "taskapp_auth"):
-            other.extensions[role].dispose()
+    with other_processes(app) as make:
+        yield make
 
 
 def send(
@@ -140,10 +129,10 @@ def refuse_for(app: Flask, admin: Admin, seconds: int, address: str = "127.0.0.1
     )
 
 
-def test_f7_the_sixth_registration_of_an_address_within_an_hour_waits(make_app: MakeApp) -> None:
-    app = make_app(registrations_per_hour=5)
-    assert [sign_up(app, f"ada{number}").status_code for number in range(5)] == [201] * 5
-    assert 3500 < wait_of(sign_up(app, "ada5")) <= 3600
+def test_f7_the_registration_of_an_address_beyond_those_of_an_hour_waits(make_app: MakeApp) -> None:
+    app = make_app(registrations_per_hour=2)
+    assert [sign_up(app, f"ada{number}").status_code for number in range(2)] == [201] * 2
+    assert 3500 < wait_of(sign_up(app, "ada2")) <= 3600
 
 
 def test_f7_a_registration_that_waits_makes_no_account(make_app: MakeApp, admin: Admin) -> None:
@@ -529,9 +518,9 @@ def test_f9_who_is_signed_in_stays_so_whatever_strangers_try(app: Flask, alice: 
     assert alice.get("/v1/me").status_code == 200
 
 
-def test_f9_the_twenty_first_log_in_of_an_address_within_a_minute_waits(make_app: MakeApp, alice: Person) -> None:
-    app = make_app(logins_per_minute=20)
-    assert [log_in(app).status_code for _ in range(20)] == [200] * 20
+def test_f9_the_log_in_of_an_address_beyond_those_of_a_minute_waits(make_app: MakeApp, alice: Person) -> None:
+    app = make_app(logins_per_minute=2)
+    assert [log_in(app).status_code for _ in range(2)] == [200] * 2
     assert 0 < wait_of(log_in(app)) <= 60
 
 
@@ -641,12 +630,10 @@ def test_f11_the_list_of_sessions_has_the_address_a_trusted_proxy_names(make_app
 
 
 @pytest.mark.parametrize("forwarded", ["203.0.113.7:41234", "[2001:db8::7]:41234", "unknown", "_hidden"])
-def test_f11_an_address_of_a_proxy_that_is_none_is_no_internal_error(
-    make_app: MakeApp, alice: Person, forwarded: str
-) -> None:
+def test_f11_an_address_of_a_proxy_that_is_none_is_no_internal_error(make_app: MakeApp, forwarded: str) -> None:
     app = make_app(trusted_proxies=1)
-    assert log_in(app, forwarded=forwarded).status_code == 200
     assert sign_up(app, "ada", forwarded=forwarded).status_code == 201
+    assert log_in(app, email="ada@example.com", forwarded=forwarded).status_code == 200
 
 
 def test_f11_the_zone_of_a_link_local_address_is_left_out(app: Flask, alice: Person, admin: Admin) -> None:
