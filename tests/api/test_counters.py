@@ -190,8 +190,8 @@ def test_a_redis_that_hangs_is_not_waited_for(tmp_path: Path, clock: Clock, monk
         assert [shared.count("alice", 60)[0] for _ in range(100)] == list(range(1, 101))
         assert len(asked) == 1, "only the first of a hundred requests may wait for a Redis that does not answer"
         clock.now += shared_counters.PAUSE_SECONDS
-        assert [shared.count("alice", 60)[0] for _ in range(100)] == list(range(101, 201))
-        assert len(asked) == 2, "after a pause one request asks Redis again"
+        assert at_once(lambda: shared.count("alice", 60), 5) == list(range(101, 101 + THREADS * 5))
+        assert len(asked) == 2, "after a pause one of many requests asks Redis again"
 
 
 @pytest.mark.extended

@@ -88,7 +88,7 @@ def some(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
 days = st.sampled_from(["2026-12-01", "2026-03-29", "2024-02-29", "0001-01-02", "9999-12-30"])
 clocks = st.sampled_from(["00:00", "02:30", "09:30", "23:59"])
 zones = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"])
-texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
 titles = st.sampled_from(["x", "Pay rent", "日本語", "'; --", "👩‍👩‍👧‍👦"])
 keys = st.sampled_from(["a", "b", "größe", "~/", '"', "_schema", "null"])
 tags = st.lists(st.sampled_from(["home", "HOME", "Straße", "a b", "%", "money"]), max_size=4, unique_by=str.casefold)
