@@ -32,7 +32,7 @@ class Served:
 
     def samples(self) -> dict[tuple[str, ...], float]:
         """Each sample's value by its name and the values of its labels, less the buckets."""
-        text = httpx.get(self.metrics, trust_env=False).text
+        text = httpx.get(self.metrics, trust_env=False, timeout=60).text
         return {
             (sample.name, *sample.labels.values()): sample.value
             for family in text_string_to_metric_families(text)
@@ -41,7 +41,7 @@ class Served:
         }
 
     def value(self, name: str, **labels: str) -> float:
-        text = httpx.get(self.metrics, trust_env=False).text
+        text = httpx.get(self.metrics, trust_env=False, timeout=60).text
         found = [
             sample.value
             for family in text_string_to_metric_families(text)
@@ -60,7 +60,7 @@ def served(cluster: Cluster) -> Iterator[Served]:
     settings = {"TASKAPP_WORKERS": "2", "TASKAPP_METRICS_PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}
     with (
         gunicorn({**cluster.environment, **settings}) as (url, process),
-        httpx.Client(base_url=url, trust_env=False) as http,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as http,
     ):
         answer = http.post("/v1/auth/register", json={"email": EMAIL, "password": PASSWORD})
         token = answer.json()["tokens"]["access_token"]
@@ -94,7 +94,7 @@ def test_messages_and_their_time_are_counted_by_operation(served: Served) -> Non
     # Both workers have a connection then, whose own questions count too.
     wait_until(lambda: {served.http.get("/v1/lists", headers=auth).status_code for _ in range(20)} == {200}, seconds=60)
     before = [served.value(f"taskapp_database_{what}_total", operation="listTags") for what in ("messages", "seconds")]
-    with httpx.Client(base_url=str(served.http.base_url), trust_env=False, headers=auth) as same:
+    with httpx.Client(base_url=str(served.http.base_url), trust_env=False, timeout=60, headers=auth) as same:
         for _ in range(10):
             assert same.get("/v1/tags").status_code == 200
     after = [served.value(f"taskapp_database_{what}_total", operation="listTags") for what in ("messages", "seconds")]
@@ -144,7 +144,7 @@ def test_paths_methods_and_hosts_that_clients_make_up_add_no_series(served: Serv
 
 def test_nothing_in_the_metrics_is_of_a_user(served: Served) -> None:
     served.http.get(f"/v1/tasks/{uuid4()}", headers={"Authorization": f"Bearer {served.token}"})
-    text = httpx.get(served.metrics, trust_env=False).text
+    text = httpx.get(served.metrics, trust_env=False, timeout=60).text
     assert "@" not in text
     assert re.search("[0-9a-f]{8}-[0-9a-f]{4}", text) is None
 
