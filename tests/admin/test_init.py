@@ -1,17 +1,21 @@
 """`flask database init`, run for the first time."""
 
-import os
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
-from click.testing import CliRunner, Result
 
-from admin.conftest import Completed, Neon, flask, refusal
+from admin.conftest import Completed, Neon, refusal, shell
 from taskapp import create_app
-from taskapp.admin.cli import database
 from taskapp.admin.init import _neon_pooler
 from taskapp.config import Config
+
+
+@pytest.fixture(scope="module")
+def done(neon: Neon) -> Completed:
+    """A first run, in a process of its own: all that it prints counts."""
+    completed = shell("database", "init", "--admin-url", neon.url())
+    assert completed.returncode == 0, completed.stderr
+    return completed
 
 
 def test_it_prints_the_environment_and_nothing_else(environment: dict[str, str]) -> None:
@@ -71,7 +75,7 @@ def test_the_application_works_with_it() -> None:
 
 
 def test_the_database_is_as_the_models_say(environment: dict[str, str]) -> None:
-    checked = flask("db", "check", **environment)
+    checked = shell("db", "check", **environment)
     assert (checked.returncode, checked.stdout.strip()) == (0, "No new upgrade operations detected.")
 
 
@@ -93,9 +97,9 @@ def test_the_roles_it_made_have_no_privileges(neon: Neon, done: Completed) -> No
     ],
 )
 def test_a_url_that_will_not_do_is_refused_in_one_clear_line(url: str, complaint: str) -> None:
-    refused = refuse(url)
-    assert complaint in refused.stderr.splitlines()[-1]
-    assert "secret" not in refused.stderr
+    said = refusal("database", "init", "--admin-url", url)
+    assert complaint in said.splitlines()[-1]
+    assert "secret" not in said
 
 
 def test_a_setting_that_will_not_do_is_one_clear_line(neon: Neon, environment: dict[str, str]) -> None:
@@ -105,20 +109,10 @@ def test_a_setting_that_will_not_do_is_one_clear_line(neon: Neon, environment: d
 
 
 def test_a_wrong_password_is_one_clear_line(neon: Neon) -> None:
-    (line,) = refuse(neon.url("wrong-password")).stderr.splitlines()
+    (line,) = refusal("database", "init", "--admin-url", neon.url("wrong-password")).splitlines()
     assert line.startswith("Error: cannot log in: ")
     assert "password authentication failed" in line
     assert "wrong-password" not in line
-
-
-def refuse(url: str) -> Result:
-    """Run it in this process, which would otherwise keep the environment it makes."""
-    with patch.dict(os.environ):
-        result = CliRunner().invoke(database, ["init", "--admin-url", url])
-    assert isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code != 0
-    assert result.stdout == ""
-    return result
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,11 @@
 """`flask database init --given`: a database that takes the passwords and keys that somebody has already."""
 
-import os
 from contextlib import closing
-from unittest.mock import patch
 
 import psycopg2
 import pytest
-from click.testing import CliRunner
 
-from admin.conftest import Neon, succeed
-from taskapp.admin.cli import database
+from admin.conftest import Neon, refusal, succeed
 from taskapp.provision import new_keys, new_passwords, urls
 
 
@@ -21,12 +17,9 @@ def given(neon: Neon) -> dict[str, str]:
 
 def refused(neon: Neon, environment: dict[str, str], *options: str) -> str:
     """Expect a refusal that has changed nothing."""
-    with patch.dict(os.environ, environment, clear=True):
-        result = CliRunner().invoke(database, ["init", "--given", "--admin-url", neon.url(), *options])
-    assert result.exit_code != 0
-    assert result.stdout == ""
+    said = refusal("database", "init", "--given", "--admin-url", neon.url(), *options, **environment)
     assert neon.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'taskapp%'") == []
-    return result.stderr
+    return said
 
 
 def test_without_one_of_them_it_names_that_one_and_makes_none(neon: Neon, given: dict[str, str]) -> None:

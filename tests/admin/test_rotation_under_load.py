@@ -20,10 +20,13 @@ import httpx
 import jwt
 import psycopg2
 import pytest
+from isolation.acting import wait_until
 from live import gunicorn
 
 from admin.conftest import Neon, printed_environment, succeed
 from taskapp.isolation.seal import SealKey
+
+pytestmark = pytest.mark.extended
 
 CLIENTS = 4
 PASSWORD = "correct horse battery"
@@ -43,7 +46,7 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self._hosts, self._stopping = cycle(urls), stopping
         # A connection for each request, so that every one may meet another worker.
-        self._http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False, timeout=30)
+        self._http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False, timeout=60)
         self.answered: Counter[str] = Counter()
         self.failed: list[str] = []
         self.signed_by: set[str] = set()
@@ -105,23 +108,30 @@ def seen(neon: Neon, environment: dict[str, str], tmp_path_factory: pytest.TempP
         for client in clients:
             client.start()
         try:
-            time.sleep(2)
+            await_rounds(clients)
             rotated = printed_environment(succeed("database", "rotate-key", "--overlap", "1", **environment).stdout)
-            time.sleep(2)
+            await_rounds(clients)
             deploy(folder, rotated)
             for url, process in ((one, first), (two, second)):
                 process.send_signal(signal.SIGHUP)
-                wait_until(lambda: knows_two_keys(url), seconds=25)  # noqa: B023 - asked at once
-                time.sleep(2)
+                wait_until(lambda: knows_two_keys(url))  # noqa: B023 - asked at once
+                await_rounds(clients)
             published.append(kids(two))
-            wait_until(lambda: not neon.execute(UNDER_WAY)[0][0], seconds=90)
-            time.sleep(5)
+            wait_until(lambda: not neon.execute(UNDER_WAY)[0][0], seconds=300)
+            wait_until(lambda: kids(two) != published[-1])
+            await_rounds(clients)
             published.append(kids(two))
         finally:
             stopping.set()
             for client in clients:
                 client.join()
     return Seen(clients, published, SealKey.parse(environment["TASKAPP_SEAL_KEY"]), rotated)
+
+
+def await_rounds(clients: list[Client]) -> None:
+    """Wait until each client has asked for everything ten times more."""
+    wanted = {client: client.answered["/v1/auth/refresh"] + 10 for client in clients}
+    wait_until(lambda: all(client.failed or client.answered["/v1/auth/refresh"] >= wanted[client] for client in clients))
 
 
 UNDER_WAY = "SELECT count(*) FROM app_private.keys WHERE isfinite(not_after) AND not_after > now()"
@@ -140,13 +150,6 @@ def knows_two_keys(url: str) -> bool:
 def kids(url: str) -> list[str]:
     keys = httpx.get(f"{url}/.well-known/jwks.json", trust_env=False).json()["keys"]
     return [key["kid"] for key in keys]
-
-
-def wait_until(true: Any, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
 
 
 def test_no_request_fails_and_nobody_is_logged_out(seen: Seen) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import Cluster
 from isolation.pooler import PgBouncer
 
-from admin.conftest import Completed, Neon, flask, printed_environment, refusal, succeed
+from admin.conftest import Completed, Neon, flask, printed_environment, refusal, shell, succeed
 from taskapp.isolation.bootstrap import ROLES
 from taskapp.isolation.versions import is_patched
 
@@ -39,7 +39,7 @@ def to_do(**environment: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def page(environment: dict[str, str]) -> Completed:
-    return succeed("database", "status", **environment)
+    return shell("database", "status", **environment)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def facts(environment: dict[str, str]) -> dict[str, Any]:
 
 
 def test_of_a_database_that_was_made_ready_nothing_is_to_be_done(page: Completed) -> None:
-    assert page.stdout.splitlines()[-1] == "Nothing is to be done."
+    assert (page.returncode, page.stdout.splitlines()[-1]) == (0, "Nothing is to be done.")
 
 
 def test_the_page_names_server_revision_and_every_role(neon: Neon, page: Completed) -> None:
