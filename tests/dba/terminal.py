@@ -53,7 +53,7 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._handle, keys.encode())
 
-    def until(self, pattern: str, seconds: float = 30) -> str:
+    def until(self, pattern: str, seconds: float = 120) -> str:
         """Read on until something matches; return what was printed up to its end."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self._read)):
@@ -62,7 +62,7 @@ class Terminal:
         text, self._read = self._read[: found.end()], self._read[found.end() :]
         return text
 
-    def end(self, seconds: float = 30) -> str:
+    def end(self, seconds: float = 120) -> str:
         """Read what is left, until the program has ended."""
         deadline = time.monotonic() + seconds
         while self._more():

@@ -115,7 +115,7 @@ def test_a_request_of_more_than_a_quarter_of_an_hour_ago_is_not_agreed_to(
 def test_a_transaction_that_began_in_time_does_not_agree_too_late(
     boss: Admin, bea: SqlClient, carl: SqlClient, owner: User
 ) -> None:
-    carl.rows("BEGIN; SELECT pg_sleep(0.05)")
+    carl.rows("BEGIN; SELECT now()")
     number = asked(bea)
     # By carl's now() it is younger than that.
     boss.execute("UPDATE app.access_log SET opened_at = clock_timestamp() - interval '15 minutes'")
@@ -126,7 +126,7 @@ def test_the_time_counts_from_the_approval_by_the_clock(boss: Admin, bea: SqlCli
     carl.rows("BEGIN; SELECT now()")
     number = asked(bea)
     carl.rows(f"SELECT app.approve_break_glass({number}); COMMIT")
-    half_an_hour = "expires_at - approved_at BETWEEN '29 min 59 s' AND '30 min 1 s'"
+    half_an_hour = "expires_at - approved_at BETWEEN '29 min' AND '31 min'"
     assert boss.execute(f"SELECT approved_at >= opened_at, {half_an_hour} FROM app.access_log") == [(True, True)]
 
 

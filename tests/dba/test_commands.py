@@ -89,7 +89,7 @@ def test_add_keeps_the_password_from_what_others_see_of_statements(boss: Admin, 
         wait_until(lambda: boss.execute(waiting) != [])
         ((shown,),) = boss.execute(waiting)
         conn.rollback()
-    changing.join(10)
+    changing.join()
     assert PASSWORD not in shown
     assert "ROLE" not in shown
 

@@ -55,9 +55,9 @@ def client_of(app: Flask, user: User) -> Person:
     return Person(app.test_client(), {"Authorization": f"Bearer {token}"}, user.id)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait for what another process or thread is about to do."""
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for what another process or thread is about to do. A busy machine needs longer, so the deadline is generous."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
+        assert time.monotonic() < deadline, f"the condition that is waited for is still false after {seconds} s"
         time.sleep(0.002)

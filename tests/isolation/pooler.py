@@ -5,13 +5,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from conftest import Cluster, free_port
 from live import program
+
+from isolation.acting import wait_until
 
 # Debian installs it where an ordinary user's PATH does not look.
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
@@ -80,15 +81,16 @@ class PgBouncer:
                 user=user,
                 extra_groups=[] if user else None,
             )
-        deadline = time.monotonic() + 10
-        while True:
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except ConnectionRefusedError:
-                time.sleep(0.01)
+        wait_until(self._accepts)
+
+    def _accepts(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def kill(self) -> None:
         """Let it die without a word."""
@@ -101,7 +103,7 @@ class PgBouncer:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
     def log(self) -> str:
         return (self._folder / "pgbouncer.log").read_text()

@@ -7,7 +7,6 @@ import selectors
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -63,10 +62,11 @@ class Reader:
 
 
 class Proxy:
-    """Listens on 127.0.0.1 while it is entered; `seconds` is how long each direction takes."""
+    """Listens on 127.0.0.1 while it is entered."""
 
     def __init__(self, server_port: int) -> None:
-        self.seconds = 0.0
+        self.round_trips = 0
+        """How often a client spoke first, or again after the server had."""
         self._server_port = server_port
         self._messages: list[Message] = []
         self._losses: list[tuple[bytes, Loss]] = []
@@ -131,7 +131,7 @@ class Proxy:
                 self._start(self._carry, client)
 
     def _carry(self, client: socket.socket) -> None:
-        reader = Reader()
+        reader, last = Reader(), None
         try:
             with (
                 client,
@@ -147,7 +147,8 @@ class Proxy:
                         data = key.fileobj.recv(65536)  # type: ignore[union-attr]
                         if not data:
                             return
-                        time.sleep(self.seconds)
+                        self.round_trips += key.fileobj is client and last is not client
+                        last = key.fileobj
                         if key.fileobj is server:
                             client.sendall(data)
                             continue

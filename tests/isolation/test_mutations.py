@@ -464,7 +464,7 @@ def run(mutation: Mutation) -> Run:
         env={**clean, "TASKAPP_TEST_MUTATION": mutation.sql},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -6,7 +6,6 @@ seals that prove an identity.
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import count
@@ -71,11 +70,13 @@ class Onlooker:
         for thread in threads:
             thread.start()
         seen: list[str] = []
-        deadline = time.monotonic() + 20
+
+        def has_seen_enough() -> bool:
+            seen.extend(self.look())
+            return len(seen) >= ENOUGH and len(set(seen)) >= 20
+
         try:
-            while len(seen) < ENOUGH or len(set(seen)) < 20:
-                assert time.monotonic() < deadline, f"saw {len(seen)} queries, {len(set(seen))} different ones"
-                seen += self.look()
+            wait_until(has_seen_enough)
         finally:
             stop.set()
             for thread in threads:

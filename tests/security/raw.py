@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 def exchange(url: str, request: bytes) -> tuple[int, dict[str, str], str]:
     """Send it; return status, headers by their names in small letters, and the body. The server closes the connection."""
     at = urlsplit(url)
-    with socket.create_connection((at.hostname or "", at.port or 0), timeout=30) as client:
+    with socket.create_connection((at.hostname or "", at.port or 0), timeout=60) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         answer = b""

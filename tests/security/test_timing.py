@@ -1,21 +1,17 @@
-"""Of another user's id no more is told by time than of an id that never was: the same messages, and the same steps for each.
+"""Another user's id and an unknown id take the same messages and the same steps of a plan, so timing reveals neither.
 
-Time itself is measured at full length only: on a machine that others use, it says something after thousands of requests.
+tests/endurance/test_timing.py measures the time itself, which takes thousands of requests.
 """
 
 import re
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from statistics import median, quantiles
 from uuid import uuid4
 
 import psycopg2
 import pytest
 from conftest import Admin, Cluster, Person, register
-from endurance.length import AT_FULL_LENGTH
 from flask import Flask
 from isolation.acting import application_on
 from isolation.proxy import Proxy
@@ -61,7 +57,11 @@ def proxied(cluster: Cluster, proxy: Proxy) -> Iterator[Flask]:
 
 @pytest.fixture
 def bob(app: Flask, admin: Admin) -> Person:
-    """Somebody among the things of Alice's, with enough of their own for an index to be worth it."""
+    return crowded(app, admin)
+
+
+def crowded(app: Flask, admin: Admin) -> Person:
+    """Give Alice the things that are asked for; return Bob. Both have enough rows for an index to be worth it."""
     alice, bob = register(app, "alice"), register(app, "bob")
     alice.post("/v1/lists", {"name": "hers", "id": LIST})
     alice.post("/v1/tasks", {"title": "hers", "id": TASK, "tags": [TAG]})
@@ -137,23 +137,3 @@ def test_ones_own_takes_other_steps(cluster: Cluster, proxy: Proxy, proxied: Fla
         steps(cluster, said[0].body.replace(used.encode(), thing.encode())).replace(thing, "<id>") for thing in (own, never)
     ]
     assert plans[0] != plans[1]
-
-
-@pytest.mark.skipif(not AT_FULL_LENGTH, reason="tells something after thousands of requests only: make endurance")
-@ways
-def test_an_id_of_another_takes_as_long_as_one_that_never_was(bob: Person, way: Way) -> None:
-    took: dict[str, list[float]] = {"hers": [], "never": []}
-    for turn in range(2_000):
-        both = [("hers", way.hers), ("never", way.never())]
-        for kind, thing in both if turn % 2 else reversed(both):
-            begun = time.perf_counter()
-            way.ask(bob, thing)
-            took[kind].append(time.perf_counter() - begun)
-    hers, never = took["hers"], took["never"]
-    # Which of two that were asked one after the other took longer: a half, if there is no difference.
-    longer = sum(one > other for one, other in zip(hers, never, strict=True)) / len(hers)
-    spread = quantiles(never, n=4)
-    sys.stdout.write(
-        f"{way.method} {way.path}: medians {median(hers) * 1e6:.0f} and {median(never) * 1e6:.0f} us, longer {longer:.3f}\n"
-    )
-    assert 0.45 < longer < 0.55 or abs(median(hers) - median(never)) < (spread[2] - spread[0]) / 10
