@@ -13,6 +13,8 @@ from pathlib import Path
 
 from conftest import free_port, missing
 
+from taskapp.embedded import programs
+
 PROJECT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 120
 """The limit of every wait for an event. It is there to end a test that hangs; no machine is busy enough to reach it."""
@@ -29,6 +31,11 @@ def wait_until(condition: Callable[[], object], what: str = "the condition", sec
 def program(name: str) -> str:
     """Find a program that pip cannot install."""
     return shutil.which(name) or missing(f"the program {name}")
+
+
+def path_with_psql() -> str:
+    """Return a PATH on which psql is the one that pip installs, with PostgreSQL 18: no other is needed."""
+    return os.pathsep.join((str(programs(18)), os.environ["PATH"]))
 
 
 @contextmanager

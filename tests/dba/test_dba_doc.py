@@ -1,6 +1,5 @@
 """docs/dba.md tells the truth: each of its commands, typed as it stands there, prints what the page says."""
 
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from conftest import DEBIAN, Admin, Cluster
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
-from live import PROJECT, program
+from live import PROJECT, path_with_psql
 from walkthrough import Block, blocks, joined, pattern
 
 from dba.conftest import PASSWORD
@@ -81,7 +80,6 @@ def programs(version: int) -> Path:
 @pytest.mark.extended
 @pytest.mark.usefixtures("people_are_gone", "rows")
 def test_every_command_prints_what_the_page_says(boss: Admin, cluster: Cluster, tmp_path: Path) -> None:
-    program("psql")
     ((version,),) = boss.execute("SELECT current_setting('server_version_num')::int / 10000")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pg_dump").symlink_to(programs(version) / "pg_dump")
@@ -92,7 +90,7 @@ def test_every_command_prints_what_the_page_says(boss: Admin, cluster: Cluster, 
         passwords.write_text("".join(f"127.0.0.1:{port}:*:{name}:{PASSWORD}\n" for port in ports for name in PEOPLE))
         passwords.chmod(0o600)
         environment = {
-            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{tmp_path / 'bin'}:{path_with_psql()}",
             "PGPASSFILE": str(passwords),
             "PS1": "READY> ",
             "TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator"),

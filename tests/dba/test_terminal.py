@@ -9,7 +9,7 @@ import pytest
 from conftest import Admin
 from isolation.acting import wait_until
 from isolation.conftest import User
-from live import program
+from live import path_with_psql
 
 from dba.conftest import PASSWORD, Staff
 from dba.terminal import CTRL_C, Terminal
@@ -24,11 +24,10 @@ At = Callable[..., Terminal]
 @pytest.fixture
 def at(staff: Staff) -> At:
     """Sit somebody down at a terminal, where they run `flask isolation …` with the URL in their environment."""
-    program("psql")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("TASKAPP_", "PG"))}
 
     def start(who: str, *arguments: str, url: str | None = None) -> Terminal:
-        environment = {**clean, "TASKAPP_DBA_DATABASE_URL": url or staff.url(who)}
+        environment = {**clean, "PATH": path_with_psql(), "TASKAPP_DBA_DATABASE_URL": url or staff.url(who)}
         return Terminal([sys.executable, "-m", "flask", "isolation", *arguments], environment)
 
     return start
