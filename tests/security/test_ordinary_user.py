@@ -9,9 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import httpx
@@ -39,6 +39,24 @@ def installed() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def packages() -> Iterator[Path]:
+    """The packages of requirements.txt alone, where everybody may read them: the tests' own may be in a private folder."""
+    folder = Path(tempfile.mkdtemp(prefix="taskapp-packages-"))
+    pinned = re.findall(r"^([\w.-]+)(?:\[\S+\])?==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    # Of the project, which is beside it, only what tells the version.
+    for name in (*pinned, "taskapp"):
+        for file in distribution(name).files or ():
+            # Programs are beside the packages.
+            if ".." not in file.parts:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(str(file.locate()), folder / file)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o444)
+    yield folder
+    shutil.rmtree(folder)
+
+
 def python() -> str:
     """A Python of this version that everybody may run; that of the tests may be in a folder of root's."""
     ours, theirs = os.path.realpath(sys.executable), f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -48,7 +66,7 @@ def python() -> str:
     missing("a Python that everybody may run")
 
 
-def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, installed: Path) -> None:
+def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, installed: Path, packages: Path) -> None:
     port = free_port()
     environment = {
         **{name: value for name, value in cluster.environment.items() if name.startswith("TASKAPP_")},
@@ -56,7 +74,7 @@ def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, i
         "TASKAPP_AUTH_DATABASE_URL": cluster.tcp_url("taskapp_auth"),
         "TASKAPP_PORT": str(port),
         "TASKAPP_WORKERS": "1",
-        "PYTHONPATH": sysconfig.get_paths()["purelib"],
+        "PYTHONPATH": str(packages),
         "PATH": os.defpath,
     }
     as_somebody = {"user": NOBODY, "group": NOBODY, "extra_groups": ()} if os.geteuid() == 0 else {}
@@ -64,7 +82,7 @@ def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, i
     url = f"http://127.0.0.1:{port}"
     try:
         # Ready is who found the migrations, and the database at the last of them.
-        wait_until_up(f"{url}/readyz", process, 60)
+        wait_until_up(f"{url}/readyz", process, 120)
         with httpx.Client(base_url=url, trust_env=False) as client:
             for path in (
                 "/",
@@ -84,6 +102,6 @@ def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, i
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     assert process.returncode == 0
     assert [path for path in installed.rglob("*") if "__pycache__" in path.name or path.stat().st_uid != os.geteuid()] == []
