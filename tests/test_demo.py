@@ -89,7 +89,7 @@ def make_demo(project: Path) -> Done:
     # What is installed is not to be replaced by this copy, however old it is.
     command = [program("make"), "--old-file=.venv/local", "demo"]
     return subprocess.run(
-        command, cwd=project, env=strangers_environment(), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=project, env=strangers_environment(), capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -133,16 +133,19 @@ def test_after_make_run_has_ended_it_is_that_line_too(tmp_path: Path, monkeypatc
         find()
 
 
+@pytest.mark.extended
 def test_the_page_fits_on_a_screen(page: str) -> None:
     assert len(page.splitlines()) <= 30
     assert max(map(len, page.splitlines())) <= 100
 
 
+@pytest.mark.extended
 def test_every_line_was_typed(page: str, printed: dict[str, str]) -> None:
     assert len(printed) == 4 + 1 + 4 + 3
     assert [line for line, text in printed.items() if re.search(r"not found:|cannot|[Ee]rror|ERROR", text)] == []
 
 
+@pytest.mark.extended
 def test_everybody_has_what_the_file_says_and_nobody_elses(run: Run, variables: dict[str, str]) -> None:
     for name, person in zip(NAMES, PEOPLE, strict=True):
         found = tasks(run, variables[name])
@@ -161,6 +164,7 @@ def test_nobody_has_a_title_of_somebody_elses() -> None:
     assert len(titles(PEOPLE[0]) | titles(PEOPLE[1]) | titles(PEOPLE[2])) == sum(len(titles(person)) for person in PEOPLE)
 
 
+@pytest.mark.extended
 def test_over_http_each_sees_their_own(printed: dict[str, str]) -> None:
     overdue, found, completions, _ = (answer(text) for line, text in printed.items() if line.startswith("curl"))
     # At midnight more becomes overdue.
@@ -173,6 +177,7 @@ def test_over_http_each_sees_their_own(printed: dict[str, str]) -> None:
     }
 
 
+@pytest.mark.extended
 def test_over_http_a_task_of_somebody_elses_is_not_there(
     run: Run, printed: dict[str, str], variables: dict[str, str]
 ) -> None:
@@ -181,6 +186,7 @@ def test_over_http_a_task_of_somebody_elses_is_not_there(
     assert Api(run.port, variables["ADA"]).insist("GET", f"/v1/tasks/{variables['TASK']}")["title"] == "Pay the rent"
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("name", NAMES)
 def test_in_psql_a_ticket_shows_the_rows_of_one(printed: dict[str, str], name: str) -> None:
     (text,) = (text for line, text in printed.items() if f"isolation as {name.lower()}@" in line)
@@ -190,6 +196,7 @@ def test_in_psql_a_ticket_shows_the_rows_of_one(printed: dict[str, str], name: s
     assert text.endswith("is closed\nREADY> ")
 
 
+@pytest.mark.extended
 def test_the_login_at_psql_bypasses_nothing(variables: dict[str, str]) -> None:
     with closing(psycopg2.connect(variables["TASKAPP_DBA_DATABASE_URL"])) as conn, conn.cursor() as cur:
         cur.execute("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = session_user")
@@ -199,6 +206,7 @@ def test_the_login_at_psql_bypasses_nothing(variables: dict[str, str]) -> None:
         assert cur.fetchall() == [(0,)]
 
 
+@pytest.mark.extended
 def test_the_page_shows_tokens_and_no_other_secret(page: str, project: Path, variables: dict[str, str]) -> None:
     assert [name for name in NAMES if f"    {name}={variables[name]}\n" not in page] == []
     kept = [read(project / ".taskapp" / name) for name in ("environment", "demo")]
@@ -208,6 +216,7 @@ def test_the_page_shows_tokens_and_no_other_secret(page: str, project: Path, var
     assert (project / ".taskapp" / "demo").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.extended
 def test_again_it_makes_what_is_missing_and_leaves_what_was_changed(
     run: Run, project: Path, printed: dict[str, str], variables: dict[str, str]
 ) -> None:
@@ -222,6 +231,7 @@ def test_again_it_makes_what_is_missing_and_leaves_what_was_changed(
     assert after == before
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("kept", [None, "tsk_pat_of-another-server"])
 def test_without_a_token_that_is_good_it_logs_in(run: Run, variables: dict[str, str], kept: str | None) -> None:
     token = token_of(run.port, ADA, kept)
@@ -229,6 +239,7 @@ def test_without_a_token_that_is_good_it_logs_in(run: Run, variables: dict[str, 
     assert tasks(run, token) == tasks(run, variables["ADA"])
 
 
+@pytest.mark.extended
 def test_somebody_who_has_another_password_by_now_is_one_line(run: Run, variables: dict[str, str]) -> None:
     account = {"email": LINUS["email"], "password": PASSWORD}
     token = Api(run.port).insist("POST", "/v1/auth/login", account)["tokens"]["access_token"]
