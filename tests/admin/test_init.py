@@ -85,12 +85,16 @@ def test_the_roles_it_made_have_no_privileges(neon: Neon, done: Completed) -> No
         " OR rolcreatedb OR rolreplication OR rolinherit <> (rolname = 'taskapp_warden'))"
     )
     assert privileged == []
+    assert neon.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'taskapp%'") == [(10,)]
+
+
+def test_it_was_done_by_who_owns_the_database_and_is_no_superuser(neon: Neon, done: Completed) -> None:
+    assert neon.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'admin'") == [(False, False)]
 
 
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("postgresql://admin:secret@ep-a-pooler.eu.aws.neon.tech/neondb", "names a pooler"),
         ("postgresql://admin:secret@127.0.0.1:9/tasks", "Connection refused"),
         ("mysql://admin:secret@127.0.0.1/tasks", "postgresql://"),
         ("postgresql://admin:secret@[::1/tasks", "--admin-url"),

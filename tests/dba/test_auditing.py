@@ -3,49 +3,31 @@
 import pytest
 from conftest import Admin
 from isolation.conftest import NOT_GRANTED, SqlClient, User, rows_of
+from isolation.test_catalogue import SEEN_BY_AUDITORS
 
 from dba.conftest import DEAD, LogIn, break_glass, open_ticket
 
-# Whatever a user wrote, or what was computed from it.
-CONTENT = {
-    "users": ("display_name", "timezone", "week_start", "password_hash"),
-    "sessions": ("device_name", "user_agent", "ip", "generation"),
-    "access_tokens": ("name", "prefix", "digest"),
-    "lists": ("name", "color", "position", "created_from"),
-    "tags": ("key", "name"),
-    "tasks": (
-        *("title", "notes", "tags", "metadata", "start_date", "due_date", "due_time", "due_timezone", "due_at", "due_sort"),
-        *("title_sort", "words", "position", "created_from"),
-    ),
-    "completions": ("title", "due_date", "due_time", "due_timezone", "due_at"),
-    "answers": ("key", "asked", "body", "location", "etag"),
-}
-METADATA = {
-    "users": "user_id, email, version, created_at, updated_at, disabled_at",
-    "sessions": "user_id, id, created_at, expires_at, revoked_at, last_used_at",
-    "access_tokens": "user_id, id, scopes, created_at, last_used_at, expires_at",
-    "lists": "user_id, id, archived, version, created_at, updated_at",
-    "tags": "user_id",
-    "tasks": "user_id, id, status, priority, list_id, parent_id, version, created_at, updated_at, completed_at, deleted_at",
-    "completions": "user_id, id, task_id, outcome, completed_at",
-    "answers": "user_id, status, answered_at",
-}
-columns = pytest.mark.parametrize(("table", "column"), [(table, name) for table in CONTENT for name in CONTENT[table]])
+tables = pytest.mark.parametrize("table", SEEN_BY_AUDITORS)
 
 
 # What an auditor sees of rows.
 
 
-@pytest.mark.parametrize("table", METADATA)
+@tables
 def test_an_auditor_sees_the_metadata_of_every_row(ivy: SqlClient, owner: User, other: User, table: str) -> None:
-    rows = ivy.rows(f"SELECT {METADATA[table]} FROM app.{table}")
+    rows = ivy.rows(f"SELECT user_id, {', '.join(SEEN_BY_AUDITORS[table])} FROM app.{table}")
     assert {str(row[0]) for row in rows} == {owner.id, other.id}
 
 
-@columns
-def test_an_auditor_sees_no_content(ivy: SqlClient, owner: User, table: str, column: str) -> None:
-    told = {
-        ivy.outcome(statement.format(table=table, column=column))
+@tables
+def test_an_auditor_sees_no_content(boss: Admin, ivy: SqlClient, owner: User, table: str) -> None:
+    every = boss.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", f"app.{table}"
+    )
+    content = {column for (column,) in every} - SEEN_BY_AUDITORS[table]
+    statements = [
+        statement.format(table=table, column=column)
+        for column in sorted(content)
         for statement in (
             "SELECT {column} FROM app.{table}",
             "SELECT count(*) FROM app.{table} WHERE {column} IS NULL",
@@ -53,17 +35,18 @@ def test_an_auditor_sees_no_content(ivy: SqlClient, owner: User, table: str, col
             "EXPLAIN SELECT user_id FROM app.{table} WHERE {column} IS NOT NULL",
             "COPY (SELECT {column} FROM app.{table}) TO STDOUT",
         )
-    }
-    assert told == {NOT_GRANTED}
+    ]
+    assert statements != []
+    assert [statement for statement in statements if ivy.outcome(statement) != NOT_GRANTED] == []
 
 
-@pytest.mark.parametrize("table", CONTENT)
+@tables
 def test_an_auditor_sees_no_whole_row(ivy: SqlClient, owner: User, table: str) -> None:
     for statement in ("TABLE app.{}", "SELECT t FROM app.{} t", "SELECT to_jsonb(t) FROM app.{} t"):
         assert ivy.outcome(statement.format(table)) == NOT_GRANTED
 
 
-@pytest.mark.parametrize("table", CONTENT)
+@tables
 def test_what_postgresql_knows_of_a_column_is_not_an_auditors(
     boss: Admin, ivy: SqlClient, owner: User, other: User, table: str
 ) -> None:
@@ -101,7 +84,7 @@ def test_an_auditor_opens_nothing(ivy: SqlClient, owner: User, call: str) -> Non
 
 def test_an_auditor_writes_nothing(boss: Admin, ivy: SqlClient, owner: User) -> None:
     before = rows_of(boss, owner.id)
-    for table in CONTENT:
+    for table in SEEN_BY_AUDITORS:
         for statement in ("DELETE FROM app.{}", "UPDATE app.{} SET user_id = user_id", "INSERT INTO app.{} DEFAULT VALUES"):
             assert ivy.outcome(statement.format(table)) == NOT_GRANTED
     assert rows_of(boss, owner.id) == before

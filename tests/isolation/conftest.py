@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from conftest import Admin, Cluster
 from psycopg2.errors import InsufficientPrivilege
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import AsIs, connection, cursor
 
 from taskapp.api import personal_token
 from taskapp.isolation import identity
@@ -31,6 +31,8 @@ POLICY = "row-level security"
 # Tables whose rows belong to no user, and so have no owner's column. Whoever makes another one writes it here.
 NOBODYS = ("access_log", "attempts")
 
+TOMORROW = AsIs("now() + interval '1 day'")
+ASKED = hashlib.sha256(b"asked").digest()
 A_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g"
 
 
@@ -167,45 +169,36 @@ def twin(admin: Admin, owner: User) -> User:
 
 def stored(admin: Admin, user: User) -> User:
     """Put a row of `user` into every table, past all policies."""
-    admin.execute("INSERT INTO app.users (user_id, email, password_hash) VALUES (%s, %s, %s)", user.id, user.email, A_HASH)
-    admin.execute(
-        "INSERT INTO app.sessions (user_id, id, expires_at) VALUES (%s, %s, now() + interval '1 day')",
-        user.id,
-        user.session_id,
-    )
-    admin.execute("INSERT INTO app.lists (user_id, id, name) VALUES (%s, %s, %s)", user.id, user.list_id, user.secret)
-    admin.execute("INSERT INTO app.tags (user_id, key, name) VALUES (%s, %s, %s)", user.id, user.tag_key, user.secret)
-    admin.execute(
-        "INSERT INTO app.tasks (user_id, id, title, list_id, tags) VALUES (%s, %s, %s, %s, %s)",
-        user.id,
-        user.task_id,
-        user.secret,
-        user.list_id,
-        [user.secret],
-    )
-    admin.execute(
-        "INSERT INTO app.completions (user_id, id, task_id, title, outcome) VALUES (%s, %s, %s, %s, 'completed')",
-        user.id,
-        user.completion_id,
-        user.task_id,
-        user.secret,
-    )
-    admin.execute(
-        "INSERT INTO app.access_tokens (user_id, id, name, scopes, prefix, digest, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, now() + interval '1 day')",
-        user.id,
-        user.token_id,
-        user.secret,
-        list(personal_token.SCOPES),
-        personal_token.shown(user.token),
-        personal_token.digest(user.token),
-    )
-    admin.execute(
-        "INSERT INTO app.answers (user_id, key, asked, status, body) VALUES (%s, %s, sha256('asked'), 201, %s)",
-        user.id,
-        user.answer_key,
-        user.secret,
-    )
+    rows: dict[str, dict[str, Any]] = {
+        "users": {"email": user.email, "password_hash": A_HASH},
+        "sessions": {"id": user.session_id, "expires_at": TOMORROW},
+        "lists": {"id": user.list_id, "name": user.secret},
+        "tags": {"key": user.tag_key, "name": user.secret},
+        "tasks": {"id": user.task_id, "title": user.secret, "list_id": user.list_id, "tags": [user.secret]},
+        "completions": {
+            "id": user.completion_id,
+            "task_id": user.task_id,
+            "title": user.secret,
+            "outcome": "completed",
+        },
+        "access_tokens": {
+            "id": user.token_id,
+            "name": user.secret,
+            "scopes": list(personal_token.SCOPES),
+            "prefix": personal_token.shown(user.token),
+            "digest": personal_token.digest(user.token),
+            "expires_at": TOMORROW,
+        },
+        "answers": {"key": user.answer_key, "asked": ASKED, "status": 201, "body": user.secret},
+    }
+    inserts: list[str] = []
+    values: list[Any] = []
+    for table, row in rows.items():
+        columns = {"user_id": user.id, **row}
+        inserts.append(f"INSERT INTO app.{table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})")
+        values += columns.values()
+    # In one message: nearly every test here begins with it.
+    admin.execute("; ".join(inserts), *values)
     return user
 
 
@@ -243,12 +236,10 @@ def rows_of(admin: Admin, user_id: str | None, *proven: str) -> dict[str, list[A
 
     Fail when a table of `proven`, or any table at all when none is named, has no row of theirs: that would prove nothing.
     """
-    stored = {
-        table: [
-            row for (row,) in admin.execute(f"SELECT to_jsonb(t) FROM app.{table} t WHERE user_id = %s ORDER BY 1", user_id)
-        ]
-        for table in tenant_tables(admin)
-    }
+    stored: dict[str, list[Any]] = {table: [] for table in tenant_tables(admin)}
+    every = " UNION ALL ".join(f"SELECT '{table}', to_jsonb(t) FROM app.{table} t WHERE user_id = %s" for table in stored)
+    for table, row in admin.execute(f"{every} ORDER BY 1, 2", *[user_id] * len(stored)):
+        stored[table].append(row)
     assert all(stored[table] for table in proven or stored), stored
     return stored
 

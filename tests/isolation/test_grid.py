@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import Admin, Person
-from psycopg2.errors import InsufficientPrivilege
 
 from isolation.conftest import (
     A_HASH,
@@ -504,20 +503,6 @@ def test_another_users_row_cannot_be_taken(admin: Admin, people: People, role: s
     assert rows_of(admin, people.values["owner"]) == before
 
 
-@pytest.mark.usefixtures("owners_column_granted")
-@pytest.mark.parametrize(("role", "table"), [("taskapp_api", "tasks")])
-def test_an_upsert_onto_another_users_row_is_refused_without_quoting_it(owner: User, other: User, as_api: ActAs) -> None:
-    # CVE-2026-120154: the condition was evaluated on the hidden row, and a failing cast quoted it.
-    with pytest.raises(InsufficientPrivilege, match="new row violates row-level security policy") as refusal:
-        as_api(other.signed_in).rows(
-            "INSERT INTO app.tasks (user_id, id, title) VALUES (%s, %s, 'x')"
-            " ON CONFLICT (user_id, id) DO UPDATE SET title = 'z' WHERE tasks.title::int = 1",
-            owner.id,
-            owner.task_id,
-        )
-    assert owner.secret not in str(refusal.value)
-
-
 # Whose row has an id already cannot be found out: the owner leads every key.
 
 
@@ -567,19 +552,6 @@ def test_the_key_of_another_users_row_is_free_to_use(
     }
     statement = f"INSERT INTO app.{table} ({columns}) VALUES ({values}){how}"
     assert as_api(other.signed_in).outcome(statement, keys) == 1
-    assert rows_of(admin, owner.id) == before
-
-
-@pytest.mark.parametrize("change", ["UPDATE SET title = 'x'", "DELETE"])
-def test_a_merge_does_not_match_another_users_row(
-    admin: Admin, owner: User, other: User, as_api: ActAs, change: str
-) -> None:
-    before = rows_of(admin, owner.id)
-    statement = (
-        "MERGE INTO app.tasks USING (VALUES (%(task)s::uuid)) AS wanted (id) ON tasks.id = wanted.id"
-        f" WHEN MATCHED THEN {change}"
-    )
-    assert as_api(other.signed_in).outcome(statement, {"task": owner.task_id}) == 0
     assert rows_of(admin, owner.id) == before
 
 

@@ -108,19 +108,12 @@ def test_docs_performance_tells_what_a_usual_request_of_every_documented_operati
 
 @pytest.mark.parametrize(("operation", "call"), EVERY_CALL)
 def test_an_operation_takes_its_number_of_simple_queries_and_nothing_else(
-    proxy: Proxy, scene: Scene, operation: str, call: Call
-) -> None:
-    with proxy.recording() as said:
-        assert status_of(call.send(scene)) == call.status
-    assert kinds(said) == ["Q"] * call.messages
-
-
-@pytest.mark.parametrize(("operation", "call"), EVERY_CALL)
-def test_what_others_are_shown_of_an_operation_is_its_name_and_request_id(
     proxy: Proxy, scene: Scene, operation: str, call: Call, shown_bytes: int
 ) -> None:
     with proxy.recording() as said:
         assert status_of(call.send(scene)) == call.status
+    assert kinds(said) == ["Q"] * call.messages
+    # What pg_stat_activity shows of each to other sessions is the operation's name and the request's id.
     comment = f"/* taskapp {operation} {REQUEST_ID}".ljust(shown_bytes).encode()
     shown = [message.body[:shown_bytes] for message in said]
     ends = [b"COMMIT\0"] * shown.count(b"COMMIT\0")
