@@ -37,6 +37,7 @@ def test_the_application_cannot_become_another_login(stray: Stray, role: str) ->
         "CREATE TABLE public.mine ()",
         "CREATE SCHEMA mine",
         "CREATE POLICY mine ON app.tasks USING (true)",
+        "DROP TABLE app.tasks",
         "DROP POLICY tasks_api_floor ON app.tasks",
         "ALTER POLICY tasks_operator_select ON app.tasks USING (true)",
         "DROP TRIGGER tasks_check_subtask ON app.tasks",
@@ -132,6 +133,8 @@ def test_a_copy_in_is_refused(owner: User, as_api: ActAs) -> None:
         "SELECT FROM app.users WHERE password_hash LIKE '$argon2id$%'",
         "SELECT FROM app.users ORDER BY password_hash",
         "COPY app.users TO STDOUT",
+        "UPDATE app.users SET version = 2 RETURNING password_hash",
+        "UPDATE app.users SET display_name = password_hash",
     ],
 )
 def test_who_is_signed_in_cannot_read_even_their_own_password_hash(owner: User, as_api: ActAs, statement: str) -> None:

@@ -7,13 +7,21 @@ import pytest
 from conftest import Admin, Cluster, free_port
 from live import serving, started_in_vain
 
-from taskapp.isolation.doctor.start import NotIsolatedError, insist
+from taskapp.isolation.doctor.start import NotIsolatedError, insist, insist_on_seal
+from taskapp.isolation.seal import SealKey
 
 
 def refused_in_production(environment: Mapping[str, str], **settings: str) -> str:
     """Start gunicorn in production, in vain; return the line that says why."""
     production = {"TASKAPP_ENVIRONMENT": "production"}
     return started_in_vain({**environment, **production, **settings})
+
+
+def refusal(urls: Mapping[str, str]) -> str:
+    """Examine these URLs, which is to fail; return the reason."""
+    with pytest.raises(NotIsolatedError) as error:
+        insist(urls, 60)
+    return str(error.value)
 
 
 def test_where_isolation_holds_production_serves(cluster: Cluster) -> None:
@@ -34,28 +42,35 @@ def test_where_isolation_holds_production_serves(cluster: Cluster) -> None:
     ],
     ids=["not forced", "a table without policies", "BYPASSRLS"],
 )
-def test_where_it_does_not_hold_production_does_not_serve(
+def test_where_it_does_not_hold_it_is_refused_by_the_rule_and_the_object(
     admin: Admin, cluster: Cluster, broken: str, mended: str, finding: str
 ) -> None:
     admin.execute(broken)
     try:
-        line = refused_in_production(cluster.environment)
+        line = refusal({"taskapp_api": cluster.url("taskapp_api")})
     finally:
         admin.execute(mended)
-    assert line.startswith("taskapp cannot start: isolation does not hold: ")
+    assert line.startswith("isolation does not hold: ")
     assert finding in line
     assert "flask isolation doctor" in line
 
 
+def test_where_it_does_not_hold_production_does_not_serve(admin: Admin, cluster: Cluster) -> None:
+    admin.execute("ALTER ROLE taskapp_api BYPASSRLS")
+    try:
+        line = refused_in_production(cluster.environment)
+    finally:
+        admin.execute("ALTER ROLE taskapp_api NOBYPASSRLS")
+    assert line.startswith("taskapp cannot start: isolation does not hold: ")
+
+
 def test_a_url_that_logs_in_as_another_role_is_refused(cluster: Cluster) -> None:
-    line = refused_in_production(cluster.environment, TASKAPP_DATABASE_URL=cluster.admin_url)
-    assert line == "taskapp cannot start: the URL for taskapp_api logs in as postgres"
+    assert refusal({"taskapp_api": cluster.admin_url}) == "the URL for taskapp_api logs in as postgres"
 
 
-def test_a_database_that_does_not_answer_cannot_be_vouched_for(cluster: Cluster) -> None:
-    url = f"postgresql://taskapp_auth:x@127.0.0.1:{free_port()}/taskapp"
-    line = refused_in_production(cluster.environment, TASKAPP_AUTH_DATABASE_URL=url)
-    assert line.startswith("taskapp cannot start: the database cannot be examined as taskapp_auth: ")
+def test_a_database_that_does_not_answer_cannot_be_vouched_for() -> None:
+    line = refusal({"taskapp_auth": f"postgresql://taskapp_auth:x@127.0.0.1:{free_port()}/taskapp"})
+    assert line.startswith("the database cannot be examined as taskapp_auth: ")
     assert "Connection refused" in line
 
 
@@ -65,11 +80,16 @@ def test_the_database_of_the_other_url_is_examined_too_also_where_the_first_one_
         insist({"taskapp_api": cluster.url("taskapp_api"), "taskapp_auth": empty}, 60)
 
 
-@pytest.mark.parametrize("name", ["test-1", "another"])
-def test_a_seal_key_that_the_database_does_not_believe_is_refused(cluster: Cluster, name: str) -> None:
-    line = refused_in_production(cluster.environment, TASKAPP_SEAL_KEY=f"{name}:{secrets.token_hex(32)}")
+def test_a_seal_key_that_the_database_does_not_believe_is_refused(cluster: Cluster) -> None:
+    key = SealKey.parse(f"another:{secrets.token_hex(32)}")
+    with pytest.raises(NotIsolatedError, match=r"^the database does not believe TASKAPP_SEAL_KEY, another: "):
+        insist_on_seal(cluster.url("taskapp_api"), key, 60)
+
+
+def test_with_another_seal_key_of_that_name_production_does_not_serve(cluster: Cluster) -> None:
+    line = refused_in_production(cluster.environment, TASKAPP_SEAL_KEY=f"test-1:{secrets.token_hex(32)}")
     assert line == (
-        f"taskapp cannot start: the database does not believe TASKAPP_SEAL_KEY, {name}: `flask database status` says more"
+        "taskapp cannot start: the database does not believe TASKAPP_SEAL_KEY, test-1: `flask database status` says more"
     )
 
 
