@@ -235,7 +235,9 @@ class TestAConnectionThatDiesInATransaction:
 
 class TestAPoolWithoutAFreeConnection:
     @pytest.fixture(autouse=True)
-    def busy(self, client: Person, proxied: Flask) -> Iterator[None]:
+    def busy(self, client: Person, proxied: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        # In place of the seconds that a request waits for a connection.
+        monkeypatch.setattr(api(proxied)._engine.pool, "_timeout", 0.2)
         with ExitStack() as stack:
             for _ in range(POOL):
                 stack.enter_context(api(proxied)._engine.connect())
