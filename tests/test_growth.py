@@ -15,6 +15,8 @@ from benchmarks.samples import Sample, rise
 from benchmarks.stage import Person, Stage, stage
 
 COUNTS = [130, 60, 3]
+# The benchmarks' own server, which no rule of the application depends on.
+needs_a_stage = pytest.mark.extended
 INDEXES = "SELECT array_agg(indexdef ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'app'"
 
 
@@ -34,12 +36,14 @@ def filled() -> Iterator[tuple[Stage, list[Person]]]:
         os.environ.update(ours)
 
 
+@needs_a_stage
 def test_everybody_has_as_many_tasks_as_they_should(filled: tuple[Stage, list[Person]]) -> None:
     made, people = filled
     found = dict(made.execute("SELECT user_id::text, count(*) FROM app.tasks GROUP BY 1"))
     assert [found[str(person.id)] for person in people] == COUNTS
 
 
+@needs_a_stage
 def test_indexes_that_were_not_kept_up_find_every_task(filled: tuple[Stage, list[Person]]) -> None:
     made, _ = filled
     for scan in ("enable_seqscan", "enable_indexscan"):
@@ -47,6 +51,7 @@ def test_indexes_that_were_not_kept_up_find_every_task(filled: tuple[Stage, list
         assert made.execute(f"SET {scan} = off; {sql}") == [(sum(COUNTS),)]
 
 
+@needs_a_stage
 def test_the_third_page_is_what_a_client_that_turns_pages_gets(filled: tuple[Stage, list[Person]]) -> None:
     made, people = filled
     path = "/v1/tasks?limit=50"
@@ -57,6 +62,7 @@ def test_the_third_page_is_what_a_client_that_turns_pages_gets(filled: tuple[Sta
         page_path(made, people[0], 4)
 
 
+@needs_a_stage
 def test_the_message_that_is_sent_again_finds_what_the_application_found(filled: tuple[Stage, list[Person]]) -> None:
     made, people = filled
     page = read(made, "listTasks", people[1], "/v1/tasks?limit=50")
@@ -66,6 +72,7 @@ def test_the_message_that_is_sent_again_finds_what_the_application_found(filled:
 
 
 @pytest.mark.parametrize("step", STEPS)
+@needs_a_stage
 def test_each_step_of_isolation_finds_the_same(filled: tuple[Stage, list[Person]], step: str) -> None:
     made, people = filled
     page = read(made, "listTasks", people[1], "/v1/tasks?limit=50")
