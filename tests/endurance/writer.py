@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,11 @@ IDLE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one request; `status` is 0 where the connection ended without an answer. Times are monotonic."""
+    """The outcome of one request. `status` is 0 where the connection ended without an answer. Times are monotonic.
+
+    `worker` is None until it is looked up after the first answer on a connection, and stays None if the worker has died by
+    then; `connected_at` bounds the time in which it can have died.
+    """
 
     asked_at: float
     at: float
@@ -28,6 +32,7 @@ class Answer:
     what: str
     status: int
     body: Any = None
+    connected_at: float | None = None
 
 
 @dataclass
@@ -54,6 +59,7 @@ class Writer(threading.Thread):
         self._random = random.Random(seed)
         self._http: http.client.HTTPConnection | None = None
         self._worker: int | None = None
+        self._connected_at = 0.0
         self._left = 0
         self.answers: list[Answer] = []
         self.tasks: dict[str, Kept] = {}
@@ -191,7 +197,7 @@ class Writer(threading.Thread):
 
     def _note(self, answer: Answer) -> Answer:
         # The journal is for hundreds of thousands of them.
-        self.answers.append(Answer(answer.asked_at, answer.at, answer.worker, answer.what, answer.status))
+        self.answers.append(replace(answer, body=None, connected_at=self._connected_at))
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -201,6 +207,7 @@ class Writer(threading.Thread):
             if self._http is not None:
                 self._http.close()
             self._http, self._worker = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60), None
+            self._connected_at = time.monotonic()
             self._left = REQUESTS_PER_CONNECTION
         self._left -= 1
         return self._http
