@@ -1,8 +1,11 @@
 """A task API in which PostgreSQL itself decides whose rows exist."""
 
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, g
+from flask_migrate import Config as AlembicConfig
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -35,6 +38,21 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 FEATURES = (auth, sessions, tokens, users, account, tasks, completions, trash, lists, tags, keys, health)
 
 
+class Migrations(Migrate):  # type: ignore[misc]
+    """Flask-Migrate for a clone in any folder: its own configuration fails where the path has a percent sign."""
+
+    def get_config(
+        self, directory: str | None = None, x_arg: Sequence[str] | str | None = None, opts: Sequence[str] | None = None
+    ) -> AlembicConfig:
+        """Return alembic's configuration, with the folder of migrations escaped for interpolation."""
+        folder = str(directory or self.directory)
+        given = [x_arg] if isinstance(x_arg, str) else x_arg or []
+        options = Namespace(**dict.fromkeys(opts or [], True), x=[*g.get("x_arg", ()), *given])
+        config = AlembicConfig(str(Path(folder, "alembic.ini")), cmd_opts=options)
+        config.set_main_option("script_location", folder.replace("%", "%%"))
+        return self.call_configure_callbacks(config)
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Wire the application, in the order in which a request meets its parts."""
     app = Flask(__name__, static_folder=None)
@@ -63,7 +81,7 @@ def create_app(config: Config | None = None) -> Flask:
         api.register_blueprint(feature)
     app.register_blueprint(docs)
 
-    Migrate(app, Base, directory=str(MIGRATIONS))
+    Migrations(app, Base, directory=str(MIGRATIONS))
     app.cli.add_command(users_cli)
     app.cli.add_command(tasks_cli)
     app.cli.add_command(jwt_key)

@@ -18,7 +18,7 @@ import pytest
 from conftest import free_port
 from dba.terminal import Terminal
 from live import PROJECT, program
-from test_local import Run, start, strangers_environment
+from test_local import NAME, Run, start, strangers_environment
 
 from demo import DemoError
 from demo.__main__ import PEOPLE
@@ -37,8 +37,8 @@ Tasks = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project's files, in a folder whose name has blanks and a quotation mark, with what `make` installs."""
-    copy = tmp_path_factory.mktemp("demo") / "the project's copy"
+    """A copy of the project's files, in a folder whose name has what often breaks a program, and what `make` installs."""
+    copy = tmp_path_factory.mktemp("demo") / NAME
     own = shutil.ignore_patterns(".git", ".venv", ".taskapp", "__pycache__", ".*_cache", "*.egg-info", "node_modules")
     shutil.copytree(PROJECT, copy, ignore=own)
     (copy / ".venv").symlink_to(sys.prefix)

@@ -31,6 +31,8 @@ from taskapp.local import LocalError, _check_port
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 
 ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
+NAME = "the project's cöpy at 100 %"
+"""Of the folder it lies in: with blanks, a quotation mark, a percent sign and a letter that is not ASCII."""
 
 
 @dataclass
@@ -171,8 +173,8 @@ def command_to_try(printed: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project's files, in a folder whose name has blanks and a quotation mark."""
-    copy = tmp_path_factory.mktemp("local") / "the project's copy"
+    """A copy of the project's files, in a folder whose name has what often breaks a program."""
+    copy = tmp_path_factory.mktemp("local") / NAME
     own = shutil.ignore_patterns(".git", ".venv", ".taskapp", "__pycache__", ".*_cache", "*.egg-info", "node_modules")
     return Path(shutil.copytree(PROJECT, copy, ignore=own))
 
