@@ -5,7 +5,6 @@ test to roll back: a transaction-local setting outlives a savepoint, so that adm
 """
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from document import published_by
 from flask import Flask
 from flask.testing import FlaskClient
 from isolation.proxy import Proxy
+from ports import free_port as free_port  # noqa: PLC0414 - tests import it from here
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
@@ -162,14 +162,6 @@ def missing(what: str) -> NoReturn:
     """Skip the test that needs it, or fail where nothing may be missing."""
     give_up = pytest.fail if os.environ.get("TASKAPP_TEST_REQUIRE_ALL") == "1" else pytest.skip
     give_up(f"{what} is not installed")
-
-
-def free_port() -> int:
-    """Find a TCP port of 127.0.0.1 that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def break_on_purpose(admin_url: str) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Self
 
+from ports import free_port
+
 REQUESTS = {80877102: "CancelRequest", 80877103: "SSLRequest", 80877104: "GSSENCRequest"}
 
 
@@ -67,6 +69,8 @@ class Proxy:
     def __init__(self, server_port: int) -> None:
         self.round_trips = 0
         """How often a client spoke first, or again after the server had."""
+        # No outgoing connection may have it while this is closed.
+        self.port = free_port()
         self._server_port = server_port
         self._messages: list[Message] = []
         self._losses: list[tuple[bytes, Loss]] = []
@@ -75,8 +79,7 @@ class Proxy:
         self._closing = False
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
         self._start(self._accept)
         return self
 
