@@ -1,6 +1,7 @@
 """The application as its users meet it: served by gunicorn, over TCP."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from conftest import free_port, missing
 from taskapp.embedded import programs
 
 PROJECT = Path(__file__).parents[1]
+COMMANDS = shlex.quote(f"{Path(sys.executable).parent}/")
+"""What a shell is to read for `.venv/bin/`, wherever that is."""
 DEADLINE_SECONDS = 120
 """The limit of every wait for an event. It is there to end a test that hangs; no machine is busy enough to reach it."""
 
@@ -26,6 +29,12 @@ def wait_until(condition: Callable[[], object], what: str = "the condition", sec
     while not condition():
         assert time.monotonic() < deadline, f"expected within {seconds:.0f} s: {what}"
         time.sleep(0.005)
+
+
+def tracked_files() -> list[str]:
+    """Name all files that git has, as they are called: without -z it quotes what is not ASCII."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    return listed.split("\0")[:-1]
 
 
 def program(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cluster
-from live import DEADLINE_SECONDS, program, serving
+from live import DEADLINE_SECONDS, program, serving, tracked_files
 from walkthrough import blocks, joined, pattern
 
 PROJECT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ def test_every_page_is_in_the_index() -> None:
 
 def test_the_layout_names_every_folder() -> None:
     layout = README.partition("## The layout")[2].partition("\n## ")[0]
-    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = tracked_files()
     folders = {path.split("/")[0] for path in tracked if "/" in path} | {
         path.split("/")[1] for path in tracked if path.startswith("taskapp/") and path.count("/") > 1
     }

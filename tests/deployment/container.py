@@ -6,17 +6,16 @@ import shlex
 from pathlib import Path
 
 from conftest import free_port
+from installation import postgres_programs
 
 from deployment.compose import Service, given
 from deployment.image import APPLICATION, image_of
-from taskapp.embedded import _find_install
 
 PORTS = {"postgres": 5432, "pgbouncer": 6432, "redis": 6379, "api": 8000}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # In each container its own; what the image has stands below /srv and is the same for all.
 _WRITABLE = ("data", "tmp", "run/pgbouncer", "var/run/postgresql")
 _NOBODY = 65534
-TOOLS = _find_install(18) / "bin"
 
 
 class Places:
@@ -57,7 +56,7 @@ def program_inside(places: Places, name: str, service: Service) -> str:
     settings = shlex.join(f"{variable}={places.here(name, value)}" for variable, value in environment.items())
     if name == "postgres":
         # As in the image, the tools are of the server's version.
-        settings += " " + shlex.quote(f"PATH={TOOLS}:{_PATH}")
+        settings += " " + shlex.quote(f"PATH={postgres_programs(places.image)}:{_PATH}")
     work = places.here(name, image.all("WORKDIR")[-1]) if image is APPLICATION else "/"
     return f'#!/bin/sh\ncd {work} && exec env -i {settings} {_as_whom(service)} "$@"\n'
 

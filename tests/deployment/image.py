@@ -6,12 +6,10 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
-from importlib.metadata import distribution
 from pathlib import Path
 
+from installation import copy_packages, copy_postgres_programs, python
 from live import PROJECT
-from security.test_ordinary_user import python
-from test_requirements import pins
 
 from deployment.compose import Service
 
@@ -92,6 +90,7 @@ def lay_out(root: Path, here: Callable[[str], str]) -> None:
         shutil.copyfile(PROJECT / file, application / file)
     _lay_out_packages(application / ".venv")
     subprocess.run([python(), "-m", "compileall", "-q", application / "taskapp", application / "migrations"], check=True)
+    copy_postgres_programs(root)
     _, *sources, target = POOLER.all("COPY")[0].split()
     for source in sources:
         copy = root / target.lstrip("/") / Path(source).name
@@ -105,14 +104,8 @@ def lay_out(root: Path, here: Callable[[str], str]) -> None:
 def _lay_out_packages(environment: Path) -> None:
     """Make what requirements.txt pins, and nothing else that is installed here, importable by the commands of the image."""
     packages, commands = environment / "packages", environment / "bin"
-    packages.mkdir(parents=True)
-    commands.mkdir()
-    for name in [*pins("requirements.txt"), "taskapp"]:
-        installed = distribution(name)
-        for top in {file.parts[0] for file in installed.files or []} - {"..", "__pycache__"}:
-            # The way to the code, which an editable installation has, would lead to that of this clone.
-            if not top.startswith("__editable__"):
-                (packages / top).symlink_to(Path(str(installed.locate_file(top))))
+    commands.mkdir(parents=True)
+    copy_packages(packages)
     (commands / "python").symlink_to(python())
     for command in ("flask", "gunicorn"):
         script = f'#!/bin/sh\nPYTHONPATH={packages} exec {commands}/python -m {command} "$@"\n'

@@ -47,8 +47,8 @@ OURS = re.compile(r"\b[a-z0-9-]{1,32}:[0-9a-f]{64}\b|\btsk_pat_[0-9A-Za-z]{50,}|
 
 def committed() -> list[str]:
     """Every file that is in the repository, or about to be."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
     return [name for name in names if not any(fnmatch(name, pattern) for pattern in GENERATED)]
 
 

@@ -1,35 +1,35 @@
 """What is built is served by an ordinary user, who may write nothing of it.
 
 What is built is the tree of files as it is committed, with the packages of requirements.txt: migrations stand beside the
-package, and `flask db`, `flask database` and `/readyz` look for them there.
+package, and `flask db`, `flask database` and `/readyz` look for them there. All of it is a copy: the clone and its
+environment may lie in a folder that this user may not enter.
 """
 
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import Cluster, free_port, missing
-from live import PROJECT, wait_until_up
+from conftest import Cluster, free_port
+from installation import copy_packages, python
+from live import PROJECT, tracked_files, wait_until_up
 
 NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Path]:
-    """The committed files, as root puts them where everybody may read them and nobody else write."""
+    """The committed files and the packages, as root puts them where everybody may read them and nobody else write."""
     folder = Path(tempfile.mkdtemp(prefix="taskapp-"))
-    listed = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
-    for name in listed:
+    for name in tracked_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
+    copy_packages(folder / "packages")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     yield folder
@@ -39,34 +39,7 @@ def installed() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
-def packages() -> Iterator[Path]:
-    """The packages of requirements.txt alone, where everybody may read them: the tests' own may be in a private folder."""
-    folder = Path(tempfile.mkdtemp(prefix="taskapp-packages-"))
-    pinned = re.findall(r"^([\w.-]+)(?:\[\S+\])?==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
-    # Of the project, which is beside it, only what tells the version.
-    for name in (*pinned, "taskapp"):
-        for file in distribution(name).files or ():
-            # Programs are beside the packages.
-            if ".." not in file.parts:
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(str(file.locate()), folder / file)
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o444)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def python() -> str:
-    """A Python of this version that everybody may run; that of the tests may be in a folder of root's."""
-    ours, theirs = os.path.realpath(sys.executable), f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
-    for path in (ours, theirs):
-        if os.path.exists(path) and all(parent.stat().st_mode & 0o005 == 0o005 for parent in Path(path).parents):
-            return path
-    missing("a Python that everybody may run")
-
-
-def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, installed: Path, packages: Path) -> None:
+def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, installed: Path) -> None:
     port = free_port()
     environment = {
         **{name: value for name, value in cluster.environment.items() if name.startswith("TASKAPP_")},
@@ -74,7 +47,7 @@ def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, i
         "TASKAPP_AUTH_DATABASE_URL": cluster.tcp_url("taskapp_auth"),
         "TASKAPP_PORT": str(port),
         "TASKAPP_WORKERS": "1",
-        "PYTHONPATH": str(packages),
+        "PYTHONPATH": str(installed / "packages"),
         "PATH": os.defpath,
     }
     as_somebody = {"user": NOBODY, "group": NOBODY, "extra_groups": ()} if os.geteuid() == 0 else {}
@@ -82,7 +55,7 @@ def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, i
     url = f"http://127.0.0.1:{port}"
     try:
         # Ready is who found the migrations, and the database at the last of them.
-        wait_until_up(f"{url}/readyz", process, 120)
+        wait_until_up(f"{url}/readyz", process, 60)
         with httpx.Client(base_url=url, trust_env=False) as client:
             for path in (
                 "/",
@@ -102,6 +75,8 @@ def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, i
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(30)
     assert process.returncode == 0
-    assert [path for path in installed.rglob("*") if "__pycache__" in path.name or path.stat().st_uid != os.geteuid()] == []
+    ours = [path for path in installed.rglob("*") if path.relative_to(installed).parts[0] != "packages"]
+    assert [path for path in ours if "__pycache__" in path.name] == []
+    assert [path for path in installed.rglob("*") if path.stat().st_uid != os.geteuid()] == []
