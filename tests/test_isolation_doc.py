@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,7 @@ from click.testing import CliRunner
 from conftest import Cluster
 from isolation.breakages import BREAKAGES
 from isolation.test_mutations import MUTATIONS
-from live import path_with_psql
+from live import COMMANDS, path_with_psql
 from walkthrough import blocks, joined, pattern
 
 from taskapp.dba.cli import isolation
@@ -68,7 +67,7 @@ def test_every_command_prints_what_the_page_says(cluster: Cluster, ann: str, tmp
             assert re.fullmatch(pattern(block.text), joined(printed)), f"{block.text}\n--- is not ---\n{printed}"
             looked += 1
             continue
-        typed = block.text.replace(".venv/bin/", f"{Path(sys.executable).parent}/").replace("db.example.com", ann)
+        typed = block.text.replace(".venv/bin/", COMMANDS).replace("db.example.com", ann)
         ran = subprocess.run(
             ["sh", "-c", typed], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False
         )

@@ -1,7 +1,6 @@
 """docs/dba.md tells the truth: each of its commands, typed as it stands there, prints what the page says."""
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from conftest import DEBIAN, Admin, Cluster
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
-from live import PROJECT, path_with_psql
+from live import COMMANDS, PROJECT, path_with_psql
 from walkthrough import Block, blocks, joined, pattern
 
 from dba.conftest import PASSWORD
@@ -99,7 +98,7 @@ def test_every_command_prints_what_the_page_says(boss: Admin, cluster: Cluster, 
             "postgresql://admin@db.example.com/taskapp": f"'{cluster.admin_url}'",
             "db.example.com": urlsplit(cluster.tcp_url("taskapp_api")).netloc.rpartition("@")[2],
             "pooler.example.com": f"127.0.0.1:{pooler.port}",
-            ".venv/bin/": f"{Path(sys.executable).parent}/",
+            ".venv/bin/": COMMANDS,
         }
         desks: dict[str, Desk] = {}
         printed = ""

@@ -4,14 +4,13 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Timer
 from types import TracebackType
 from typing import Self
 
-from live import DEADLINE_SECONDS, PROJECT
+from live import COMMANDS, DEADLINE_SECONDS, PROJECT
 from walkthrough import Block, blocks, joined, pattern
 
 _DONE = "-- typed, status "
@@ -34,7 +33,7 @@ class Shell:
     ) -> None:
         self._folder = folder
         self._environment = {**environment, "LC_ALL": "C"}
-        self._places = {".venv/bin/": f"{Path(sys.executable).parent}/", **(places or {})}
+        self._places = {".venv/bin/": COMMANDS, **(places or {})}
         self._password = password
 
     def __enter__(self) -> Self:

@@ -116,7 +116,7 @@ def started(etc: Path, systemd: socket.socket) -> Iterator[tuple[str, "subproces
     told |= {"TASKAPP_PORT": str(port), "TASKAPP_METRICS_PORT": str(free_port()), "NOTIFY_SOCKET": str(etc / "notify")}
     told |= {"TASKAPP_WORKERS": "1", "HOME": str(etc / "home")}
     process = subprocess.Popen(
-        here(value(SERVICE, "ExecStart")).split(), cwd=here(value(SERVICE, "WorkingDirectory")), env=told
+        here(value(SERVICE, "ExecStart"), etc).split(), cwd=here(value(SERVICE, "WorkingDirectory"), etc), env=told
     )
     try:
         assert b"READY=1" in systemd.recv(1024)

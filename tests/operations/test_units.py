@@ -22,7 +22,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The units, as on a host where this clone is the release in use."""
     folder = tmp_path_factory.mktemp("units")
     for unit in UNITS:
-        (folder / unit.name).write_text(here(unit.read_text()))
+        (folder / unit.name).write_text(here(unit.read_text(), folder))
     return [str(folder / unit.name) for unit in UNITS]
 
 
@@ -40,7 +40,7 @@ def test_systemd_knows_every_line(installed: list[str]) -> None:
 @pytest.mark.parametrize(("line", "complaint"), [("ProtectSytem=strict", "Unknown key"), ("Type=notfy", "Failed to parse")])
 def test_a_line_that_systemd_does_not_know_would_be_found(tmp_path: Path, line: str, complaint: str) -> None:
     unit = tmp_path / "taskapp.service"
-    unit.write_text(here(SERVICE.read_text()).replace("[Service]\n", f"[Service]\n{line}\n"))
+    unit.write_text(here(SERVICE.read_text(), tmp_path).replace("[Service]\n", f"[Service]\n{line}\n"))
     assert complaint in analyze("verify", "--man=no", str(unit)).stderr
 
 
