@@ -52,6 +52,9 @@ def program_inside(places: Places, name: str, service: Service) -> str:
     for folder in service.get("tmpfs", ["/tmp"]):
         place = Path(places.here(name, folder))
         place.mkdir(parents=True, exist_ok=True)
+        for parent in place.parents[: len(place.relative_to(places.image.parent).parts) - 1]:
+            # Whatever the umask is, the user of the service gets there.
+            parent.chmod(0o755)
         place.chmod(0o777)
     settings = shlex.join(f"{variable}={places.here(name, value)}" for variable, value in environment.items())
     if name == "postgres":
