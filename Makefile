@@ -19,7 +19,7 @@ run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a
 demo: .venv/local ## Let three people have tasks in what `make run` serves, and print how to play with them
 	@$(BIN)/python -m demo
 
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: .venv/dev ## Test the API, isolation, the schema and the commands on throw-away PostgreSQL servers: 4 minutes

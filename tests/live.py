@@ -5,30 +5,20 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import free_port, missing
+from waiting import DEADLINE_SECONDS, wait_until
 
 from taskapp.embedded import programs
 
 PROJECT = Path(__file__).parents[1]
 COMMANDS = shlex.quote(f"{Path(sys.executable).parent}/")
 """What a shell is to read for `.venv/bin/`, wherever that is."""
-DEADLINE_SECONDS = 120
-"""The limit of every wait for an event. It is there to end a test that hangs; no machine is busy enough to reach it."""
-
-
-def wait_until(condition: Callable[[], object], what: str = "the condition", seconds: float = DEADLINE_SECONDS) -> None:
-    """Poll until `condition` is true; fail with `what` was expected after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"expected within {seconds:.0f} s: {what}"
-        time.sleep(0.005)
 
 
 def tracked_files() -> list[str]:

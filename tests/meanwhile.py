@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import psycopg2
 import psycopg2.extensions
 from conftest import Cluster, Person
-from isolation.acting import wait_until
+from waiting import wait_until
 
 Result = TypeVar("Result")
 
@@ -26,7 +26,7 @@ class Queue:
         """Begin ``act``; return when it waits."""
         answer = self.threads.submit(act)
         self.length += 1
-        wait_until(lambda: answer.done() or self._waiting() >= self.length, seconds=60)
+        wait_until(lambda: answer.done() or self._waiting() >= self.length)
         assert not answer.done(), f"it did not wait for the lock, but ended: {answer.result()}"
         return answer
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Self
 
 from conftest import free_port
-from live import program, wait_until
+from live import program
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
+from waiting import wait_until
 
 
 class RedisServer:

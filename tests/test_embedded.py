@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 import psycopg2
 import pytest
-from live import wait_until
 from sqlalchemy import create_engine, text
+from waiting import wait_until
 
 import taskapp.embedded
 from taskapp.embedded import EmbeddedServer, EmbeddedServerError

@@ -24,7 +24,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from conftest import free_port
-from live import DEADLINE_SECONDS, PROJECT, program, wait_until, wait_until_up
+from live import PROJECT, program, wait_until_up
+from waiting import DEADLINE_SECONDS, wait_until
 
 from taskapp.local import LocalError, _check_port
 

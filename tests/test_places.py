@@ -3,7 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from live import wait_until
+from waiting import wait_until
 
 from taskapp.places import Places
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Cluster
-from live import DEADLINE_SECONDS, program, serving, tracked_files
+from live import program, serving, tracked_files
+from waiting import DEADLINE_SECONDS
 from walkthrough import blocks, joined, pattern
 
 PROJECT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Condition, Thread
 
 import pytest
-from live import DEADLINE_SECONDS, wait_until
+from waiting import DEADLINE_SECONDS, wait_until
 
 from benchmarks.relay import Relay
 

@@ -20,8 +20,8 @@ import httpx
 import jwt
 import psycopg2
 import pytest
-from isolation.acting import wait_until
 from live import gunicorn
+from waiting import wait_until
 
 from admin.conftest import Neon, printed_environment, succeed
 from taskapp.isolation.seal import SealKey
@@ -117,7 +117,7 @@ def seen(neon: Neon, environment: dict[str, str], tmp_path_factory: pytest.TempP
                 wait_until(lambda: knows_two_keys(url))  # noqa: B023 - asked at once
                 await_rounds(clients)
             published.append(kids(two))
-            wait_until(lambda: not neon.execute(UNDER_WAY)[0][0], seconds=300)
+            wait_until(lambda: not neon.execute(UNDER_WAY)[0][0])
             wait_until(lambda: kids(two) != published[-1])
             await_rounds(clients)
             published.append(kids(two))

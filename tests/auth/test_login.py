@@ -11,7 +11,7 @@ import expect
 import pytest
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
-from isolation.acting import wait_until
+from waiting import wait_until
 
 from taskapp.api.problems import Problem
 from taskapp.auth.passwords import Passwords
@@ -117,7 +117,7 @@ def test_with_a_place_one_waits_for_the_turn(app: Flask, anonymous: Person, monk
     with ThreadPoolExecutor(1) as threads:
         before = crowded._hashers.submit(over.wait, 60)
         answer = threads.submit(register)
-        wait_until(lambda: answer.done() or waiting(crowded) == 1, seconds=60)
+        wait_until(lambda: answer.done() or waiting(crowded) == 1)
         assert not answer.done(), "it did not wait for the hash before it"
         over.set()
         assert answer.result(60) == 201

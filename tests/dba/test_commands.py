@@ -9,9 +9,9 @@ from urllib.parse import quote
 import psycopg2
 import pytest
 from conftest import Admin, free_port
-from isolation.acting import wait_until
 from isolation.conftest import NOT_GRANTED, SqlClient, User
 from isolation.pooler import PgBouncer
+from waiting import wait_until
 
 from dba.conftest import PASSWORD, LogIn, Staff, break_glass, hold, open_ticket, refused, run, seen
 from taskapp.isolation.bootstrap import PEOPLE, WARDEN

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 from conftest import Admin
-from isolation.acting import wait_until
 from isolation.conftest import User
 from live import path_with_psql
+from waiting import wait_until
 
 from dba.conftest import PASSWORD, Staff
 from dba.terminal import CTRL_C, Terminal

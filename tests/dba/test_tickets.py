@@ -8,8 +8,8 @@ import threading
 import psycopg2
 import pytest
 from conftest import Admin
-from isolation.acting import wait_until
 from isolation.conftest import NOT_GRANTED, SqlClient, User, rows_of
+from waiting import wait_until
 
 from dba.conftest import DEAD, LogIn, Staff, hold, open_ticket, seen
 from taskapp.isolation.seal import SealKey

@@ -7,7 +7,8 @@ from html import unescape
 import expect
 import pytest
 from conftest import Admin, Cluster, Person
-from live import DEADLINE_SECONDS, program, serving
+from live import program, serving
+from waiting import DEADLINE_SECONDS
 from walkthrough import joined, pattern
 
 

@@ -2,7 +2,7 @@
 
 import httpx
 from conftest import PASSWORD
-from live import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS
 
 
 def registered(url: str, name: str) -> str:

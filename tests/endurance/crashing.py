@@ -5,7 +5,7 @@ import signal
 
 import psutil
 from conftest import Cluster
-from live import wait_until
+from waiting import wait_until
 
 from endurance.workers import children
 from taskapp.embedded import EmbeddedServer

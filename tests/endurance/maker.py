@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from uuid import uuid4
 
-from live import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS
 
 
 class Maker(threading.Thread):

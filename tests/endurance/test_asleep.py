@@ -14,8 +14,8 @@ from expect import problem
 from flask import Flask
 from isolation.acting import application_on
 from isolation.pooler import PgBouncer
-from live import wait_until
 from sqlalchemy import text
+from waiting import wait_until
 from werkzeug.test import TestResponse
 
 from endurance.apart import cluster_apart

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 from arrange import task
 from conftest import Admin, Cluster, Person, free_port
-from live import DEADLINE_SECONDS, PROJECT, gunicorn, port_of, wait_until
+from live import PROJECT, gunicorn, port_of
 from meanwhile import holding
+from waiting import DEADLINE_SECONDS, wait_until
 
 from endurance.accounts import registered
 from endurance.length import length

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 from conftest import Admin, Cluster, Person
 from flask import Flask
-from live import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS
 
 from endurance.length import length
 from endurance.one_worker import MEGABYTE, Server, one_worker

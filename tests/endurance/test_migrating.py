@@ -13,7 +13,8 @@ import psycopg2
 import pytest
 from alembic.script import ScriptDirectory
 from conftest import Admin, Cluster
-from live import DEADLINE_SECONDS, PROJECT, gunicorn, port_of, wait_until
+from live import PROJECT, gunicorn, port_of
+from waiting import DEADLINE_SECONDS, wait_until
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart

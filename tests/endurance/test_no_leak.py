@@ -23,8 +23,9 @@ import pytest
 from conftest import Admin, Cluster
 from isolation.acting import application_on
 from isolation.pooler import PgBouncer
-from live import DEADLINE_SECONDS, gunicorn, port_of
+from live import gunicorn, port_of
 from psycopg2.extensions import cursor
+from waiting import DEADLINE_SECONDS
 
 from endurance.length import length
 from endurance.strangers import Stranger, settle

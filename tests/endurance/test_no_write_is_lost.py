@@ -20,7 +20,8 @@ import psycopg2
 import pytest
 from conftest import Cluster
 from isolation.pooler import PgBouncer
-from live import gunicorn, port_of, wait_until
+from live import gunicorn, port_of
+from waiting import wait_until
 
 from endurance.accounts import registered
 from endurance.apart import cluster_apart

@@ -13,7 +13,7 @@ from http.client import HTTPException
 import psycopg2
 import pytest
 from conftest import Admin, Cluster, Person
-from live import DEADLINE_SECONDS, wait_until
+from waiting import DEADLINE_SECONDS, wait_until
 
 from endurance.length import AT_FULL_LENGTH, length
 from endurance.one_worker import Server, one_worker

@@ -15,9 +15,9 @@ from conftest import CELL, Admin, Cluster, Person, register
 from expect import problem
 from flask import Flask
 from isolation.acting import application_on
-from live import wait_until
 from meanwhile import holding
 from sqlalchemy import text
+from waiting import wait_until
 from werkzeug.test import TestResponse
 
 from taskapp.api.blueprint import Blueprint

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from live import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS
 
 from endurance.writer import Answer
 

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from live import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS
 
 Address = tuple[str, int]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from live import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS
 
 # Shorter than `Retry-After` says, so that the journal tells to a quarter of a second when the service was back.
 PAUSE_SECONDS = 0.25

@@ -1,6 +1,5 @@
 """Being somebody at the application's own pool, below HTTP, and applications on other roads to PostgreSQL."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,11 +52,3 @@ def client_of(app: Flask, user: User) -> Person:
     with app.app_context():
         token = access_tokens().issue(UUID(user.id), UUID(user.session_id))
     return Person(app.test_client(), {"Authorization": f"Bearer {token}"}, user.id)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for what another process or thread is about to do. A busy machine needs longer, so the deadline is generous."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition that is waited for is still false after {seconds} s"
-        time.sleep(0.002)

@@ -11,8 +11,7 @@ from typing import Self
 
 from conftest import Cluster, free_port
 from live import program
-
-from isolation.acting import wait_until
+from waiting import wait_until
 
 # Debian installs it where an ordinary user's PATH does not look.
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")

@@ -16,9 +16,10 @@ from journal import journal
 from psycopg2.extensions import connection
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from waiting import wait_until
 from werkzeug.test import TestResponse
 
-from isolation.acting import acting, api, application_on, client_of, wait_until
+from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.proxy import Loss, Proxy
 from taskapp.api.blueprint import Blueprint

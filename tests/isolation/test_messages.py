@@ -11,9 +11,10 @@ from conftest import PASSWORD, Admin, Cluster, Person
 from document import published_by
 from flask import Flask
 from sqlalchemy import create_engine, text
+from waiting import wait_until
 from werkzeug.test import TestResponse
 
-from isolation.acting import acting, api, application_on, client_of, wait_until
+from isolation.acting import acting, api, application_on, client_of
 from isolation.calls import ALICE, CALLS, CALLS_WITH_A_KEY, Call, Scene
 from isolation.conftest import User
 from isolation.message_table import PAGE, table

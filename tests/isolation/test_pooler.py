@@ -18,9 +18,10 @@ from flask import Flask
 from psycopg2.extensions import connection
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from waiting import wait_until
 from werkzeug.test import TestResponse
 
-from isolation.acting import acting, api, application_on, wait_until
+from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
 from taskapp.api.blueprint import Blueprint

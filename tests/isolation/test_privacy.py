@@ -19,8 +19,9 @@ from flask import Flask
 from psycopg2.extensions import connection
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from waiting import wait_until
 
-from isolation.acting import acting, api, application_on, client_of, wait_until
+from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
 from taskapp.isolation.database import Link

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from conftest import Admin, Cluster, Person
 from live import gunicorn, serving
+from waiting import wait_until
 
-from isolation.acting import wait_until
 from isolation.breakages import rewritten
 from taskapp.isolation.doctor.start import NotIsolatedError, insist
 

@@ -13,8 +13,9 @@ from endurance.gate import Gate
 from expect import problem
 from flask import Flask
 from psycopg2.extensions import connection
+from waiting import wait_until
 
-from isolation.acting import application_on, client_of, wait_until
+from isolation.acting import application_on, client_of
 from isolation.conftest import User
 from taskapp.isolation.waiting import Answer, Door, Unanswered
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 import httpx
 import pytest
 from conftest import PASSWORD, Cluster, free_port
-from isolation.acting import wait_until
 from live import gunicorn, started_in_vain
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import wait_until
 
 EMAIL = f"{uuid4().hex}@example.com"
 
@@ -92,7 +92,7 @@ def test_requests_of_all_workers_are_counted_once_whichever_of_them_is_asked(ser
 def test_messages_and_their_time_are_counted_by_operation(served: Served) -> None:
     auth = {"Authorization": f"Bearer {served.token}"}
     # Both workers have a connection then, whose own questions count too.
-    wait_until(lambda: {served.http.get("/v1/lists", headers=auth).status_code for _ in range(20)} == {200}, seconds=60)
+    wait_until(lambda: {served.http.get("/v1/lists", headers=auth).status_code for _ in range(20)} == {200})
     before = [served.value(f"taskapp_database_{what}_total", operation="listTags") for what in ("messages", "seconds")]
     with httpx.Client(base_url=str(served.http.base_url), trust_env=False, timeout=60, headers=auth) as same:
         for _ in range(10):
@@ -157,7 +157,7 @@ def test_the_pools_of_all_workers_are_shown_by_role(served: Served) -> None:
     # TASKAPP_THREADS is 4, and each worker may have as many for each role.
     for role in ("taskapp_api", "taskapp_auth"):
         expected = {"size": 8.0, "checked_out": 0.0, "waiting": 0.0}
-        wait_until(partial(pools_are, served, role, expected), seconds=60)
+        wait_until(partial(pools_are, served, role, expected))
 
 
 def pools_are(served: Served, role: str, expected: dict[str, float]) -> bool:
@@ -174,11 +174,11 @@ def test_a_worker_that_dies_leaves_what_it_counted_and_no_connection(served: Ser
     before = served.value("taskapp_request_seconds_count", operation="getHealth")
     killed = min(workers(served))
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: killed not in workers(served) and len(workers(served)) == 2, seconds=60)
+    wait_until(lambda: killed not in workers(served) and len(workers(served)) == 2)
     # The size is that of two workers, not of three, once the new one has looked at its pools.
-    wait_until(lambda: all(gauges(pid) for pid in workers(served)), seconds=60)
+    wait_until(lambda: all(gauges(pid) for pid in workers(served)))
     assert gauges(killed) == []
-    wait_until(lambda: served.value("taskapp_pool_size", role="taskapp_api") == 8, seconds=60)
+    wait_until(lambda: served.value("taskapp_pool_size", role="taskapp_api") == 8)
     assert served.value("taskapp_request_seconds_count", operation="getHealth") >= before
     assert served.value("taskapp_build_info") == 1
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 from conftest import Cluster
-from isolation.acting import acting, wait_until
+from isolation.acting import acting
 from sqlalchemy import text
+from waiting import wait_until
 
 from taskapp import create_app
 from taskapp.config import Config
@@ -39,7 +40,7 @@ def test_what_is_in_use_and_who_waits_is_known(two_connections: Database) -> Non
             with database.transaction() as two:
                 two.execute(text("SELECT 1"))
                 third = threads.submit(select_one, database)
-                wait_until(lambda: database.pool_use().waiting > 0, seconds=60)
+                wait_until(lambda: database.pool_use().waiting > 0)
                 assert database.pool_use() == PoolUse(size=2, checked_out=2, waiting=1)
         third.result(60)
     assert database.pool_use() == PoolUse(size=2, checked_out=0, waiting=0)

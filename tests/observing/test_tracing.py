@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from conftest import Cluster, Person, free_port
-from isolation.acting import wait_until
 from live import serving
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from waiting import wait_until
 
 from taskapp import create_app
 from taskapp.config import Config, ConfigError
@@ -155,7 +155,7 @@ def test_a_failure_of_ours_is_a_span_with_an_error(cluster: Cluster, monkeypatch
             monkeypatch.setenv(name, value)
         app = create_app(replace(Config.from_environment(), database_url=nowhere))
         assert app.test_client().get("/readyz").status_code == 503
-        wait_until(lambda: len(server.spans()) > 0, seconds=60)
+        wait_until(lambda: len(server.spans()) > 0)
         (span,) = server.spans()
     assert span.name == "getReadiness"
     assert span.status.code == Status.STATUS_CODE_ERROR

@@ -10,7 +10,8 @@ from threading import Timer
 from types import TracebackType
 from typing import Self
 
-from live import COMMANDS, DEADLINE_SECONDS, PROJECT
+from live import COMMANDS, PROJECT
+from waiting import DEADLINE_SECONDS
 from walkthrough import Block, blocks, joined, pattern
 
 _DONE = "-- typed, status "

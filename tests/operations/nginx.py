@@ -14,8 +14,9 @@ from pathlib import Path
 
 import httpx
 from conftest import free_port
-from live import DEADLINE_SECONDS, PROJECT, port_of, program, wait_until
+from live import PROJECT, port_of, program
 from roads import certificate_of_this_host
+from waiting import DEADLINE_SECONDS, wait_until
 
 from taskapp.api.problems import PROBLEMS
 

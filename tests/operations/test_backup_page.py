@@ -19,7 +19,8 @@ from arrange import wish
 from conftest import CELL, PASSWORD, Admin, Cluster, Person, free_port, programs, register
 from flask import Flask
 from journal import journal
-from live import DEADLINE_SECONDS, PROJECT, program, serving
+from live import PROJECT, program, serving
+from waiting import DEADLINE_SECONDS
 
 from operations.doc_shell import Shell, follow
 from taskapp.admin.environment import as_shell

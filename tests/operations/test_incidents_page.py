@@ -14,9 +14,10 @@ import yaml
 from conftest import Admin, Cluster, free_port, register
 from dba.conftest import Staff
 from flask import Flask
-from live import DEADLINE_SECONDS, PROJECT, program, serving, wait_until
+from live import PROJECT, program, serving
 from pages import anchors
 from psycopg2.extensions import cursor
+from waiting import DEADLINE_SECONDS, wait_until
 from walkthrough import blocks
 
 from operations.doc_shell import Shell, follow

@@ -17,8 +17,9 @@ import pytest
 from admin.conftest import Neon, neon_on, printed_environment
 from conftest import Cluster, free_port
 from isolation.pooler import PgBouncer
-from live import DEADLINE_SECONDS, PROJECT, program, wait_until_up
+from live import PROJECT, program, wait_until_up
 from roads import certificate_of_this_host, require_tls, verified
+from waiting import DEADLINE_SECONDS
 from walkthrough import blocks
 
 from operations.doc_shell import Shell, assert_printed, bare

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from conftest import free_port
-from live import DEADLINE_SECONDS, port_of
+from live import port_of
+from waiting import DEADLINE_SECONDS
 
 from operations.nginx import Nginx, assert_problem, nginx
 from taskapp.api.problems import RETRY_AFTER_SECONDS

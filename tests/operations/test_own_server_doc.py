@@ -16,8 +16,9 @@ import httpx
 import pytest
 from conftest import CELL, Cluster, free_port, programs
 from isolation.pooler import PgBouncer
-from live import DEADLINE_SECONDS, PROJECT, program, wait_until_up
+from live import PROJECT, program, wait_until_up
 from psycopg2.extensions import parse_dsn
+from waiting import DEADLINE_SECONDS
 from walkthrough import Block
 
 from operations.doc_shell import Shell, assert_printed, bare, section

@@ -15,9 +15,10 @@ import pytest
 from admin.conftest import Neon, printed_environment, succeed
 from admin.test_rotation_under_load import GENEROUS, Client
 from conftest import PASSWORD
-from live import DEADLINE_SECONDS, PROJECT, gunicorn, program, wait_until
+from live import PROJECT, gunicorn, program
 from redis import AuthenticationError, Redis
 from redis_server import RedisServer
+from waiting import DEADLINE_SECONDS, wait_until
 
 from operations.doc_shell import Shell, follow
 from taskapp.admin.environment import as_shell

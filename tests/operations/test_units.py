@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live import DEADLINE_SECONDS, PROJECT, program
+from live import PROJECT, program
+from waiting import DEADLINE_SECONDS
 
 from operations.unit import OPS, assignments, here, value, values
 from taskapp.admin.environment import as_shell
