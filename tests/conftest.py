@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -219,6 +220,14 @@ def _empty(request: pytest.FixtureRequest) -> None:
     """
     if "cluster" in request.fixturenames:
         request.getfixturevalue("admin").execute("DELETE FROM app.users; DELETE FROM app.attempts")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hash_at_equal_priority() -> Iterator[None]:
+    """Hash passwords at the priority of everything else: at a lower one, tests of passwords wait for all other processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("taskapp.auth.passwords"), "_NICENESS", 0)
+        yield
 
 
 @pytest.fixture
