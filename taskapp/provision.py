@@ -23,8 +23,11 @@ def new_passwords() -> dict[str, str]:
 
 
 def new_key_id() -> str:
-    """Name a seal key after the second it is made in."""
-    return f"k{datetime.now(UTC):%Y%m%d%H%M%S}"
+    """Name a seal key after the second it is made in, and so that no other key of that second has this name.
+
+    A key of the same name would replace the other one in the database.
+    """
+    return f"k{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(4)}"
 
 
 def new_keys(key_id: str) -> Environment:

@@ -12,6 +12,7 @@ import pytest
 from admin.conftest import Completed, Neon, printed_environment, refusal, succeed
 from taskapp.isolation.seal import SealKey
 from taskapp.keys.pem import new_private_key
+from taskapp.provision import new_key_id
 
 CHANGED = {"TASKAPP_SEAL_KEY", "TASKAPP_JWT_PRIVATE_KEY"}
 CLAIM = "SELECT set_config('app.user_id', %(user)s, true), set_config('app.user_seal', %(seal)s, true); "
@@ -123,6 +124,10 @@ def test_whose_new_environment_was_lost_does_it_again_with_all_of_the_time(neon:
     assert believes(neon, second)
     # The one that nobody has keeps its shorter time.
     assert neon.execute("SELECT count(*) FROM app_private.keys WHERE not_after < now() + interval '50 min'") == [(0,)]
+
+
+def test_keys_made_within_a_second_have_different_names() -> None:
+    assert len({new_key_id() for _ in range(20)}) == 20
 
 
 def test_while_one_is_under_way_the_next_waits(rotated: Completed) -> None:
