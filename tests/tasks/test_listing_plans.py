@@ -83,7 +83,8 @@ def owner(app: Flask, admin: Admin) -> Iterator[Person]:
     for person in (owner, *others):
         fill(admin, person, 700)
     admin.execute("RESET session_replication_role")
-    admin.execute("ANALYZE app.tasks, app.lists, app.tags, app.users")
+    # Costs depend on the pages that the rows of earlier tests left, and on whether autovacuum has seen them.
+    admin.execute("VACUUM (FULL, ANALYZE) app.tasks, app.lists, app.tags, app.users")
     yield owner
     admin.execute("DELETE FROM app.users")
     admin.execute("ANALYZE app.tasks, app.lists, app.tags, app.users")
@@ -107,7 +108,7 @@ def fill(admin: Admin, person: Person, count: int) -> None:
         SELECT %s, gen_random_uuid(), 'task ' || n, CASE WHEN n %% 3 = 0 THEN 'completed' ELSE 'open' END,
             CASE WHEN n %% 3 = 0 THEN now() - n * interval '1 hour' END,
             (ARRAY['none', 'low', 'medium', 'high'])[1 + n %% 4],
-            CASE WHEN n %% 20 <> 0 AND n %% 2 = 0 THEN %s::uuid END, CASE WHEN n %% 20 = 0 THEN %s::uuid END,
+            CASE WHEN n %% 4 = 2 THEN %s::uuid END, CASE WHEN n %% 4 = 0 THEN %s::uuid END,
             'a' || app.rank_digits(1000 + (n * 7919) %% 10007),
             CASE WHEN n %% 4 = 0 THEN ARRAY['T' || 1 + n %% 9] ELSE '{}' END,
             CASE WHEN n %% 5 = 0 THEN current_date + n %% 60 - 30 END,
