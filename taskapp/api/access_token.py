@@ -15,14 +15,12 @@ from flask import Flask, current_app, g
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
-from taskapp.api.personal_token import SCOPES
+from taskapp.api.access_claims import CLIENT_ID, LEEWAY_SECONDS, SCOPE, TYPE, check_claims, check_header, unverified
 from taskapp.api.problems import Problem
 from taskapp.api.signing_keys import SigningKeys
 from taskapp.config import Config
 from taskapp.isolation.identity import SignedIn
 
-SCOPE = " ".join(SCOPES)
-_TYPE = "at+jwt"
 _CACHED_TOKENS = 10_000
 
 
@@ -31,6 +29,7 @@ class AccessTokens:
 
     def __init__(self, config: Config) -> None:
         self.lifetime = config.access_token_seconds
+        self._issuer = config.jwt_issuer
         self._audience = config.jwt_audience
         self.keys = SigningKeys(config)
         # Verifying a signature takes a hundred times longer than finding one that was verified before.
@@ -42,8 +41,8 @@ class AccessTokens:
         g.signing_key = self.keys.at(time.time())[0]
         token: str = create_access_token(
             str(user_id),
-            additional_claims={"sid": str(session_id), "client_id": "taskapp", "scope": SCOPE},
-            additional_headers={"typ": _TYPE, "kid": g.signing_key.kid},
+            additional_claims={"sid": str(session_id), "client_id": CLIENT_ID, "scope": SCOPE},
+            additional_headers={"typ": TYPE, "kid": g.signing_key.kid},
         )
         return token
 
@@ -54,7 +53,7 @@ class AccessTokens:
         """
         try:
             identity, expires_at = self._verified(token)
-        except (jwt.PyJWTError, JWTExtendedException, KeyError, TypeError, ValueError) as error:
+        except (jwt.PyJWTError, JWTExtendedException, KeyError, TypeError, ValueError, RecursionError) as error:
             raise Problem("invalid_token") from error
         if time.time() >= expires_at:
             raise Problem("invalid_token")
@@ -66,16 +65,15 @@ class AccessTokens:
 
     def _verify(self, token: str) -> tuple[SignedIn, float]:
         # RFC 8725 section 3: the header names neither the algorithm nor the key that is used; both are checked against
-        # ours. PyJWT by itself would accept another `typ`, a missing `exp`, and our audience among others.
-        header = jwt.get_unverified_header(token)
-        if header.get("typ") != _TYPE:
-            raise ValueError("not one of our access tokens")
-        claims: dict[str, Any] = decode_token(token)
-        if claims["aud"] != self._audience or not isinstance(claims["iat"], int | float):
-            raise ValueError("not meant for us")
+        # ours. PyJWT by itself would accept another `typ`, a missing `exp`, a date of 400 digits, and our audience among
+        # others, so the application reads header and claims itself before the library verifies the signature over them.
+        header, claims = unverified(token)
+        check_header(header)
+        check_claims(claims, self._issuer, self._audience, time.time())
+        decode_token(token)
         # What was verified is remembered, but not beyond the key.
         expires_at = min(float(claims["exp"]), self.keys.believed_until(header["kid"]))
-        return SignedIn(UUID(str(claims["sub"])), UUID(str(claims["sid"]))), expires_at
+        return SignedIn(UUID(claims["sub"]), UUID(claims["sid"])), expires_at
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -88,7 +86,7 @@ def init_app(app: Flask, config: Config) -> None:
         JWT_ENCODE_AUDIENCE=config.jwt_audience,
         JWT_DECODE_AUDIENCE=config.jwt_audience,
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
-        JWT_DECODE_LEEWAY=5,
+        JWT_DECODE_LEEWAY=LEEWAY_SECONDS,
         # Tokens never travel in cookies here, so they need no claim against forged cookies.
         JWT_COOKIE_CSRF_PROTECT=False,
     )

@@ -8,7 +8,8 @@ from flask import Response, request
 from sqlalchemy import Row
 from uuid_utils.compat import uuid7
 
-from taskapp.api.access_token import SCOPE, access_tokens
+from taskapp.api.access_claims import SCOPE
+from taskapp.api.access_token import access_tokens
 from taskapp.api.client import client_address
 from taskapp.api.responses import instant, json_response
 from taskapp.api.settings import settings
