@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from taskapp import logs
 from taskapp.account.cli import users as users_cli
 from taskapp.account.routes import blp as account
-from taskapp.api import access_token, cors, headers, openapi, problems, rate_limits, sign_in, work
+from taskapp.api import access_token, cors, headers, openapi, problems, rate_limits, request_target, sign_in, work
 from taskapp.auth import passwords
 from taskapp.auth.routes import blp as sessions
 from taskapp.auth.routes import public as auth
@@ -55,7 +55,7 @@ class Migrations(Migrate):  # type: ignore[misc]
 
 def create_app(config: Config | None = None) -> Flask:
     """Wire the application, in the order in which a request meets its parts."""
-    app = Flask(__name__, static_folder=None)
+    app: Flask = request_target.Application(__name__, static_folder=None)
     app.config["TASKAPP"] = config = config or Config.from_environment()
     # A path with two slashes is none of ours; werkzeug would answer with a redirect in HTML.
     app.url_map.merge_slashes = False
@@ -68,6 +68,7 @@ def create_app(config: Config | None = None) -> Flask:
     logs.init_app(app)
     ending.init_app(app, config)
     headers.init_app(app)
+    request_target.init_app(app)
     cors.init_app(app, config)
     problems.init_app(app)
     access_token.init_app(app, config)

@@ -215,8 +215,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             count(code, PROBLEMS[code].status)
         self.log.warning("request refused: %s, request id %s", type(exc).__name__, request_id)
         client.settimeout(DEPARTURE_SECONDS)
+        public_url = self._application.config["TASKAPP"].public_url or ""
         try:
-            client.sendall(_response(code, request_id))
+            client.sendall(_response(code, public_url, request_id))
         except OSError:
             self.log.debug("the client of a refused request has gone")
 
@@ -246,10 +247,9 @@ def _gone(client: socket.socket) -> bool:
         return True
 
 
-def _response(code: str, request_id: str) -> bytes:
-    # Where it was sent to is not known, so the references are relative (RFC 9457 section 3.1.1).
+def _response(code: str, public_url: str, request_id: str) -> bytes:
     kind = PROBLEMS[code]
-    body = orjson.dumps(Problem(code).document("/", "", request_id))
+    body = orjson.dumps(Problem(code).document(public_url, "", request_id))
     head = [
         f"HTTP/1.1 {kind.status} {kind.title}",
         "Connection: close",

@@ -29,7 +29,7 @@ def problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
     assert body["title"] == PROBLEMS[code].title
     assert body["detail"]
     assert body["instance"] == response.request.path
-    assert body["type"] == f"http://localhost/problems/{code.replace('_', '-')}"
+    assert body["type"] == f"/problems/{code.replace('_', '-')}"
     assert body["request_id"] == response.headers["X-Request-Id"]
     return body
 

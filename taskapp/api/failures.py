@@ -15,7 +15,7 @@ from taskapp.api.examples import example
 from taskapp.api.problems import PROBLEMS
 
 MERGE_PATCH = "application/merge-patch+json"
-_HOST = "https://tasks.example.com/"
+_PUBLIC_URL = "https://tasks.example.com"
 
 
 def implied(doc: dict[str, Any], method: str) -> set[str]:
@@ -48,7 +48,7 @@ def component(codes: list[str]) -> tuple[str, dict[str, Any]]:
     """Make the reusable response for ``codes`` of one status, named after them."""
     status = PROBLEMS[codes[0]].status
     described = [f"`{code}`: {PROBLEMS[code].meaning}" for code in codes]
-    examples = {code: {"summary": PROBLEMS[code].title, "value": example(code, _HOST)} for code in codes}
+    examples = {code: {"summary": PROBLEMS[code].title, "value": example(code, _PUBLIC_URL)} for code in codes}
     response = {
         "description": described[0] if len(codes) == 1 else "\n".join(f"- {line}" for line in described),
         "headers": {name: name for name in (*EVERY_RESPONSE, *COUNTED, *BY_STATUS.get(status, ()))},

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from taskapp.api.settings import settings
 from taskapp.isolation import identity
 from taskapp.isolation.database import sqlstate
 from taskapp.isolation.identity import TokenHolder
@@ -301,11 +302,14 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.headers = headers or {}
         self.extensions = extensions
 
-    def document(self, host_url: str, path: str, request_id: str) -> dict[str, Any]:
-        """Shape the document of RFC 9457 section 3, for the request it answers."""
+    def document(self, public_url: str, path: str, request_id: str) -> dict[str, Any]:
+        """Shape the document of RFC 9457 section 3, for the request it answers.
+
+        :param public_url: origin that ``type`` begins with; the empty one makes it relative (RFC 9457 section 3.1.1).
+        """
         kind = PROBLEMS[self.code]
         body: dict[str, Any] = {
-            "type": f"{host_url}problems/{self.code.replace('_', '-')}",
+            "type": f"{public_url}/problems/{self.code.replace('_', '-')}",
             "title": kind.title,
             "status": kind.status,
             "detail": self.detail,
@@ -345,7 +349,7 @@ def problem_response(problem: Problem) -> Response:
     """Answer with the document of ``problem``, and the headers that belong to it."""
     kind = PROBLEMS[problem.code]
     g.problem_code = problem.code
-    body = problem.document(request.host_url, request.path, identity.current().request_id)
+    body = problem.document(settings().public_url or "", request.path, identity.current().request_id)
     headers = dict(problem.headers)
     if kind.status == 401:
         # RFC 6750 section 3: the error is named only when a token was there to be wrong.

@@ -99,6 +99,24 @@ def _http_url(url: str) -> str:
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
+def _public_url(text: str) -> str:
+    (origin,) = _origins(text) if "," not in text else ("",)
+    if not origin.startswith(("http://", "https://")):
+        raise ValueError("is not one origin like https://tasks.example.com")
+    return origin
+
+
+def _hosts(text: str) -> list[str]:
+    """Read names as they stand in a Host header, without a port."""
+    hosts = [host.strip() for host in text.split(",")]
+    for host in hosts:
+        if not re.fullmatch(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", host):
+            raise ValueError(
+                f"has {host[:100]!r}, which is not a name like tasks.example.com, in small letters, without a port"
+            )
+    return hosts
+
+
 def _origins(text: str) -> list[str]:
     """Read origins as browsers write them (RFC 6454 section 6.2): an address in any other spelling would never be met."""
     origins = [origin.strip() for origin in text.split(",")]
@@ -155,6 +173,8 @@ def _counted(keys: list[Any]) -> str:
 
 WORD = Kind("a word", _word)
 ORIGINS = Kind("origins such as `https://app.example.com`, with a comma between two", _origins)
+PUBLIC_URL = Kind("`https://host` or `https://host:port`", _public_url)
+HOSTS = Kind("names such as `tasks.example.com`, with a comma between two", _hosts)
 POSTGRESQL_URL = Kind("`postgresql://role:password@host/database`", _postgresql_url, _masked_url)
 REDIS_URL = Kind("`redis://[[user]:password@]host[:port][/database]`", _redis_url, _masked_url)
 HTTP_URL = Kind("`http://host:port` or `https://…`", _http_url, _masked_url)

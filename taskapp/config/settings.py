@@ -8,10 +8,12 @@ from difflib import get_close_matches
 from typing import Any, Self
 
 from taskapp.config.kinds import (
+    HOSTS,
     HTTP_URL,
     ORIGINS,
     P256_PRIVATE_KEYS,
     POSTGRESQL_URL,
+    PUBLIC_URL,
     REDIS_URL,
     REFRESH_KEYS,
     SEAL_KEY,
@@ -97,6 +99,18 @@ class Config:
         number(0, 10),
         "How many proxies in front append to `X-Forwarded-For` and set `X-Forwarded-Proto`; with 0 neither is believed.",
         default=0,
+    )
+    public_url: str | None = setting(
+        PUBLIC_URL,
+        "Where clients find the service. The `type` of a problem and the commands on the page `/` begin with it; by default "
+        "`type` is relative, and the commands name the address where gunicorn listens. The Host header is never repeated.",
+        default=None,
+    )
+    trusted_hosts: list[str] = setting(
+        HOSTS,
+        "Names in the Host header that are answered, on any port; others get 400. By default every well-formed name is. "
+        "`/healthz` and `/readyz` are answered under any, since load balancers ask by address.",
+        default=[],
     )
     registrations_per_hour: int = setting(
         number(1, 10**9), "Registrations that one client address may try in an hour.", default=5

@@ -45,7 +45,10 @@ def with_code(text: str) -> Markup:
 @blp.get("/")
 def home() -> Response:
     """Say what this is, and how to begin. Programs find the document by the links of RFC 8631."""
-    page = render_template("home.html", api=request.host_url.rstrip("/"), seconds=settings().access_token_seconds)
+    config = settings()
+    # Never the Host header: a cache could keep a page that sends passwords to another host.
+    api = config.public_url or f"http://{config.host}:{config.port}"
+    page = render_template("home.html", api=api, problems=config.public_url or "", seconds=config.access_token_seconds)
     response = make_response(page)
     response.headers["Link"] = '</openapi.json>; rel="service-desc", </docs>; rel="service-doc", </healthz>; rel="status"'
     return response
@@ -83,6 +86,6 @@ def problem(name: str) -> str:
         "problem.html",
         code=code,
         kind=PROBLEMS[code],
-        example=orjson.dumps(example(code, request.host_url), option=orjson.OPT_INDENT_2).decode(),
+        example=orjson.dumps(example(code, settings().public_url or ""), option=orjson.OPT_INDENT_2).decode(),
         field_errors=FIELD_ERRORS if code == "validation_error" else {},
     )

@@ -165,7 +165,7 @@ def test_f13_f14_every_other_token_gets_the_same_answer(
     header = f"Bearer {make(idle_forge)}".encode().decode("latin-1")
     body = expect.problem(anonymous.get("/v1/me", headers={"Authorization": header}), 401, "invalid_token")
     assert {name: value for name, value in body.items() if name != "request_id"} == {
-        "type": "http://localhost/problems/invalid-token",
+        "type": "/problems/invalid-token",
         "title": "Invalid token",
         "status": 401,
         "detail": "The token is malformed, expired or revoked, or its session has ended.",

@@ -16,7 +16,11 @@ from operations.nginx import SITE, Nginx, assert_problem, nginx
 KIB = 1024
 FEW = 3
 SCALING = (PROJECT / "docs" / "operations" / "scaling.md").read_text()
-SETTINGS = {"TASKAPP_TRUSTED_PROXIES": "1", "TASKAPP_REGISTRATIONS_PER_HOUR": str(FEW)}
+SETTINGS = {
+    "TASKAPP_TRUSTED_PROXIES": "1",
+    "TASKAPP_REGISTRATIONS_PER_HOUR": str(FEW),
+    "TASKAPP_PUBLIC_URL": "https://localhost",
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,79 @@
+"""Request target and Host header: one spelling for each resource, and no host that the service does not answer for.
+
+A proxy, a cache and an application that read a target differently can be played off against each other, so a spelling that
+needs interpretation is refused (RFC 9112 section 3.2). Nothing is built from the Host header: see ``TASKAPP_PUBLIC_URL``.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+from flask import Flask, Request, request
+from werkzeug.exceptions import BadRequest, NotFound
+from werkzeug.routing import MapAdapter
+
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.IGNORECASE | re.ASCII)
+_ABSOLUTE = re.compile("https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_PROBES = {"/healthz", "/readyz"}
+_ENCODED_SLASH = "%2f"
+_NAMES_WITH_SLASHES = "/v1/tags/"
+"""What follows is the name of a tag, in which `%2F` is a character like any other."""
+
+
+class Application(Flask):
+    """A Flask application that matches no route for a target or host that :func:`check` refuses."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Check the request before it is matched. Flask keeps the exception as the request's ``routing_exception``."""
+        if request is not None:
+            check(request.environ, self.config["TASKAPP"].trusted_hosts)
+        return super().create_url_adapter(request)
+
+
+def init_app(app: Flask) -> None:
+    """Answer 400 before anything else looks at the request. Called by the application factory."""
+    app.before_request(_refuse)
+
+
+def check(environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
+    """Check the target and the host of a request.
+
+    :param trusted_hosts: names the service answers for; empty for all.
+    :raises werkzeug.exceptions.BadRequest: when either is malformed, they contradict each other, or the host is not trusted.
+    :raises werkzeug.exceptions.NotFound: for another spelling of a path, such as ``//v1/tasks`` or ``/v1%2Ftasks``.
+    """
+    # Under gunicorn as the client sent it. Another server may tell no more than the decoded path.
+    target: str = environ.get("RAW_URI") or quote(environ.get("PATH_INFO", ""))
+    host: str | None = environ.get("HTTP_HOST")
+    if absolute := _ABSOLUTE.fullmatch(target):
+        # RFC 9112 section 3.2.2: the target's authority replaces Host. Where they differ, no two readers need agree.
+        if host is not None and host.lower() != absolute[1].lower():
+            raise BadRequest
+        host, target = absolute[1], absolute[2] or "/"
+    path = target.partition("?")[0]
+    if "#" in target or not (path.startswith("/") or target == "*"):
+        raise BadRequest
+    _check_host(host, environ, trusted_hosts)
+    if path.startswith("//"):
+        raise NotFound
+    slash = path.lower().find(_ENCODED_SLASH)
+    if slash >= 0 and not unquote(path[:slash]).startswith(_NAMES_WITH_SLASHES):
+        raise NotFound
+
+
+def _check_host(host: str | None, environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
+    if host is None and environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
+        # RFC 9112 section 3.2. Two Host headers reach this point joined by a comma, which no host has.
+        raise BadRequest
+    found = _HOST.fullmatch(host) if host is not None else None
+    if host is not None and (found is None or int(found[2] or 1) > 65535):
+        raise BadRequest
+    # A load balancer probes a server by its address.
+    if trusted_hosts and environ["PATH_INFO"] not in _PROBES and (not found or found[1].lower() not in trusted_hosts):
+        raise BadRequest
+
+
+def _refuse() -> None:
+    if isinstance(request.routing_exception, BadRequest):
+        raise request.routing_exception
