@@ -51,7 +51,7 @@ HEADERS = {
     # Always there with 401; with 403 where a personal access token was not good enough.
     "WWW-Authenticate": _header(
         'How to sign in (RFC 6750 section 3): with `error="invalid_token"` when the token sent does not count, and with '
-        '`error="insufficient_scope"` and the `scope` it lacks when it is not good for this.',
+        '`error="insufficient_scope"` and the `scope` that is needed when it is not good for this.',
         'Bearer realm="taskapp", error="invalid_token"',
         always=False,
     ),

@@ -30,7 +30,8 @@ SECURITY_SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "description": "The `token` of `createAccessToken`, for scripts. An operation that takes one names the scope it "
-        "needs, if any; without that, and everywhere else, the answer is 403 `insufficient_scope`.",
+        "needs, if any; without that, and everywhere else, the answer is 403 `insufficient_scope`. A scope to write also "
+        "shows what it writes: the answer to a change is the whole object, even if the change was none.",
     },
 }
 

@@ -357,7 +357,8 @@ def problem_response(problem: Problem) -> Response:
         headers["WWW-Authenticate"] = f'Bearer realm="taskapp"{reason}'
     if problem.code == "insufficient_scope":
         who = identity.current().identity
-        needed = f', scope="{who.scope}"' if isinstance(who, TokenHolder) and who.scope else ""
+        # RFC 6750 section 3: all that are needed, with a blank between two.
+        needed = f', scope="{" ".join((who.scope, *who.also))}"' if isinstance(who, TokenHolder) and who.scope else ""
         headers["WWW-Authenticate"] = f'Bearer realm="taskapp", error="insufficient_scope"{needed}'
     if kind.status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))

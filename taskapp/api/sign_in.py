@@ -70,6 +70,16 @@ def sign_in(token_scopes: list[str] | None) -> None:
     identity.become(who)
 
 
+def also_needs(scope: str) -> None:
+    """Require another scope of a personal access token: for what a parameter makes an operation do to another kind.
+
+    To be called before the view's first message to the database, which looks both up. Both have to permit writing.
+    """
+    who = identity.current().identity
+    if isinstance(who, TokenHolder):
+        identity.become(replace(who, also=(*who.also, scope)))
+
+
 def _verified() -> SignedIn | TokenHolder:
     """Read the token; of a personal one the scope is left open.
 

@@ -228,11 +228,15 @@ class Link(connection):
             case SignedIn(user_id, session_id):
                 user = str(user_id)
                 return cur.mogrify("SELECT app.enter(%s, %s, %s, %s)", (user, str(session_id), seal(user), work.read_only))
-            case TokenHolder(user_id, digest, scope):
+            case TokenHolder(user_id, digest, scope, also):
                 # Not a seal of the user: whether the token is genuine is for the database to find out.
                 claim = seal(f"token:{user_id}:{digest.hex()}")
-                values = (str(user_id), digest, claim, scope, work.read_only)
-                return cur.mogrify("SELECT app.enter_token(%s, %s, %s, %s, %s)", values)
+                # Each scope is asked for by a call of its own; the first that the token lacks ends the transaction.
+                calls = (
+                    cur.mogrify("app.enter_token(%s, %s, %s, %s, %s)", (str(user_id), digest, claim, one, work.read_only))
+                    for one in (scope, *also)
+                )
+                return b"SELECT " + b", ".join(calls)
             case LoggingIn(email):
                 return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(f"login:{email}")))
             case Proven(user_id):

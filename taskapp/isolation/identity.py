@@ -45,12 +45,14 @@ class TokenHolder:
     """Whoever sent a personal access token that names this user. Enters through the role ``taskapp_api``.
 
     Nothing of it is known to be true: the database looks the token up by its digest, and refuses the transaction when there
-    is none, or when it is not good for the operation's ``scope``. None is the scope that any token has.
+    is none, or when it is not good for the operation's ``scope``. None is the scope that any token has. The scopes in
+    ``also`` are required besides; all of them permit writing.
     """
 
     user_id: UUID
     digest: bytes = field(repr=False)
     scope: str | None
+    also: tuple[str, ...] = ()
 
 
 _SHOWN = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -19,6 +19,7 @@ from taskapp.api.merge_patch import Patch
 from taskapp.api.pagination import page, page_size, read_cursor
 from taskapp.api.responses import found, json_response
 from taskapp.api.settings import settings
+from taskapp.api.sign_in import also_needs
 from taskapp.isolation import roles
 from taskapp.lists import queries
 from taskapp.lists.schemas import (
@@ -117,9 +118,11 @@ def update_list(patch: Patch, list_id: UUID) -> Response:
 def delete_list(query: dict[str, Any], list_id: UUID) -> Response:
     """Delete a list.
 
-    Its tasks stay: they go to the end of the Inbox, in the order they had, or with `tasks=trash` into the trash. With
-    `If-Match`, that version of it or none.
+    Its tasks stay: they go to the end of the Inbox, in the order they had, or with `tasks=trash` into the trash. For the
+    latter a personal access token needs `tasks:write` too. With `If-Match`, that version of it or none.
     """
+    if query["tasks"] == "trash":
+        also_needs("tasks:write")
     versions = preconditions.version_wanted(COUNTS)
     row = found(roles.api().execute(queries.remove(list_id, versions, query["tasks"])))
     if not row.applied:

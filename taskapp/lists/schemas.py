@@ -126,7 +126,10 @@ class ListDeleteQuerySchema(Schema):
         ("inbox", "trash"),
         "TasksOfList",
         load_default="inbox",
-        metadata={"description": "`inbox`: they go to the end of the Inbox. `trash`: they go into the trash."},
+        metadata={
+            "description": "`inbox`: they go to the end of the Inbox. `trash`: they go into the trash, "
+            "for which a personal access token needs `tasks:write` too."
+        },
     )
 
 

@@ -15,7 +15,10 @@ from taskapp.auth.passwords import Password
 LONGEST = timedelta(days=366)
 _ID = {"example": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11", "description": "Names the token, to revoke it by."}
 _NAME = {"example": "Backup script", "description": "What you call it."}
-_SCOPE = {"description": "What a personal access token may be good for. An operation says which scope it needs."}
+_SCOPE = {
+    "description": "What a personal access token may be good for. An operation says which scope it needs. A scope to write "
+    "also shows each object that it may change, one at a time and by its id; it lists and searches nothing."
+}
 _SCOPES = {"description": "What the token is good for."}
 _EXPIRES_AT = {"example": "2027-01-31T00:00:00.000Z", "description": "From then on it is void. At most 366 days ahead."}
 _CREATED_AT = {"example": "2026-11-22T10:00:00.000Z", "description": "When it was made."}
