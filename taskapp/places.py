@@ -1,6 +1,7 @@
-"""Places, of which there are few, given out in turn among those who ask for them."""
+"""Two semaphores that are fair among clients: one queues them in turn, the other gives each no more than a share."""
 
-from collections import deque
+from collections import Counter, deque
+from enum import Enum
 from threading import Lock
 
 
@@ -43,3 +44,40 @@ class Places:
             turns.popleft().release()
             if turns:
                 self._waiting[who] = turns
+
+
+class Refusal(Enum):
+    """Why a client got no slot."""
+
+    OVER_SHARE = "the client holds as many as one client may"
+    FULL = "other clients hold all of them"
+
+
+class SharedSlots:
+    """A semaphore without a queue: of its slots one client holds at most ``share``, so that no client takes all of them."""
+
+    def __init__(self, number: int, share: int) -> None:
+        self._free = number
+        self._share = share
+        self._held: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def take(self, client: str) -> Refusal | None:
+        """Take a slot, to be given back by :meth:`give`. Return why there is none, or None."""
+        with self._lock:
+            if self._held[client] >= self._share:
+                return Refusal.OVER_SHARE
+            if not self._free:
+                # Reading a Counter stores nothing, so refused clients take no memory.
+                return Refusal.FULL
+            self._free -= 1
+            self._held[client] += 1
+            return None
+
+    def give(self, client: str) -> None:
+        """Give a slot back that ``client`` took."""
+        with self._lock:
+            self._free += 1
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]

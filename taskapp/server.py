@@ -1,8 +1,8 @@
 """gunicorn's worker and log, as they serve the application.
 
 gunicorn's own threads read a request and write its answer for as long as the client likes: as many clients as there are
-threads, who send or read slowly, and nobody else is served. So here each connection has a thread, which costs little, and a
-time limit; and a request that has come in as a whole takes one of few places to be answered.
+threads, who send or read slowly, and nobody else is served. So here each connection has a thread, which costs little, and
+each request and each response one deadline; a request that has come in as a whole takes one of few places to be answered.
 
 What the server refuses by itself is a problem document too.
 """
@@ -10,8 +10,9 @@ What the server refuses by itself is a problem document too.
 import select
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -26,14 +27,13 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from uuid_utils import uuid7
 from werkzeug.wsgi import ClosingIterator
 
+from taskapp.api.client import client_of
 from taskapp.api.headers import ALWAYS, CONTENT_SECURITY_POLICY
 from taskapp.api.problems import PROBLEMS, RETRY_AFTER_SECONDS, Problem
-from taskapp.places import Places
+from taskapp.places import Places, Refusal, SharedSlots
 
 ARRIVAL_SECONDS = 20
 """So long a request may take to come in, from its first byte to its last."""
-DEPARTURE_SECONDS = 20
-"""So long a client may take to read an answer."""
 HEAD_START_SECONDS = 20e-6
 """So much later for each connection that it has, up to 50, a worker takes a new one: less than a millisecond."""
 MOMENT_SECONDS = 0.1
@@ -42,6 +42,8 @@ PATIENCE_SECONDS = 0.1
 """Nobody gives up so soon. Who has closed their end by then may only have nothing more to say (RFC 9112 section 9.6)."""
 LARGE = 256 * 1024
 """Beyond so many bytes, or when nobody knows how many it will have, an answer is a large one."""
+FILE_BLOCK = 64 * 1024
+"""Bytes of a file that are read and sent at a time."""
 ALIVE = "/healthz"
 """Tells that the process answers, so it takes no place: it has to be told also while all of them are taken."""
 
@@ -54,11 +56,16 @@ class Crowded(Exception):  # noqa: N818 - named like its neighbours
     """A request waited for a place in vain."""
 
 
+class OverShare(Exception):  # noqa: N818 - named like its neighbours
+    """A client already holds its share of the slots for large responses."""
+
+
 _CODES = {
     LimitRequestLine: "uri_too_long",
     LimitRequestHeaders: "headers_too_large",
     TooSlow: "request_timeout",
     Crowded: "service_unavailable",
+    OverShare: "rate_limited",
 }
 
 
@@ -93,7 +100,8 @@ class Reader(SocketUnreader):  # type: ignore[misc]
 class Worker(ThreadWorker):  # type: ignore[misc]
     """A thread for each connection, and as many places for requests as gunicorn's setting `threads` says.
 
-    Of large answers only twice as many are under way, so that slow readers do not fill the memory.
+    Of large answers only twice as many are under way, so that slow readers do not fill the memory. One user, or one network
+    of anonymous clients, has a quarter of these at most, so that slow readers of one account keep nobody else from theirs.
     """
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -105,7 +113,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         self._application: Flask = self.app.wsgi()
         self._places = Places(self.cfg.threads)
-        self._large = Places(2 * self.cfg.threads)
+        self._large = SharedSlots(2 * self.cfg.threads, share=max(1, self.cfg.threads // 2))
         self.wsgi = self._answer
 
     def accept(self, listener: socket.socket) -> None:
@@ -164,7 +172,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             goes_on: bool = super().handle_request(req, conn)
         except TimeoutError:
-            self.log.warning("an answer was not read within %s seconds", DEPARTURE_SECONDS)
+            self.log.warning(
+                "an answer was not read within %s seconds", self._application.config["TASKAPP"].response_seconds
+            )
             return False
         return goes_on
 
@@ -195,18 +205,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._places.give()
         else:
             raise Crowded
-        # A file is not in memory.
-        if large and not isinstance(answer, environ["wsgi.file_wrapper"]):
-            if not self._large.take(_who(environ), 0):
+        if isinstance(answer, environ["wsgi.file_wrapper"]):
+            # A file is not in memory, so it takes no slot.
+            answer.blksize = FILE_BLOCK
+        elif large:
+            client = client_of(environ)
+            if refusal := self._large.take(client):
                 ClosingIterator(answer).close()
-                raise Crowded
-            answer = ClosingIterator(answer, self._large.give)
-        environ["gunicorn.socket"].settimeout(DEPARTURE_SECONDS)
-        return answer
+                raise OverShare if refusal is Refusal.OVER_SHARE else Crowded
+            answer = ClosingIterator(answer, partial(self._large.give, client))
+        return _within(config.response_seconds, environ["gunicorn.socket"], answer)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that no application has seen. All else is gunicorn's."""
-        if not isinstance(exc, ParseException | Crowded):
+        if not isinstance(exc, ParseException | Crowded | OverShare):
             super().handle_error(req, client, addr, exc)
             return
         request_id = uuid7().hex
@@ -214,10 +226,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if count := self._application.extensions.get("taskapp_count_refused"):
             count(code, PROBLEMS[code].status)
         self.log.warning("request refused: %s, request id %s", type(exc).__name__, request_id)
-        client.settimeout(DEPARTURE_SECONDS)
-        public_url = self._application.config["TASKAPP"].public_url or ""
+        config = self._application.config["TASKAPP"]
+        client.settimeout(config.response_seconds)
         try:
-            client.sendall(_response(code, public_url, request_id))
+            client.sendall(_response(code, config.public_url or "", request_id))
         except OSError:
             self.log.debug("the client of a refused request has gone")
 
@@ -225,6 +237,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 def _who(environ: dict[str, Any]) -> str:
     """Tell apart those who wait for a place; whether they are who they say is found out when it is their turn."""
     return str(environ.get("HTTP_AUTHORIZATION") or environ["REMOTE_ADDR"])
+
+
+def _within(seconds: float, client: socket.socket, answer: Iterable[bytes]) -> ClosingIterator:
+    """Give one deadline to the whole of an answer, however many pieces it is sent in; it raises TimeoutError then.
+
+    A file is iterated as well: sendfile() would wait anew for each part that a client takes.
+    """
+    deadline = time.monotonic() + seconds
+
+    def allow_what_is_left() -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        client.settimeout(left)
+
+    def pieces() -> Iterator[bytes]:
+        # gunicorn sends the header by itself before the first piece; what that takes counts too.
+        yield b""
+        for piece in answer:
+            allow_what_is_left()
+            yield piece
+        # For the end of a chunked body.
+        allow_what_is_left()
+
+    client.settimeout(seconds)
+    return ClosingIterator(pieces(), ClosingIterator(answer).close)
 
 
 def _more(conn: TConn) -> bool:
@@ -259,6 +297,6 @@ def _response(code: str, public_url: str, request_id: str) -> bytes:
         f"X-Request-Id: {request_id}",
         f"Content-Security-Policy: {CONTENT_SECURITY_POLICY}",
         *(f"{name}: {value}" for name, value in ALWAYS.items()),
-        *([f"Retry-After: {RETRY_AFTER_SECONDS}"] if kind.status == 503 else []),
+        *([f"Retry-After: {RETRY_AFTER_SECONDS}"] if kind.status in {429, 503} else []),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

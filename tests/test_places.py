@@ -1,11 +1,11 @@
-"""Places are given out in turn, and each is given once."""
+"""Places are given out in turn, and each is given once. Of slots nobody takes more than a share."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from waiting import wait_until
 
-from taskapp.places import Places
+from taskapp.places import Places, Refusal, SharedSlots
 
 
 def waiting(places: Places) -> int:
@@ -90,3 +90,36 @@ def test_no_place_is_lost_when_many_give_up_at_the_moment_of_their_turn() -> Non
         assert sum(threads.map(come, range(16))) > 0
     assert waiting(places) == 0
     assert [places.take("x", 0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_one_client_takes_no_more_than_its_share() -> None:
+    slots = SharedSlots(4, share=2)
+    assert [slots.take("alice") for _ in range(4)] == [None, None, Refusal.OVER_SHARE, Refusal.OVER_SHARE]
+    assert [slots.take("bob") for _ in range(3)] == [None, None, Refusal.OVER_SHARE]
+    assert [slots.take("carol"), slots.take("alice")] == [Refusal.FULL, Refusal.OVER_SHARE]
+    slots.give("alice")
+    assert [slots.take("carol"), slots.take("alice")] == [None, Refusal.FULL]
+
+
+def test_slots_that_are_given_back_are_whole_again_and_no_client_is_remembered() -> None:
+    slots = SharedSlots(3, share=2)
+
+    def come(client: int) -> int:
+        taken = 0
+        for _ in range(2_000):
+            if slots.take(str(client % 5)) is None:
+                taken += 1
+                slots.give(str(client % 5))
+        return taken
+
+    with ThreadPoolExecutor(16) as threads:
+        assert sum(threads.map(come, range(16))) > 0
+    assert slots._held == {}
+    assert [slots.take(client) for client in "aabb"] == [None, None, None, Refusal.FULL]
+
+
+def test_refused_clients_take_no_memory() -> None:
+    slots = SharedSlots(1, share=1)
+    assert slots.take("alice") is None
+    assert [slots.take(str(number)) for number in range(100)] == [Refusal.FULL] * 100
+    assert set(slots._held) == {"alice"}

@@ -77,7 +77,8 @@ def delete_me(body: dict[str, Any]) -> Response:
 def export_me() -> Response:
     """Export everything you have here, as one JSON document.
 
-    It is sent while it is read. If that fails half-way, the connection is broken off: what is not whole JSON is no export.
+    It is sent while it is read, and has to be received within 20 seconds, or whatever this service allows. If that fails,
+    the connection is broken off: what is not whole JSON is no export.
     """
     (user,) = roles.api().execute(me())
     headers = {"Content-Disposition": 'attachment; filename="taskapp-export.json"'}

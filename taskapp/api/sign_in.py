@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from taskapp.api import personal_token, rate_limits
 from taskapp.api.access_token import access_tokens
+from taskapp.api.client import remember_user
 from taskapp.api.headers import is_versioned
 from taskapp.api.problems import PROBLEMS, Problem, database_problem
 from taskapp.isolation import identity, roles
@@ -62,6 +63,7 @@ def sign_in(token_scopes: list[str] | None) -> None:
         if PROBLEMS[problem.code].status == 401:
             rate_limits.count_refused()
         raise
+    remember_user(who.user_id)
     rate_limits.count_signed_in(who.user_id)
     if isinstance(who, TokenHolder):
         if token_scopes is None:

@@ -150,6 +150,12 @@ class Config:
         "How long a request waits for its turn before it is answered 503. A compute may have to wake up first.",
         default=10,
     )
+    response_seconds: int = setting(
+        number(1, 600),
+        "How long a client may take to read a whole response, an export too, before the connection is broken off. Raise it "
+        "for large exports on slow lines.",
+        default=20,
+    )
     pool_wait_seconds: int = setting(
         number(1, 60),
         "How long a request waits for a free connection, once there could be one, before it is answered 503.",
