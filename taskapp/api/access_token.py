@@ -15,7 +15,7 @@ from flask import Flask, current_app, g
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
-from taskapp.api.access_claims import CLIENT_ID, LEEWAY_SECONDS, SCOPE, TYPE, check_claims, check_header, unverified
+from taskapp.api.access_claims import CLIENT_ID, SCOPE, TYPE, check_claims, check_header, unverified
 from taskapp.api.problems import Problem
 from taskapp.api.signing_keys import SigningKeys
 from taskapp.config import Config
@@ -69,7 +69,7 @@ class AccessTokens:
         # others, so the application reads header and claims itself before the library verifies the signature over them.
         header, claims = unverified(token)
         check_header(header)
-        check_claims(claims, self._issuer, self._audience, time.time())
+        check_claims(claims, self._issuer, self._audience)
         decode_token(token)
         # What was verified is remembered, but not beyond the key.
         expires_at = min(float(claims["exp"]), self.keys.believed_until(header["kid"]))
@@ -86,7 +86,7 @@ def init_app(app: Flask, config: Config) -> None:
         JWT_ENCODE_AUDIENCE=config.jwt_audience,
         JWT_DECODE_AUDIENCE=config.jwt_audience,
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
-        JWT_DECODE_LEEWAY=LEEWAY_SECONDS,
+        JWT_DECODE_LEEWAY=5,
         # Tokens never travel in cookies here, so they need no claim against forged cookies.
         JWT_COOKIE_CSRF_PROTECT=False,
     )

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from taskapp import create_app
+from taskapp.api.access_claims import LONGEST_SECONDS
 from taskapp.api.access_token import AccessTokens, access_tokens
 from taskapp.api.problems import Problem
 from taskapp.config import Config, switching
@@ -102,9 +103,15 @@ def test_a_token_of_the_old_key_is_good_until_it_expires(handing_over: Flask, at
 def test_who_has_the_old_key_makes_no_token_that_outlives_it(handing_over: Flask, at: AtTime) -> None:
     at(-1)
     genuine = token(handing_over)
-    claims = {**jwt.decode(genuine, options={"verify_signature": False}), "exp": SWITCH.timestamp() + 10**6}
+    claims = jwt.decode(genuine, options={"verify_signature": False})
     header = jwt.get_unverified_header(genuine)
-    lasting = jwt.encode(claims, OLD, algorithm="ES256", headers=header)
+
+    def lasting_for(seconds: int) -> str:
+        return jwt.encode({**claims, "exp": claims["iat"] + seconds}, OLD, algorithm="ES256", headers=header)
+
+    # No setting makes tokens last longer than an hour.
+    assert not accepts(handing_over, lasting_for(LONGEST_SECONDS + 1))
+    lasting = lasting_for(LONGEST_SECONDS)
     # It is remembered as verified from now on.
     assert accepts(handing_over, lasting)
     at(659)
