@@ -72,6 +72,10 @@ openapi: .venv/dev ## Write docs/openapi.json, the contract of the API
 configuration: .venv/dev ## Write docs/configuration.md, about all settings
 	@$(BIN)/flask config describe > docs/configuration.md
 
+.PHONY: catalogue
+catalogue: .venv/dev ## Write the golden catalogue, which the doctor compares databases with, after any change of a migration
+	@cd tests && ../$(BIN)/python -m isolation.golden_catalogue $(ARGS)
+
 .PHONY: messages
 messages: .venv/dev ## Write into docs/performance.md how many messages each operation takes
 	@cd tests && ../$(BIN)/python -m isolation.message_table

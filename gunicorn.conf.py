@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from taskapp.config import Config, ConfigError
+from taskapp.isolation.doctor.acknowledgements import AcknowledgementsError, acknowledged
 from taskapp.isolation.doctor.start import NotIsolatedError, insist, insist_on_seal
 from taskapp.isolation.seal import SealKey
 
@@ -60,10 +61,12 @@ def on_starting(server: Any) -> None:
 def _insist_on_isolation(server: Any) -> None:
     try:
         warnings = insist(
-            {"taskapp_api": _config.database_url, "taskapp_auth": _config.auth_database_url}, _config.connect_seconds
+            {"taskapp_api": _config.database_url, "taskapp_auth": _config.auth_database_url},
+            _config.connect_seconds,
+            acknowledged(_config.acknowledged, None if _config.platform == "none" else _config.platform),
         )
         insist_on_seal(_config.database_url, SealKey.parse(_config.seal_key), _config.connect_seconds)
-    except NotIsolatedError as error:
+    except (NotIsolatedError, AcknowledgementsError) as error:
         sys.exit(f"taskapp cannot start: {error}")
     for warning in warnings:
         server.log.warning("%s %s: %s", warning.rule, warning.object, warning.mend)

@@ -17,7 +17,8 @@ from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from taskapp.isolation.doctor.examination import examine
+from taskapp.isolation.doctor.comparison import compare
+from taskapp.isolation.doctor.examination import hold_rules
 from taskapp.isolation.doctor.rule import Finding
 from taskapp.isolation.pooling import is_pooled
 
@@ -51,7 +52,7 @@ def report(*, step: MigrationInfo, **_: object) -> None:
 def found(connection: Connection) -> list[Finding]:
     """Hold the rules of isolation against what this transaction sees."""
     with closing(connection.connection.cursor()) as cur:
-        return examine(cur)
+        return hold_rules(cur)
 
 
 def prove(held: bool, *, ctx: MigrationContext, step: MigrationInfo, **_: object) -> None:
@@ -67,6 +68,15 @@ def prove(held: bool, *, ctx: MigrationContext, step: MigrationInfo, **_: object
         click.echo(f"  {word} {finding.rule} {finding.object}: {finding.statement}\n    {finding.mend}", err=True)
     if not all(finding.warns for finding in findings):
         raise SystemExit(f"Isolation would not hold: revision {step.up_revision.revision} is not applied.")
+    if step.up_revision.is_head:
+        tell_differences(ctx.connection, findings)
+
+
+def tell_differences(connection: Connection, findings: list[Finding]) -> None:
+    """Say where the schema is not the one that this release was written for: what was there before this upgrade, mostly."""
+    with closing(connection.connection.cursor()) as cur:
+        for finding in compare(cur, findings):
+            click.echo(f"  {'differs' if finding.warns else 'DIFFERS'} {finding.rule} {finding.object}", err=True)
 
 
 def connected(url: URL) -> Connection:

@@ -53,6 +53,18 @@ class Config:
         "isolation does not hold are refused.",
         default="production",
     )
+    platform: str = setting(
+        one_of("none", "neon"),
+        "Whose PostgreSQL it is. What that provider adds to every database, such as roles that bypass row-level security, "
+        "is no finding of the doctor.",
+        default="none",
+    )
+    acknowledged: str | None = setting(
+        WORD,
+        "File with the differences between this database and the migrations that are there on purpose, as the doctor prints "
+        "them ([isolation.md](isolation.md)).",
+        default=None,
+    )
     database_url: str = setting(
         POSTGRESQL_URL,
         "Pooled endpoint, as `taskapp_api`: everything a signed-in user does. A pooler is in transaction mode.",

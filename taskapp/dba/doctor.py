@@ -11,6 +11,7 @@ import click
 from psycopg2.extensions import connection
 
 from taskapp.dba.login import clear, logged_in
+from taskapp.isolation.doctor.acknowledgements import PLATFORMS, AcknowledgementsError, acknowledged
 from taskapp.isolation.doctor.canary import try_it
 from taskapp.isolation.doctor.examination import RULES, examine
 from taskapp.isolation.doctor.rule import Finding, Trial
@@ -24,33 +25,55 @@ from taskapp.isolation.doctor.visit import visit
     envvar=["TASKAPP_MIGRATION_DATABASE_URL", "TASKAPP_DBA_DATABASE_URL"],
     help="As taskapp_migrator, or as a person; also from TASKAPP_MIGRATION_DATABASE_URL, TASKAPP_DBA_DATABASE_URL.",
 )
+@click.option(
+    "--acknowledge",
+    "file",
+    envvar="TASKAPP_ACKNOWLEDGED",
+    help="File with differences that are there on purpose, one a line; also from TASKAPP_ACKNOWLEDGED.",
+)
+@click.option(
+    "--platform",
+    type=click.Choice(["none", *PLATFORMS]),
+    default="none",
+    envvar="TASKAPP_PLATFORM",
+    help="Accept what this provider adds to every database; also from TASKAPP_PLATFORM.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @clear
-def doctor(url: str, as_json: bool) -> None:
+def doctor(url: str, file: str | None, platform: str, as_json: bool) -> None:
     """Prove that isolation holds on this database. Changes nothing.
 
-    Holds the rules against its catalogue. As taskapp_migrator, lets two throw-away users try to reach each other's rows, in
-    a transaction that is rolled back; as a person, tries what that login reaches without a ticket. Exit status 1 when
-    something is found; a warning is not.
+    Holds the rules against its catalogue, and compares that with the one that the migrations make. As taskapp_migrator, lets
+    two throw-away users try to reach each other's rows, in a transaction that is rolled back; as a person, tries what that
+    login reaches without a ticket. Exit status 1 when something is found; a warning or an acknowledged difference is not.
     """
+    try:
+        lines = acknowledged(file, None if platform == "none" else platform)
+    except AcknowledgementsError as error:
+        raise click.ClickException(str(error)) from error
     began = time.monotonic()
     with logged_in(url) as conn:
         with conn, conn.cursor() as cur:
-            findings = examine(cur)
+            findings = examine(cur, lines)
         tried, trial = _try(conn)
         findings += trial.findings
         version, login = conn.info.parameter_status("server_version"), conn.info.user
     seconds = time.monotonic() - began
+    on_purpose = [finding for finding in findings if finding.acknowledged is not None]
+    findings = [finding for finding in findings if finding.acknowledged is None]
     broken = [finding for finding in findings if not finding.warns]
     if as_json:
         report = {
             "server_version": version, "login": login, "rules": len(RULES), "attempts": trial.attempts, "tried": tried,
-            "holds": not broken, "findings": [asdict(finding) for finding in findings],
+            "holds": not broken, "findings": [_document(finding) for finding in findings],
+            "acknowledged": [_document(finding) | {"acknowledged": finding.acknowledged} for finding in on_purpose],
         }  # fmt: skip
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         click.echo(f"PostgreSQL {version}, as {login}: {len(RULES)} rules, {tried}; {seconds:.1f} s")
-        _table(findings)
+        _table(sorted(findings, key=lambda finding: (finding.rule, finding.warns, finding.why)))
+        for finding in on_purpose:
+            click.echo(f"on purpose  {finding.object}  ({finding.acknowledged})")
         click.echo(_verdict(len(broken), len(findings) - len(broken)))
     if broken:
         raise SystemExit(1)
@@ -69,10 +92,14 @@ def _try(conn: connection) -> tuple[str, Trial]:
     return f"{trial.attempts} attempts {who}", trial
 
 
+def _document(finding: Finding) -> dict[str, object]:
+    return {name: value for name, value in asdict(finding).items() if name != "acknowledged"}
+
+
 def _table(findings: list[Finding]) -> None:
     """Print each rule that is broken, by what, why that matters and how to mend it."""
     width = min(max(shutil.get_terminal_size().columns, 60), 120) - 1
-    for number, found in groupby(findings, key=lambda finding: finding.rule):
+    for (number, _, _), found in groupby(findings, key=lambda finding: (finding.rule, finding.warns, finding.why)):
         first, *others = found
         click.echo(f"\n{'WARNING' if first.warns else 'BROKEN':7}  {number}  {first.statement}")
         for finding in (first, *others):

@@ -1,5 +1,7 @@
 """Ways to break isolation, one at a time, each by the number of the rule that has to notice.
 
+L is a rule, S a difference from the golden catalogue, C an attempt.
+
 `test_doctor.py` breaks a migrated database in each of these ways and asks the doctor; `mutation_score.py` asks the tests of
 behaviour too. A breakage is SQL for a superuser, in one transaction. Of these, no `taskapp_` role could do a single one.
 """
@@ -12,6 +14,10 @@ class Breakage:
     rule: str
     name: str
     sql: str
+    since: int = 15
+    """The first version of PostgreSQL that it can be done on."""
+    drift: bool = False
+    """Whether it cannot widen who sees or changes what: the doctor warns of it, and finds nothing."""
 
 
 def rewritten(function: str, pattern: str, replacement: str) -> str:
@@ -283,8 +289,8 @@ BREAKAGES = (
     Breakage("L52", "an operator who reads titles", "GRANT SELECT (title) ON app.tasks TO taskapp_operator"),
     Breakage("L52", "a definer who reads titles", "GRANT SELECT (title) ON app.tasks TO taskapp_definer"),
     Breakage("L52", "an operator who unlocks accounts", "GRANT UPDATE (blocked_until) ON app.attempts TO taskapp_operator"),
-    Breakage("L53", "a column that nobody explains", "COMMENT ON COLUMN app.tasks.title IS NULL"),
-    Breakage("L53", "a view that nobody explains", "COMMENT ON VIEW app.overdue IS NULL"),
+    Breakage("L53", "a column that nobody explains", "COMMENT ON COLUMN app.tasks.title IS NULL", drift=True),
+    Breakage("L53", "a view that nobody explains", "COMMENT ON VIEW app.overdue IS NULL", drift=True),
     Breakage("L54", "whose the counters are", "ALTER TABLE app.attempts ADD user_id uuid"),
     Breakage(
         "L55",
@@ -359,6 +365,276 @@ BREAKAGES = (
     ),
     Breakage("L72", "log-ins for the API's role", "GRANT EXECUTE ON FUNCTION app.enter_proven TO taskapp_api"),
     Breakage("L72", "tickets for auditors", "GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_auditor"),
+    # What no rule has thought of, but the migrations have not made. The first of these were proved to matter.
+    Breakage("S02", "tickets that count before COMMIT", "ALTER TABLE app.access_log ALTER opened_in SET DEFAULT '3'::xid8"),
+    Breakage(
+        "S11",
+        "a member that may only pass a role on",
+        "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_definer TO dora WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+        since=16,
+    ),
+    Breakage("S10", "a search path of the database", "ALTER DATABASE taskapp SET search_path = public, pg_catalog"),
+    Breakage(
+        "S13",
+        "a superuser's function in pg_catalog",
+        "CREATE FUNCTION pg_catalog.titles() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER"
+        " AS 'SELECT title FROM app.tasks'",
+    ),
+    Breakage("S13", "files of the server for a login", "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO taskapp_api"),
+    Breakage("S13", "statistics for a login", "GRANT SELECT ON pg_statistic TO taskapp_api"),
+    Breakage(
+        "S07",
+        "a trigger that tells",
+        "CREATE OR REPLACE FUNCTION app.check_subtask() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_notify('titles', NEW.title); RETURN NEW; END $$",
+    ),
+    Breakage(
+        "S07",
+        "a log-out that does nothing",
+        "CREATE OR REPLACE FUNCTION app.end_sessions(owner uuid, spared uuid) RETURNS void LANGUAGE sql AS ''",
+    ),
+    Breakage(
+        "S16",
+        "a second key of zeros",
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad)"
+        " VALUES ('zero', decode(repeat('36', 64), 'hex'), decode(repeat('5c', 64), 'hex'))",
+    ),
+    Breakage("S08", "addresses that the API changes", "GRANT UPDATE (email) ON app.users TO taskapp_api"),
+    Breakage("S08", "sessions that the API prolongs", "GRANT UPDATE (expires_at) ON app.sessions TO taskapp_api"),
+    Breakage(
+        "S02",
+        "a copy of content under another name",
+        "ALTER TABLE app.tasks ADD revision text GENERATED ALWAYS AS (title) STORED;"
+        "COMMENT ON COLUMN app.tasks.revision IS 'Revision.'",
+    ),
+    Breakage(
+        "S10",
+        "statements without an end, in this database",
+        "ALTER ROLE taskapp_api IN DATABASE taskapp SET statement_timeout = 0",
+    ),
+    Breakage("S12", "a login with BYPASSRLS that is no role of ours", "CREATE ROLE eve LOGIN BYPASSRLS"),
+    Breakage("S03", "titles of any length", "ALTER TABLE app.tasks DROP CONSTRAINT tasks_title_check"),
+    Breakage("S05", "subtasks of subtasks", "DROP TRIGGER tasks_check_subtask ON app.tasks"),
+    Breakage("S03", "sessions without a user", "ALTER TABLE app.sessions DROP CONSTRAINT sessions_user_id_fkey"),
+    # Tables and columns.
+    Breakage(
+        "S01",
+        "a table among the keys",
+        "CREATE TABLE app_private.notes (id int); ALTER TABLE app_private.notes OWNER TO taskapp_definer",
+    ),
+    Breakage("S01", "a domain of somebody's", "CREATE DOMAIN app.word AS text"),
+    Breakage("S01", "a view with an option", "ALTER VIEW app.overdue SET (security_barrier = true)"),
+    Breakage(
+        "S01",
+        "a view that says something else",
+        "DROP VIEW app.accounts; CREATE VIEW app.accounts WITH (security_invoker = true) AS"
+        " SELECT user_id, email, display_name, timezone, week_start, version, created_at, updated_at,"
+        " created_at AS disabled_at FROM app.users",
+    ),
+    Breakage("S02", "tickets in somebody's name", "ALTER TABLE app.access_log ALTER person SET DEFAULT 'dora'"),
+    Breakage("S02", "tickets opened long ago", "ALTER TABLE app.access_log ALTER opened_at SET DEFAULT '-infinity'"),
+    Breakage("S02", "keys without an end by default", "ALTER TABLE app_private.keys ALTER not_after DROP NOT NULL"),
+    Breakage(
+        "S02",
+        "a default that tells",
+        "ALTER TABLE app.tasks ADD told text DEFAULT pg_backend_pid()::text;COMMENT ON COLUMN app.tasks.told IS 'Told.'",
+    ),
+    Breakage("S02", "a hash that may be missing", "ALTER TABLE app.users ALTER password_hash DROP NOT NULL"),
+    Breakage("S02", "names that are compared otherwise", 'ALTER TABLE app.sessions ALTER device_name TYPE text COLLATE "C"'),
+    Breakage(
+        "S02",
+        "a completion that was never finished",
+        "ALTER TABLE app.completions ALTER completed_at SET DEFAULT 'infinity'",
+    ),
+    # Constraints, indexes, triggers, policies.
+    Breakage(
+        "S03",
+        "a check that calls somebody",
+        "CREATE FUNCTION public.spy(text) RETURNS boolean LANGUAGE sql RETURN true;"
+        "ALTER TABLE app.tasks ADD CONSTRAINT spying CHECK (public.spy(title))",
+    ),
+    Breakage(
+        "S03",
+        "a key that waits until COMMIT",
+        "ALTER TABLE app.tasks ALTER CONSTRAINT tasks_list_id_fkey DEFERRABLE INITIALLY DEFERRED",
+    ),
+    Breakage(
+        "S03",
+        "a key from another schema",
+        "CREATE TABLE public.finder (user_id uuid, id uuid, FOREIGN KEY (user_id, id) REFERENCES app.tasks (user_id, id))",
+    ),
+    Breakage("S03", "approvals by oneself", "ALTER TABLE app.access_log DROP CONSTRAINT access_log_approved_by_check"),
+    Breakage(
+        "L68",
+        "an index that calls somebody",
+        "CREATE FUNCTION public.spy(text) RETURNS text IMMUTABLE LANGUAGE sql RETURN $1;"
+        "CREATE INDEX spying ON app.users (user_id, public.spy(email))",
+    ),
+    Breakage("S04", "an index of some rows", "CREATE INDEX open_ones ON app.tasks (user_id) WHERE status = 'open'"),
+    Breakage("S04", "a key that tells of values", "CREATE UNIQUE INDEX names ON app.tags (user_id, name)"),
+    # Functions.
+    Breakage("S07", "attempts that count for nothing", "ALTER FUNCTION app.count_attempt STRICT"),
+    Breakage(
+        "S07",
+        "a function that looks for names elsewhere",
+        "ALTER FUNCTION app.take_turn SET search_path = public, pg_catalog",
+    ),
+    Breakage(
+        "S07", "a turn that nobody waits for", "CREATE OR REPLACE FUNCTION app.take_turn() RETURNS void LANGUAGE sql AS ''"
+    ),
+    Breakage("S07", "a limit that is rewritten", rewritten("app.count_task", "BEGIN", "BEGIN -- nothing is counted")),
+    Breakage(
+        "S07",
+        "one more function",
+        "CREATE FUNCTION app.peek(uuid) RETURNS text LANGUAGE sql AS 'SELECT title FROM app.tasks';"
+        "COMMENT ON FUNCTION app.peek IS 'Peek.'; ALTER FUNCTION app.peek OWNER TO taskapp_owner;"
+        " REVOKE ALL ON FUNCTION app.peek FROM PUBLIC",
+    ),
+    # Grants and default privileges.
+    Breakage("S08", "limits that a user lifts", "GRANT INSERT (tasks_at_most) ON app.users TO taskapp_auth"),
+    Breakage("L52", "expiries for operators", "GRANT UPDATE (expires_at) ON app.access_tokens TO taskapp_operator"),
+    Breakage("L36", "tokens that the log-in prolongs", "GRANT UPDATE (expires_at) ON app.access_tokens TO taskapp_auth"),
+    Breakage("S08", "the version for a person", "CREATE ROLE eve LOGIN; GRANT SELECT ON app.alembic_version TO eve"),
+    Breakage("S08", "the schema for a person", "CREATE ROLE eve LOGIN; GRANT USAGE ON SCHEMA app TO eve"),
+    Breakage(
+        "S09",
+        "functions of tomorrow for everybody",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE taskapp_definer GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
+    ),
+    Breakage(
+        "S09",
+        "an administrator's tables of tomorrow",
+        "CREATE ROLE eve LOGIN;ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO eve",
+    ),
+    # Roles and what they become.
+    Breakage("S10", "waiting without an end", "ALTER DATABASE taskapp SET lock_timeout = 0"),
+    Breakage("S10", "a login that cannot write", "ALTER ROLE taskapp_api SET default_transaction_read_only = on"),
+    Breakage("S10", "text in another encoding", "ALTER ROLE taskapp_auth SET client_encoding = 'LATIN1'"),
+    Breakage("S10", "statements in the log", "ALTER DATABASE taskapp SET log_min_duration_statement = 0"),
+    Breakage("S10", "a database to copy from", "ALTER DATABASE taskapp IS_TEMPLATE true"),
+    Breakage("S11", "a migrator that passes the owner on", "GRANT taskapp_owner TO taskapp_migrator WITH ADMIN OPTION"),
+    Breakage("S11", "a login that reads the server's files", "CREATE ROLE eve LOGIN; GRANT pg_read_server_files TO eve"),
+    Breakage("S11", "a login that sees others' statements", "CREATE ROLE eve LOGIN; GRANT pg_monitor TO eve"),
+    Breakage("S11", "a way to a superuser", "CREATE ROLE boss SUPERUSER; CREATE ROLE eve LOGIN; GRANT boss TO eve"),
+    Breakage("S12", "a login that replicates", "CREATE ROLE eve LOGIN REPLICATION"),
+    Breakage("S12", "another superuser", "CREATE ROLE eve LOGIN SUPERUSER"),
+    Breakage("S12", "a role with BYPASSRLS to become", "CREATE ROLE eve NOLOGIN BYPASSRLS"),
+    # What PostgreSQL brings, and what is beside it.
+    Breakage("S13", "a comparison that is called leakproof", "ALTER FUNCTION pg_catalog.textlike LEAKPROOF"),
+    Breakage("S13", "a built-in function that runs as its owner", "ALTER FUNCTION pg_catalog.query_to_xml SECURITY DEFINER"),
+    Breakage(
+        "S13",
+        "another hash function",
+        "CREATE OR REPLACE FUNCTION pg_catalog.sha256(bytea) RETURNS bytea LANGUAGE sql IMMUTABLE"
+        " STRICT PARALLEL SAFE LEAKPROOF AS 'SELECT $1'",
+    ),
+    Breakage("S13", "a built-in function of somebody's", "ALTER FUNCTION pg_catalog.md5(text) OWNER TO taskapp_migrator"),
+    Breakage("S13", "one column of passwords", "CREATE ROLE eve LOGIN; GRANT SELECT (rolpassword) ON pg_authid TO eve"),
+    Breakage(
+        "S13",
+        "a cast that runs by itself",
+        "CREATE FUNCTION public.cast_it(text) RETURNS uuid LANGUAGE sql RETURN NULL::uuid;"
+        "CREATE CAST (text AS uuid) WITH FUNCTION public.cast_it(text) AS IMPLICIT",
+    ),
+    Breakage(
+        "S13",
+        "an operator of the schema's own",
+        "CREATE FUNCTION public.same(uuid, uuid) RETURNS boolean LANGUAGE sql RETURN true;"
+        "CREATE OPERATOR app.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = public.same)",
+    ),
+    Breakage("S13", "a setting for a login", "GRANT SET ON PARAMETER session_replication_role TO taskapp_api"),
+    Breakage(
+        "S14",
+        "a copy for somebody",
+        "CREATE ROLE eve LOGIN; CREATE SCHEMA reports; CREATE TABLE reports.copy AS TABLE app.tasks;"
+        "GRANT SELECT ON reports.copy TO eve",
+    ),
+    Breakage(
+        "S14",
+        "a superuser's function for nobody yet",
+        "CREATE SCHEMA reports; CREATE FUNCTION reports.peek() RETURNS SETOF text"
+        " LANGUAGE sql SECURITY DEFINER AS 'SELECT title FROM app.tasks'",
+    ),
+    Breakage("S14", "a large object for everybody", "SELECT lo_create(4711); GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC"),
+    Breakage(
+        "S14",
+        "a type of another schema",
+        "CREATE ROLE eve; CREATE DOMAIN public.word AS text; REVOKE ALL ON DOMAIN public.word FROM PUBLIC;"
+        "GRANT USAGE ON DOMAIN public.word TO eve",
+    ),
+    Breakage(
+        "S15",
+        "what runs at each change of the schema",
+        "CREATE FUNCTION public.seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+        "CREATE EVENT TRIGGER seen ON ddl_command_end EXECUTE FUNCTION public.seen()",
+    ),
+    Breakage("S15", "a publication of the keys", "CREATE PUBLICATION keys FOR TABLE app_private.keys"),
+    Breakage("S15", "a publication of nothing yet", "CREATE PUBLICATION later"),
+    Breakage(
+        "S16",
+        "a second key without an end",
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad)"
+        " SELECT 'another', inner_pad, outer_pad FROM app_private.keys LIMIT 1",
+    ),
+    Breakage("S16", "a key whose pads are swapped", "UPDATE app_private.keys SET outer_pad = inner_pad"),
+    Breakage(
+        "S05",
+        "a trigger on what nobody watches",
+        "CREATE TRIGGER spying BEFORE UPDATE ON app_private.keys"
+        " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    ),
+    Breakage("S05", "a rule on the keys", "CREATE RULE nothing AS ON UPDATE TO app_private.keys DO INSTEAD NOTHING"),
+    Breakage(
+        "S06",
+        "a policy for nobody yet",
+        "CREATE ROLE eve; CREATE POLICY eves ON app_private.keys AS RESTRICTIVE TO taskapp_definer USING (true)",
+    ),
+    Breakage("L67", "a sequence to set", "GRANT USAGE ON SEQUENCE app.access_log_id_seq TO taskapp_definer"),
+    Breakage("S03", "users who are older than time", "ALTER TABLE app.users DROP CONSTRAINT users_email_check"),
+    Breakage("S03", "digests of any length", "ALTER TABLE app.access_tokens DROP CONSTRAINT access_tokens_digest_check"),
+    Breakage(
+        "S03",
+        "a weaker check",
+        "ALTER TABLE app.tasks DROP CONSTRAINT tasks_status_check, ADD CONSTRAINT tasks_status_check CHECK (status <> '')",
+    ),
+    Breakage(
+        "S05",
+        "a trigger at another moment",
+        "DROP TRIGGER users_shift_floating_tasks ON app.users;"
+        "CREATE TRIGGER users_shift_floating_tasks AFTER UPDATE ON app.users FOR EACH ROW"
+        " EXECUTE FUNCTION app.shift_floating_tasks()",
+    ),
+    Breakage("S08", "schema public for a login", "GRANT USAGE ON SCHEMA public TO taskapp_auth"),
+    Breakage(
+        "S13",
+        "a backend's memory for a login",
+        "GRANT EXECUTE ON FUNCTION pg_log_backend_memory_contexts(int) TO taskapp_api",
+    ),
+    Breakage("S13", "directories for a person", "CREATE ROLE eve LOGIN; GRANT EXECUTE ON FUNCTION pg_ls_dir(text) TO eve"),
+    Breakage(
+        "S13",
+        "a function of pg_catalog that shadows",
+        "CREATE FUNCTION pg_catalog.lower(character varying) RETURNS text IMMUTABLE LANGUAGE sql RETURN 'x'",
+    ),
+    # What differs, and widens nothing.
+    Breakage("S02", "a column of a later release", "ALTER TABLE app.tasks ADD weight int", drift=True),
+    Breakage("S02", "more statistics of moments", "ALTER TABLE app.tasks ALTER created_at SET STATISTICS 500", drift=True),
+    Breakage("S04", "one more index", "CREATE INDEX extra ON app.tasks (user_id, created_at)", drift=True),
+    Breakage("S04", "one more index without the owner", "CREATE INDEX extra ON app.tasks (created_at)", drift=True),
+    Breakage("S04", "an index that is gone", "DROP INDEX app.access_log_subject_idx", drift=True),
+    Breakage("S01", "another autovacuum", "ALTER TABLE app.tasks SET (autovacuum_vacuum_scale_factor = 0.01)", drift=True),
+    Breakage("S01", "a view that is gone", "DROP VIEW app.overdue", drift=True),
+    Breakage("S08", "a right that is gone", "REVOKE SELECT (title) ON app.tasks FROM taskapp_dba", drift=True),
+    Breakage("S10", "more memory", "ALTER DATABASE taskapp SET work_mem = '64MB'", drift=True),
+    Breakage("S10", "fewer connections", "ALTER ROLE taskapp_api CONNECTION LIMIT 20", drift=True),
+    Breakage("S10", "a login until tomorrow", "ALTER ROLE taskapp_operator VALID UNTIL '2099-01-01'", drift=True),
+    Breakage(
+        "S08", "a login that may connect", "CREATE ROLE eve LOGIN; GRANT CONNECT ON DATABASE taskapp TO eve", drift=True
+    ),
+    Breakage("S11", "the canary cannot become the API", "REVOKE taskapp_api FROM taskapp_migrator", drift=True),
+    Breakage("S12", "somebody who makes databases", "CREATE ROLE eve LOGIN CREATEDB", drift=True),
+    Breakage("S14", "a schema of somebody's own", "CREATE SCHEMA reports; CREATE TABLE reports.sums (n int)", drift=True),
+    Breakage("S15", "a large object", "SELECT lo_create(4711)", drift=True),
     # What takes a row to be seen: functions that do something else than their name says, tried and not read.
     Breakage("C04", "a claim is believed with any seal", believing("split_part(seal, '.', 2)")),
     Breakage(

@@ -1,11 +1,16 @@
-"""All the rules, asked in one statement."""
+"""All that is asked of the catalogue: the rules in one statement, and the golden catalogue in another."""
+
+from collections.abc import Sequence
 
 from psycopg2.extensions import cursor
 
+from taskapp.isolation.doctor.acknowledgements import Line, apply
 from taskapp.isolation.doctor.bodies import FUNCTION_BODIES
 from taskapp.isolation.doctor.comments import COMMENTS
+from taskapp.isolation.doctor.comparison import compare
 from taskapp.isolation.doctor.functions import FUNCTIONS
 from taskapp.isolation.doctor.grants import GRANTS
+from taskapp.isolation.doctor.keys import examine_keys
 from taskapp.isolation.doctor.policies import POLICIES
 from taskapp.isolation.doctor.roles import ROLES
 from taskapp.isolation.doctor.rule import PRELUDE, Finding, Rule
@@ -20,8 +25,18 @@ def search_names_in_the_catalogue(cur: cursor) -> None:
     cur.execute("SET LOCAL search_path = pg_catalog, pg_temp")
 
 
-def examine(cur: cursor) -> list[Finding]:
-    """Hold the rules against the catalogue, as any login, in an open transaction.
+def examine(cur: cursor, acknowledged: Sequence[Line] = ()) -> list[Finding]:
+    """Hold the rules against the catalogue, and the catalogue against the golden one, as any login, in an open transaction.
+
+    :param acknowledged: the differences that are there on purpose.
+    :raises psycopg2.Error: as the server has it.
+    """
+    findings = hold_rules(cur)
+    return apply([*findings, *compare(cur, findings), *examine_keys(cur)], acknowledged)
+
+
+def hold_rules(cur: cursor) -> list[Finding]:
+    """Hold the rules alone against the catalogue, as any login, in an open transaction.
 
     :raises psycopg2.Error: as the server has it.
     """

@@ -21,7 +21,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that is broken, and by what."""
+    """A rule that is broken, and by what; ``acknowledged`` says by which line of a file it is on purpose."""
 
     rule: str
     statement: str
@@ -29,6 +29,7 @@ class Finding:
     why: str
     mend: str
     warns: bool = False
+    acknowledged: str | None = None
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """What has to hold before this application serves anybody in production."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 import psycopg2
 from uuid_utils.compat import uuid7
 
+from taskapp.isolation.doctor.acknowledgements import Line
 from taskapp.isolation.doctor.examination import examine
 from taskapp.isolation.doctor.rule import Finding
 from taskapp.isolation.seal import SealKey
@@ -18,10 +19,11 @@ class NotIsolatedError(Exception):
     """Isolation does not hold on this database, or cannot be shown to. The message says what and why."""
 
 
-def insist(urls: Mapping[str, str], connect_seconds: int) -> list[Finding]:
-    """Hold the rules against the database that is about to be served; return what only warns.
+def insist(urls: Mapping[str, str], connect_seconds: int, acknowledged: Sequence[Line] = ()) -> list[Finding]:
+    """Examine the database that is about to be served; return what only warns, and nobody has acknowledged.
 
     :param urls: for each login role of the application, its URL, pooled or not.
+    :param acknowledged: the differences from the golden catalogue that are there on purpose.
     :raises NotIsolatedError: when a rule is broken, a URL leads to another role, or the database does not answer.
     """
     findings: set[Finding] = set()
@@ -32,7 +34,7 @@ def insist(urls: Mapping[str, str], connect_seconds: int) -> list[Finding]:
                 if (found := cur.fetchone()) != (role,):
                     raise NotIsolatedError(f"the URL for {role} logs in as {found and found[0]}")
                 # Nothing says that both URLs lead to the same database.
-                findings.update(examine(cur))
+                findings.update(examine(cur, acknowledged))
         except psycopg2.Error as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise NotIsolatedError(f"the database cannot be examined as {role}: {reason}") from error
@@ -40,7 +42,7 @@ def insist(urls: Mapping[str, str], connect_seconds: int) -> list[Finding]:
     if broken := [finding for finding in ordered if not finding.warns]:
         told = "; ".join(f"{finding.rule} {finding.object} ({finding.statement})" for finding in broken)
         raise NotIsolatedError(f"isolation does not hold: {told}. `flask isolation doctor` says how to mend it")
-    return ordered
+    return [finding for finding in ordered if finding.acknowledged is None]
 
 
 def insist_on_seal(url: str, key: SealKey, connect_seconds: int) -> None:

@@ -27,14 +27,14 @@ TABLES = (
     ),
     Rule(
         "L14",
-        "every index is led by the owner, but for the one that keeps an address to one account",
-        "A unique key without the owner tells everybody that another user's row exists, and an index without the owner is of"
-        " no use to a query under a policy.",
-        "Lead the key or index by user_id.",
+        "every key is led by the owner, but for the one that keeps an address to one account",
+        "A unique key without the owner tells everybody that another user's row exists.",
+        "Lead the key by user_id.",
         "SELECT 'app.' || c.relname FROM pg_index i JOIN tenant ON tenant.oid = indrelid"
         " JOIN pg_class c ON c.oid = indexrelid"
         " LEFT JOIN pg_attribute a ON attrelid = indrelid AND attnum = indkey[0]"
-        " WHERE attname IS DISTINCT FROM 'user_id' AND c.relname <> 'users_email_key'"
+        " WHERE (indisunique OR indisexclusion)"
+        " AND attname IS DISTINCT FROM 'user_id' AND c.relname <> 'users_email_key'"
         f" AND tenant.relname NOT IN {NOBODYS}",
     ),
     Rule(

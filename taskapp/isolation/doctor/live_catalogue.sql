@@ -1,0 +1,307 @@
+-- What the doctor reads of a catalogue: kind of object, name, property, value. `ours` are the schemas of the migrations;
+-- `built-in` is what came with PostgreSQL (OIDs below 16384), `added` what somebody put among it, `outside` all the rest.
+-- Names print with their schema, since the transaction searches pg_catalog alone.
+
+WITH ours AS (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname IN ('app', 'app_private')
+), builtin AS (
+    SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema')
+), passing AS (
+    SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast|temp_|toast_temp_)'
+), extended AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+), this AS (
+    SELECT * FROM pg_database WHERE datname = current_database()
+), member AS (
+    SELECT m.roleid, m.member, m.grantor, who.rolname AS who, what.rolname AS what, m.admin_option AS admin,
+           coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, who.rolinherit) AS inherits,
+           coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) AS sets
+    FROM pg_auth_members m JOIN pg_roles who ON who.oid = m.member JOIN pg_roles what ON what.oid = m.roleid
+), role AS (
+    SELECT * FROM pg_roles WHERE rolname LIKE 'taskapp\_%'
+), person AS (
+    -- As `flask isolation dba` makes them: any number of them, with no right but to connect.
+    SELECT * FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'taskapp\_%' AND oid IN (
+        SELECT member FROM member WHERE (inherits OR sets)
+        AND what IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass'))
+), relation AS (
+    SELECT c.*, ours.nspname, format('%s.%s', ours.nspname, c.relname) AS name,
+           CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence'
+               WHEN 'm' THEN 'materialized-view' WHEN 'f' THEN 'foreign-table' WHEN 'c' THEN 'type' END AS kind
+    FROM pg_class c JOIN ours ON ours.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I', 't')
+), col AS (
+    SELECT r.oid AS relid, a.*, format('%s.%s', r.name, a.attname) AS name, r.relkind, r.relowner
+    FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+), routine AS (
+    SELECT p.*, p.oid::regprocedure::text AS name, l.lanname FROM pg_proc p JOIN ours ON ours.oid = p.pronamespace
+    JOIN pg_language l ON l.oid = p.prolang
+), stranger AS (
+    -- Not of ours, of no extension, and not there when the cluster was made.
+    SELECT c.oid, c.relowner AS owner, c.relacl AS acl, 'pg_class'::regclass AS class, n.nspname, c.relnamespace AS room,
+           CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS acltype,
+           format('%s %s', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized-view' WHEN 'S' THEN 'sequence'
+               WHEN 'f' THEN 'foreign-table' WHEN 'c' THEN 'type' ELSE 'table' END, c.oid::regclass) AS label,
+           false AS definer
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relnamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
+    UNION ALL
+    SELECT p.oid, p.proowner, p.proacl, 'pg_proc'::regclass, n.nspname, p.pronamespace, 'f',
+           'function ' || p.oid::regprocedure, p.prosecdef
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.pronamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
+    UNION ALL
+    SELECT t.oid, t.typowner, t.typacl, 'pg_type'::regclass, n.nspname, t.typnamespace, 'T', 'type ' || format_type(t.oid, NULL),
+           false
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typtype <> 'm'
+    AND t.typnamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
+), acl (kind, name, owner, acl, grants) AS (
+    SELECT kind, name, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), true
+    FROM relation WHERE relkind <> 'c'
+    UNION ALL SELECT 'column', name, relowner, attacl, true FROM col WHERE attacl IS NOT NULL
+    UNION ALL SELECT 'function', name, proowner, coalesce(proacl, acldefault('f', proowner)), true FROM routine
+    UNION ALL SELECT 'schema', nspname, nspowner, coalesce(nspacl, acldefault('n', nspowner)), true FROM pg_namespace
+    WHERE oid IN (SELECT oid FROM ours) OR nspname = 'public'
+    UNION ALL SELECT 'database', 'this', datdba, coalesce(datacl, acldefault('d', datdba)), true FROM this
+    UNION ALL
+    SELECT 'type', format_type(t.oid, NULL), typowner, typacl, true FROM pg_type t JOIN ours ON ours.oid = typnamespace
+    WHERE typacl IS NOT NULL
+), arrived AS (
+    -- Grants on what is not of ours, less those that came with PostgreSQL or with an extension.
+    SELECT class, oid, 0 AS sub, label, owner, acl, acltype FROM stranger WHERE acl IS NOT NULL
+    UNION ALL
+    SELECT class, s.oid, attnum, format('%s.%s', label, attname), owner, attacl, 'c' FROM stranger s
+    JOIN pg_attribute ON attrelid = s.oid AND class = 'pg_class'::regclass AND attacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_namespace'::regclass, oid, 0, 'schema ' || nspname, nspowner, nspacl, 'n' FROM pg_namespace
+    WHERE nspacl IS NOT NULL AND nspname <> 'public' AND oid NOT IN (SELECT oid FROM ours)
+    UNION ALL
+    SELECT 'pg_language'::regclass, oid, 0, 'language ' || lanname, lanowner, lanacl, 'l' FROM pg_language
+    WHERE lanacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0, 'foreign-data-wrapper ' || fdwname, fdwowner, fdwacl, 'F'
+    FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_foreign_server'::regclass, oid, 0, 'foreign-server ' || srvname, srvowner, srvacl, 'S' FROM pg_foreign_server
+    WHERE srvacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_tablespace'::regclass, oid, 0, 'tablespace ' || spcname, spcowner, spcacl, 't' FROM pg_tablespace
+    WHERE spcacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_largeobject'::regclass, oid, 0, 'large-object ' || oid, lomowner, lomacl, 'L' FROM pg_largeobject_metadata
+    WHERE lomacl IS NOT NULL
+    UNION ALL
+    SELECT 'pg_parameter_acl'::regclass, oid, 0, 'parameter ' || parname, 10, paracl, 'p' FROM pg_parameter_acl
+), made AS (
+    -- Things that are found by name in every schema that a search begins with, or that belong to no schema.
+    SELECT 'operator' AS what, o.oid, 'pg_operator'::regclass AS class, o.oid::regoperator::text AS label, oprnamespace AS room
+    FROM pg_operator o WHERE oid >= 16384
+    UNION ALL SELECT 'operator-class', oid, 'pg_opclass'::regclass, opcname, opcnamespace FROM pg_opclass WHERE oid >= 16384
+    UNION ALL
+    SELECT 'operator-family', oid, 'pg_opfamily'::regclass, opfname, opfnamespace FROM pg_opfamily WHERE oid >= 16384
+    UNION ALL
+    SELECT 'conversion', oid, 'pg_conversion'::regclass, conname, connamespace FROM pg_conversion WHERE oid >= 16384
+    UNION ALL
+    SELECT 'collation', oid, 'pg_collation'::regclass, collname, collnamespace FROM pg_collation WHERE oid >= 16384
+    UNION ALL
+    SELECT 'text-search-configuration', oid, 'pg_ts_config'::regclass, cfgname, cfgnamespace FROM pg_ts_config
+    WHERE oid >= 16384
+    UNION ALL
+    SELECT 'text-search-dictionary', oid, 'pg_ts_dict'::regclass, dictname, dictnamespace FROM pg_ts_dict WHERE oid >= 16384
+    UNION ALL
+    SELECT 'cast', oid, 'pg_cast'::regclass, format('from %s to %s', castsource::regtype, casttarget::regtype), 0 FROM pg_cast
+    WHERE oid >= 16384
+    UNION ALL SELECT 'transform', oid, 'pg_transform'::regclass, trftype::regtype::text, 0 FROM pg_transform WHERE oid >= 16384
+    UNION ALL SELECT 'language', oid, 'pg_language'::regclass, lanname, 0 FROM pg_language WHERE oid >= 16384
+    UNION ALL SELECT 'access-method', oid, 'pg_am'::regclass, amname, 0 FROM pg_am WHERE oid >= 16384
+    UNION ALL
+    SELECT 'foreign-data-wrapper', oid, 'pg_foreign_data_wrapper'::regclass, fdwname, 0 FROM pg_foreign_data_wrapper
+    UNION ALL SELECT 'foreign-server', oid, 'pg_foreign_server'::regclass, srvname, 0 FROM pg_foreign_server
+    UNION ALL
+    SELECT 'user-mapping', umid, 'pg_user_mapping'::regclass, format('of %s at %s', usename, srvname), 0 FROM pg_user_mappings
+), powers (oid, power) AS (
+    SELECT oid, unnest(array_remove(ARRAY[CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
+        CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+        CASE WHEN rolcreatedb THEN 'CREATEDB' END], NULL))
+    FROM pg_roles
+)
+-- Tables, views, sequences, and what they consist of.
+SELECT kind, name, 'owner', relowner::regrole::text FROM relation
+UNION ALL SELECT kind, name, 'row security', concat_ws(', ', CASE WHEN relrowsecurity THEN 'enabled' ELSE 'disabled' END,
+    CASE WHEN relforcerowsecurity THEN 'forced' END) FROM relation WHERE relkind IN ('r', 'p')
+UNION ALL SELECT kind, name, 'persistence', CASE relpersistence WHEN 'u' THEN 'unlogged' ELSE 'temporary' END FROM relation
+    WHERE relpersistence <> 'p'
+UNION ALL SELECT kind, name, 'replica identity', relreplident::text FROM relation
+    WHERE relkind IN ('r', 'p') AND relreplident <> 'd'
+UNION ALL SELECT kind, name, 'option ' || split_part(entry, '=', 1), split_part(entry, '=', 2)
+    FROM relation, unnest(reloptions) AS entry
+UNION ALL SELECT kind, name, 'definition', pg_get_viewdef(oid) FROM relation WHERE relkind IN ('v', 'm')
+UNION ALL SELECT kind, name, 'parents', inhparent::regclass::text FROM relation JOIN pg_inherits ON inhrelid = relation.oid
+UNION ALL SELECT 'column', name, 'type', format_type(atttypid, atttypmod) FROM col WHERE relkind <> 'S'
+UNION ALL SELECT 'column', name, 'not null', 'yes' FROM col WHERE attnotnull AND relkind IN ('r', 'p', 'f')
+UNION ALL SELECT 'column', col.name, 'collation', collname FROM col JOIN pg_type t ON t.oid = atttypid
+    JOIN pg_collation c ON c.oid = attcollation WHERE attcollation <> typcollation
+UNION ALL SELECT 'column', name, 'identity', CASE attidentity WHEN 'a' THEN 'always' ELSE 'by default' END FROM col
+    WHERE attidentity <> ''
+UNION ALL SELECT 'column', name, CASE attgenerated WHEN '' THEN 'default' WHEN 's' THEN 'generated' ELSE 'generated, not stored' END,
+    pg_get_expr(adbin, adrelid) FROM col JOIN pg_attrdef ON adrelid = relid AND adnum = attnum
+UNION ALL SELECT 'column', name, 'statistics', attstattarget::text FROM col WHERE attstattarget >= 0
+UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'definition', pg_get_constraintdef(c.oid)
+    FROM pg_constraint c JOIN relation ON relation.oid = conrelid WHERE contype NOT IN ('n', 't')
+UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'triggers', 'disabled'
+    FROM pg_trigger JOIN pg_constraint c ON c.oid = tgconstraint JOIN relation ON relation.oid = conrelid
+    WHERE tgisinternal AND tgenabled <> 'O'
+UNION ALL SELECT 'constraint', format('%s on %s', conname, conrelid::regclass), 'references from outside', 'yes'
+    FROM pg_constraint c JOIN relation ON relation.oid = confrelid
+    WHERE contype = 'f' AND conrelid NOT IN (SELECT oid FROM relation)
+UNION ALL SELECT 'index', format('%s on %s', c.relname, relation.name), aspect, fact
+    FROM pg_index i JOIN relation ON relation.oid = indrelid JOIN pg_class c ON c.oid = indexrelid, LATERAL (
+        VALUES ('definition', pg_get_indexdef(indexrelid)), ('valid', CASE WHEN NOT (indisvalid AND indisready) THEN 'no' END),
+            ('kind', nullif(concat_ws(', ', CASE WHEN indisprimary THEN 'primary' END, CASE WHEN indisunique THEN 'unique' END,
+                CASE WHEN indisexclusion THEN 'excluding' END, CASE WHEN NOT indimmediate THEN 'deferred' END,
+                CASE WHEN indexprs IS NOT NULL THEN 'of expressions' END, CASE WHEN indpred IS NOT NULL THEN 'partial' END), '')),
+            ('owner', CASE WHEN c.relowner <> relation.relowner THEN c.relowner::regrole::text END)
+    ) AS of_index (aspect, fact) WHERE fact IS NOT NULL
+UNION ALL SELECT 'index', format('%s on %s', c.relname, relation.name), 'statistics of ' || attname, attstattarget::text
+    FROM pg_index i JOIN relation ON relation.oid = indrelid JOIN pg_class c ON c.oid = indexrelid
+    JOIN pg_attribute a ON a.attrelid = indexrelid WHERE attstattarget >= 0
+UNION ALL SELECT 'trigger', format('%s on %s', tgname, name), aspect, fact
+    FROM pg_trigger t JOIN relation ON relation.oid = tgrelid, LATERAL (
+        VALUES ('definition', pg_get_triggerdef(t.oid)), ('enabled', CASE tgenabled WHEN 'O' THEN NULL WHEN 'D' THEN 'no'
+            WHEN 'R' THEN 'on replicas' ELSE 'always' END)
+    ) AS of_trigger (aspect, fact) WHERE NOT tgisinternal AND fact IS NOT NULL
+UNION ALL SELECT 'rule', format('%s on %s', rulename, name), 'definition', pg_get_ruledef(w.oid)
+    FROM pg_rewrite w JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN'
+UNION ALL SELECT 'policy', format('%s on %s', polname, name), aspect, fact
+    FROM pg_policy p JOIN relation ON relation.oid = polrelid, LATERAL (
+        VALUES ('kind', format('%s, %s', CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END, CASE polcmd
+            WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END)),
+            ('roles', (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE x::regrole::text END, ', ' ORDER BY x::regrole::text)
+                FROM unnest(polroles) AS x)),
+            ('using', pg_get_expr(polqual, polrelid)), ('check', pg_get_expr(polwithcheck, polrelid))
+    ) AS of_policy (aspect, fact) WHERE fact IS NOT NULL
+UNION ALL SELECT 'statistics', format('%s on %s', stxname, name), 'definition', pg_get_statisticsobjdef(s.oid)
+    FROM pg_statistic_ext s JOIN relation ON relation.oid = stxrelid
+UNION ALL SELECT 'type', format_type(t.oid, NULL), 'kind', typtype::text FROM pg_type t JOIN ours ON ours.oid = typnamespace
+    WHERE typelem = 0 AND (typrelid = 0 OR (SELECT relkind FROM pg_class c WHERE c.oid = typrelid) = 'c')
+UNION ALL SELECT 'schema', nspname, 'owner', CASE WHEN nspname = 'public' AND nspowner IN (10, (SELECT datdba FROM this))
+    THEN 'pg_database_owner' ELSE nspowner::regrole::text END
+    FROM pg_namespace WHERE oid IN (SELECT oid FROM ours) OR nspname = 'public'
+-- Functions.
+UNION ALL SELECT 'function', name, aspect, fact FROM routine, LATERAL (
+        VALUES ('owner', proowner::regrole::text), ('language', lanname),
+            ('arguments', nullif(pg_get_function_arguments(routine.oid), '')), ('returns', pg_get_function_result(routine.oid)),
+            ('is', concat_ws(', ', CASE prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window' END,
+                CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+                'parallel ' || CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END,
+                CASE WHEN proisstrict THEN 'strict' END, CASE WHEN prosecdef THEN 'security definer' END,
+                CASE WHEN proleakproof THEN 'leakproof' END)),
+            ('settings', (SELECT string_agg(entry, '; ' ORDER BY entry) FROM unnest(proconfig) AS entry)),
+            ('support', nullif(prosupport::regproc::text, '-')), ('library', probin),
+            ('body', coalesce(pg_get_function_sqlbody(routine.oid), prosrc))
+    ) AS of_function (aspect, fact) WHERE fact IS NOT NULL
+-- Grants: on things of ours, on things that came with PostgreSQL or an extension, on others.
+UNION ALL SELECT kind, name, privilege_type || ' to', concat(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+        CASE WHEN is_grantable THEN ', to be passed on' END,
+        CASE WHEN grantor <> owner AND kind <> 'database' THEN ', by ' || grantor::regrole END)
+    FROM acl, aclexplode(acl.acl) WHERE grantee <> owner
+    AND NOT (kind = 'database' AND grantee IN (SELECT oid FROM person) AND privilege_type = 'CONNECT' AND NOT is_grantable)
+UNION ALL SELECT CASE WHEN arrived.oid < 16384 AND acltype <> 'L' OR acltype = 'p' THEN 'built-in' ELSE 'outside' END, label, privilege_type || ' to',
+        concat(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+        CASE WHEN is_grantable THEN ', to be passed on' END)
+    FROM (SELECT arrived.*, (SELECT initprivs FROM pg_init_privs i WHERE i.objoid = arrived.oid AND i.classoid = class
+        AND i.objsubid = sub) AS initial FROM arrived) AS arrived, aclexplode(acl) AS now
+    WHERE acl::text IS DISTINCT FROM initial::text AND grantee <> owner AND NOT EXISTS (
+        SELECT FROM aclexplode(coalesce(initial, CASE WHEN acltype NOT IN ('c', 'p') THEN acldefault(acltype, owner) END)) AS was
+        WHERE was.grantee = now.grantee AND was.privilege_type = now.privilege_type AND was.is_grantable >= now.is_grantable)
+    -- The information schema is for everybody, and is made after the first access lists are recorded.
+    AND NOT (label ~ ' information_schema(\.|$)' AND arrived.oid < 16384 AND grantee = 0 AND privilege_type IN ('SELECT', 'USAGE')
+        AND NOT is_grantable)
+UNION ALL SELECT 'built-in', label, 'owner', owner::regrole::text FROM stranger WHERE oid < 16384 AND owner <> 10
+UNION ALL SELECT 'built-in', label, 'runs as', owner::regrole::text FROM stranger WHERE oid < 16384 AND definer
+UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
+    FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
+        VALUES (CASE WHEN proleakproof THEN 'leakproof' END), (CASE WHEN lanname NOT IN ('internal', 'c') THEN 'in ' || lanname END)
+    ) AS of_function (aspect) WHERE p.oid < 16384 AND pronamespace IN (SELECT oid FROM builtin) AND aspect IS NOT NULL
+UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, 'settings', proconfig::text FROM pg_proc
+    WHERE oid < 16384 AND proconfig IS NOT NULL
+UNION ALL SELECT CASE WHEN room IN (SELECT oid FROM builtin) THEN 'added' ELSE 'outside' END, label,
+        CASE WHEN definer THEN 'runs as' ELSE 'owner' END, owner::regrole::text
+    FROM stranger WHERE oid >= 16384 AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
+UNION ALL SELECT 'outside', label, 'runs as', owner::regrole::text
+    FROM stranger WHERE oid >= 16384 AND definer AND EXISTS (
+        SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
+UNION ALL SELECT 'outside', 'schema ' || nspname, 'owner', nspowner::regrole::text FROM pg_namespace n
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') AND oid NOT IN (SELECT oid FROM ours)
+    AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid)
+UNION ALL SELECT 'added', format('%s %s', what, label), 'oid', 'new' FROM made
+    WHERE (room = 0 OR room IN (SELECT oid FROM ours UNION SELECT oid FROM builtin))
+    AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = made.class AND e.objid = made.oid)
+-- What is beside all schemas.
+UNION ALL SELECT 'extension', extname, 'schema', nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+UNION ALL SELECT 'event-trigger', evtname, 'calls', concat_ws(', ', evtfoid::regprocedure, evtevent, evttags::text,
+    CASE evtenabled WHEN 'D' THEN 'disabled' END) FROM pg_event_trigger
+UNION ALL SELECT 'publication', pubname, 'tables', CASE WHEN puballtables THEN 'all tables' ELSE (
+        SELECT coalesce(string_agg(DISTINCT format('%s.%s', schemaname, tablename), ', '), 'nothing')
+        FROM pg_publication_tables t WHERE t.pubname = p.pubname) END FROM pg_publication p
+UNION ALL SELECT 'subscription', subname, 'owner', subowner::regrole::text FROM pg_subscription, this WHERE subdbid = this.oid
+UNION ALL SELECT 'replication-slot', slot_name, 'plugin', plugin FROM pg_replication_slots
+    WHERE slot_type = 'logical' AND database = current_database() AND NOT temporary
+UNION ALL SELECT 'security-label', concat_ws(' ', objtype, objname), 'provider', concat_ws(': ', provider, label)
+    FROM pg_seclabels WHERE EXISTS (SELECT FROM pg_seclabel) OR EXISTS (SELECT FROM pg_shseclabel)
+UNION ALL SELECT 'large-objects', 'owned by ' || lomowner::regrole, 'number', count(*)::text FROM pg_largeobject_metadata
+    GROUP BY lomowner
+UNION ALL SELECT 'default-privileges', format('of %s for %s', rolname, word), privilege_type || ' to',
+        concat(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, CASE WHEN is_grantable THEN ', to be passed on' END)
+    FROM role CROSS JOIN (VALUES ('r'::"char", 'r'::"char", 'tables'), ('S', 's', 'sequences'), ('f', 'f', 'functions'),
+        ('T', 'T', 'types'), ('n', 'n', 'schemas')) AS kinds (kind, builtin, word)
+    LEFT JOIN pg_default_acl d ON defaclrole = role.oid AND defaclnamespace = 0 AND defaclobjtype = kind,
+    aclexplode(coalesce(defaclacl, acldefault(builtin, role.oid))) WHERE grantee <> role.oid
+UNION ALL SELECT 'default-privileges', format('of %s for %s%s', defaclrole::regrole, CASE defaclobjtype WHEN 'r' THEN 'tables'
+        WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE 'large objects'
+        END, ' in ' || nullif(defaclnamespace::regnamespace::text, '-')),
+        privilege_type || ' to',
+        concat(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, CASE WHEN is_grantable THEN ', to be passed on' END)
+    FROM pg_default_acl, aclexplode(defaclacl) AS now WHERE grantee <> defaclrole
+    AND (defaclnamespace <> 0 OR defaclrole NOT IN (SELECT oid FROM role) OR defaclobjtype = 'L')
+    AND NOT (defaclnamespace = 0 AND defaclobjtype IN ('f', 'T') AND grantee = 0 AND NOT is_grantable)
+-- The database and the roles.
+UNION ALL SELECT 'database', 'this', aspect, fact FROM this, LATERAL (
+        VALUES ('template', CASE WHEN datistemplate THEN 'yes' END),
+            ('connection limit', CASE WHEN datconnlimit <> -1 THEN datconnlimit::text END),
+            ('owner', CASE WHEN datdba IN (SELECT oid FROM role UNION SELECT oid FROM person) THEN datdba::regrole::text END)
+    ) AS of_database (aspect, fact) WHERE fact IS NOT NULL
+UNION ALL SELECT 'role', rolname, 'is', concat_ws(', ', CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END,
+        CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
+        (SELECT string_agg(power, ', ' ORDER BY power) FROM powers WHERE powers.oid = role.oid)) FROM role
+UNION ALL SELECT 'role', rolname, 'connection limit', rolconnlimit::text FROM role WHERE rolconnlimit <> -1
+UNION ALL SELECT 'role', rolname, 'valid until', rolvaliduntil::text FROM role WHERE isfinite(rolvaliduntil)
+UNION ALL SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END,
+        CASE WHEN setrole = 0 THEN 'this' ELSE setrole::regrole::text END,
+        format('setting %s%s', split_part(entry, '=', 1), CASE WHEN setrole = 0 AND setdatabase = 0 THEN ' of all databases'
+            WHEN setrole <> 0 AND setdatabase <> 0 THEN ' in this database' END),
+        regexp_replace(entry, '^[^=]*=', '')
+    FROM pg_db_role_setting, unnest(setconfig) AS entry, this
+    WHERE setdatabase IN (0, this.oid) AND (setrole = 0 OR setrole IN (SELECT oid FROM role))
+    -- Every role of ours has a time zone of its own, so the database's is its owner's to choose.
+    AND NOT (setrole = 0 AND entry ~* '^timezone=')
+UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'options', coalesce(nullif(
+        concat_ws(', ', CASE WHEN admin THEN 'ADMIN' END, CASE WHEN inherits THEN 'INHERIT' END, CASE WHEN sets THEN 'SET' END),
+        ''), 'none')
+    FROM member, this WHERE (roleid IN (SELECT oid FROM role UNION SELECT oid FROM person) OR member IN (SELECT oid FROM role))
+    -- Who makes a role in PostgreSQL 16 or later may pass it on, as the database's owner does here: for that it is recorded
+    -- that the bootstrap superuser says so.
+    AND NOT (admin AND NOT inherits AND NOT sets AND grantor = 10 AND current_setting('server_version_num')::int >= 160000
+        AND (member = datdba OR pg_has_role(member, datdba, 'USAGE')))
+    AND NOT (who = 'taskapp_warden' AND roleid IN (SELECT oid FROM person) AND inherits AND NOT admin
+        AND (NOT sets OR current_setting('server_version_num')::int < 160000))
+    AND NOT (member IN (SELECT oid FROM person) AND NOT admin AND NOT inherits AND sets
+        AND what IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass'))
+UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'reaches',
+        CASE WHEN what ~ '^pg_' THEN what ELSE (SELECT string_agg(power, ', ' ORDER BY power) FROM powers WHERE oid = roleid) END
+    FROM member, this WHERE member.member >= 16384 AND member NOT IN (SELECT oid FROM role)
+    AND roleid NOT IN (SELECT oid FROM role UNION SELECT oid FROM person)
+    AND (what ~ '^pg_' OR roleid IN (SELECT oid FROM powers WHERE power <> 'CREATEDB'))
+    AND NOT (admin AND NOT inherits AND NOT sets AND grantor = 10 AND member = datdba)
+UNION ALL SELECT 'login', rolname, 'powers', power FROM pg_roles JOIN powers USING (oid), this
+    WHERE pg_roles.oid NOT IN (SELECT oid FROM role) AND pg_roles.oid NOT IN (10, datdba) AND rolname !~ '^pg_'
