@@ -28,14 +28,14 @@ from taskapp.isolation.doctor.visit import visit
 @click.option(
     "--acknowledge",
     "file",
-    envvar="TASKAPP_ACKNOWLEDGED",
+    envvar=["TASKAPP_ACKNOWLEDGED"],
     help="File with differences that are there on purpose, one a line; also from TASKAPP_ACKNOWLEDGED.",
 )
 @click.option(
     "--platform",
     type=click.Choice(["none", *PLATFORMS]),
     default="none",
-    envvar="TASKAPP_PLATFORM",
+    envvar=["TASKAPP_PLATFORM"],
     help="Accept what this provider adds to every database; also from TASKAPP_PLATFORM.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")

@@ -40,13 +40,16 @@ def dumped_by(version: int) -> Path:
 
 
 def restore(source: Cluster, source_url: str, target: Cluster, name: str) -> str:
-    """Dump a database, restore it under another name, maybe on another server, and return the URL of its administrator.
+    """Dump a database, restore it under another name, maybe on another server, and return the URL of a superuser.
 
-    As docs/operations/backup.md has it: the roles are made first, then the dump is read.
+    As docs/operations/backup.md has it: the roles are made first, then the dump is read. The owner is the same.
     """
-    with closing(psycopg2.connect(target.server.admin_url)) as conn:
+    with closing(psycopg2.connect(target.admin_url)) as conn:
         conn.autocommit = True
-        conn.cursor().execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        with conn.cursor() as cur:
+            cur.execute("SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()")
+            ((owner,),) = cur.fetchall()
+            cur.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0")
     url = target.server.admin_url.replace("/postgres?", f"/{name}?")
     environment = {key: value.replace("/taskapp", f"/{name}") for key, value in target.environment.items()}
     provision(url, target.passwords, environment, say=lambda _: None, roles_only=True)

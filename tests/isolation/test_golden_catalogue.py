@@ -1,0 +1,229 @@
+"""The golden catalogue: current, the same after a restore and for every administrator, and what is acknowledged is said."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from time import process_time
+
+import psycopg2
+import pytest
+from cell import Cell
+from conftest import CELL, Cluster, started
+from psycopg2.extensions import connection
+
+from isolation.golden_catalogue import facts, restore
+from taskapp.isolation.doctor.acknowledgements import AcknowledgementsError, Line, acknowledged
+from taskapp.isolation.doctor.comparison import AREAS, DRIFT, RIGHTS, differences
+from taskapp.isolation.doctor.examination import examine
+from taskapp.isolation.doctor.golden_catalogue import VERSIONS, golden, parse, render
+from taskapp.isolation.doctor.live_catalogue import Thing
+from taskapp.isolation.doctor.rule import Finding
+
+EXTRA_INDEX = "CREATE INDEX extra ON app.tasks (user_id, created_at)"
+EXTRA_INDEX_LINE = "index extra on app.tasks: not of the migrations"
+BYPASSING = "CREATE ROLE eve LOGIN BYPASSRLS"
+BYPASSING_LINE = "login eve: powers BYPASSRLS"
+
+
+@pytest.fixture
+def superuser(cluster: Cluster) -> Iterator[connection]:
+    """A superuser in one transaction that is rolled back."""
+    with closing(psycopg2.connect(cluster.admin_url)) as conn:
+        yield conn
+
+
+def examined(conn: connection, statement: str, lines: Sequence[Line] = ()) -> list[Finding]:
+    """Change the database and ask the doctor, in the same transaction; leave out what depends on the server's version."""
+    with conn.cursor() as cur:
+        cur.execute(statement)
+        return [finding for finding in examine(cur, lines) if finding.rule != "L32"]
+
+
+def lines_of(tmp_path: Path, *lines: str) -> Sequence[Line]:
+    file = tmp_path / "acknowledged.txt"
+    file.write_text("\n".join(lines))
+    return acknowledged(str(file), None)
+
+
+def told(url: str) -> list[str]:
+    """Name every difference, whatever it weighs."""
+    with closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
+        return [finding.object for finding in examine(cur) if finding.rule != "L32"]
+
+
+# It is current.
+
+
+@pytest.mark.parametrize("role", ["taskapp_api", "taskapp_auth", "taskapp_migrator"])
+def test_nothing_differs(cluster: Cluster, role: str) -> None:
+    assert told(cluster.url(role)) == [], "after a change of a migration: make catalogue"
+
+
+def test_it_says_of_every_fact_what_the_database_says(cluster: Cluster) -> None:
+    live = facts(cluster.admin_url)
+    expected = golden(CELL.postgres)
+    assert live.keys() == expected.keys()
+    assert len(live) > 400
+
+
+def test_what_is_written_is_what_is_read(cluster: Cluster) -> None:
+    live = facts(cluster.admin_url)
+    read = parse(render({18: live}, {18: live}), 18)
+    assert {thing: {aspect: value.required for aspect, value in of.items()} for thing, of in read.items()} == live
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_it_knows_each_version(version: int) -> None:
+    settings = golden(version)[Thing("role", "taskapp_api")]
+    assert ("setting transaction_timeout" in settings) is (version >= 17)
+
+
+# Databases that are as they should be.
+
+
+def test_a_restored_database_differs_in_nothing(cluster: Cluster) -> None:
+    url = restore(cluster, cluster.admin_url, cluster, "restored")
+    try:
+        assert told(url) == []
+        twice = restore(cluster, url, cluster, "restored_twice")
+        assert told(twice) == []
+    finally:
+        with closing(psycopg2.connect(cluster.server.admin_url)) as conn:
+            conn.autocommit = True
+            for name in ("restored", "restored_twice"):
+                conn.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def test_an_ordinary_administrators_database_differs_in_nothing(tmp_path: Path) -> None:
+    with started(tmp_path, Cell(postgres=CELL.postgres, admin="ordinary")) as cluster:
+        assert told(cluster.url("taskapp_api")) == []
+        restored = restore(cluster, cluster.admin_url, cluster, "restored")
+        assert told(restored) == []
+
+
+def test_people_with_logins_are_no_difference(superuser: connection) -> None:
+    with_options = " WITH INHERIT TRUE, SET FALSE" if CELL.postgres >= 16 else ""
+    made = (
+        "CREATE ROLE eve LOGIN NOINHERIT; GRANT CONNECT ON DATABASE taskapp TO eve; GRANT taskapp_dba TO eve;"
+        f"GRANT eve TO taskapp_warden{with_options}; ALTER ROLE eve SET search_path = app"
+    )
+    assert examined(superuser, made) == []
+
+
+# How much a difference weighs.
+
+
+def test_every_difference_has_an_area_and_every_area_a_number() -> None:
+    numbers = [area.number for area in (*AREAS, RIGHTS)]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_every_kind_of_drift_says_why() -> None:
+    assert all(entry.why for entry in DRIFT)
+
+
+def test_what_is_missing_altogether_is_one_line(superuser: connection) -> None:
+    found = examined(superuser, "DROP TABLE app.attempts CASCADE")
+    assert [finding.object for finding in found if "attempts" in finding.object] == ["app.attempts"]
+
+
+def test_a_difference_that_a_rule_names_is_told_once(superuser: connection) -> None:
+    found = examined(superuser, "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY")
+    assert [(finding.rule, finding.object) for finding in found] == [("L02", "app.tasks")]
+
+
+def test_two_bodies_of_a_function_are_two_lines(superuser: connection) -> None:
+    body = "CREATE OR REPLACE FUNCTION app.take_turn() RETURNS void LANGUAGE sql AS '{}'"
+    (first,) = [f.object for f in examined(superuser, body.format("")) if "body" in f.object]
+    (second,) = [f.object for f in examined(superuser, body.format("SELECT")) if "body" in f.object]
+    assert first != second
+
+
+def test_no_key_is_told(superuser: connection) -> None:
+    found = examined(
+        superuser,
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad)"
+        " VALUES ('zero', decode(repeat('36', 64), 'hex'), decode(repeat('5c', 64), 'hex'))",
+    )
+    assert {finding.object for finding in found} == {
+        "seal keys: test-1, zero: each without an end",
+        "seal keys: zero: not random",
+    }
+
+
+def test_a_comparison_takes_a_fraction_of_a_second(cluster: Cluster) -> None:
+    live, expected = facts(cluster.admin_url), golden(CELL.postgres)
+    began = process_time()
+    assert list(differences(live, expected)) == []
+    assert process_time() - began < 0.2
+
+
+# What is there on purpose.
+
+
+def test_an_acknowledged_finding_stops_nothing(superuser: connection, tmp_path: Path) -> None:
+    lines = lines_of(tmp_path, "# The monitoring's login.", BYPASSING_LINE)
+    (finding,) = examined(superuser, BYPASSING, lines)
+    assert (finding.object, finding.warns) == (BYPASSING_LINE, True)
+    assert finding.acknowledged == f"{tmp_path}/acknowledged.txt, line 2"
+
+
+def test_what_is_not_acknowledged_is_found_still(superuser: connection, tmp_path: Path) -> None:
+    lines = lines_of(tmp_path, BYPASSING_LINE)
+    found = examined(superuser, f"{BYPASSING} REPLICATION", lines)
+    assert [finding.object for finding in found if not finding.warns] == ["login eve: powers REPLICATION"]
+
+
+def test_a_star_stands_for_any_text(superuser: connection, tmp_path: Path) -> None:
+    found = examined(superuser, f"{BYPASSING} REPLICATION", lines_of(tmp_path, "login eve: powers *"))
+    assert all(finding.acknowledged for finding in found)
+    assert len(found) == 2
+
+
+def test_a_line_about_what_is_gone_is_told(superuser: connection, tmp_path: Path) -> None:
+    (finding,) = examined(superuser, "SELECT 1", lines_of(tmp_path, BYPASSING_LINE))
+    assert (finding.rule, finding.warns) == ("S17", True)
+    assert finding.object.endswith(f"line 1: {BYPASSING_LINE}")
+
+
+def test_a_broken_rule_cannot_be_acknowledged(superuser: connection, tmp_path: Path) -> None:
+    lines = lines_of(tmp_path, "table app.tasks*")
+    found = examined(superuser, "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY", lines)
+    assert "L01" in {finding.rule for finding in found if not finding.warns}
+
+
+@pytest.mark.parametrize("line", ["*", "table *", "everything: *", "login"])
+def test_a_line_that_could_be_about_anything_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(AcknowledgementsError, match="line 1: "):
+        lines_of(tmp_path, line)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AcknowledgementsError, match="cannot be read"):
+        acknowledged(str(tmp_path / "none"), None)
+
+
+NEON = """
+CREATE ROLE neon_superuser CREATEDB CREATEROLE NOLOGIN REPLICATION BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data;
+GRANT pg_monitor TO neon_superuser WITH ADMIN OPTION;
+CREATE ROLE neondb_owner LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS IN ROLE neon_superuser;
+GRANT ALL ON DATABASE taskapp TO neon_superuser;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO neon_superuser WITH GRANT OPTION;
+GRANT EXECUTE ON FUNCTION pg_export_snapshot TO neon_superuser;
+"""
+
+
+def test_what_neon_adds_is_acknowledged_where_it_is_neons(superuser: connection) -> None:
+    with superuser.cursor() as cur:
+        cur.execute(NEON)
+        without = [finding for finding in examine(cur) if not finding.warns]
+        found = examine(cur, acknowledged(None, "neon"))
+    assert len(without) > 10
+    unexpected = [finding.object for finding in found if not finding.warns]
+    # Here the first superuser has another name than Neon's.
+    assert [line for line in unexpected if not line.startswith("default-privileges of postgres ")] == []
+
+
+def test_a_role_of_the_console_is_for_its_owner_to_acknowledge(superuser: connection) -> None:
+    found = examined(superuser, f"{NEON}; CREATE ROLE eve LOGIN IN ROLE neon_superuser", acknowledged(None, "neon"))
+    assert "membership of eve in neon_superuser" in " ".join(finding.object for finding in found if not finding.warns)
