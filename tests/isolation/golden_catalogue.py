@@ -18,6 +18,7 @@ from conftest import DEBIAN, Cluster, started
 
 from taskapp import embedded
 from taskapp.isolation.doctor import golden_catalogue
+from taskapp.isolation.doctor.examination import search_names_in_the_catalogue
 from taskapp.isolation.doctor.golden_catalogue import VERSIONS, Golden, golden, render
 from taskapp.isolation.doctor.live_catalogue import Facts, read
 from taskapp.provision import provision
@@ -29,7 +30,7 @@ WHEEL = (16, 18)
 def facts(url: str) -> Facts:
     """Read the catalogue of a database as any login does."""
     with closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
-        cur.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+        search_names_in_the_catalogue(cur)
         return read(cur)
 
 

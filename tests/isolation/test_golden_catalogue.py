@@ -99,6 +99,15 @@ def test_an_ordinary_administrators_database_differs_in_nothing(tmp_path: Path) 
         assert told(cluster.url("taskapp_api")) == []
         restored = restore(cluster, cluster.admin_url, cluster, "restored")
         assert told(restored) == []
+        # By a superuser, who owns it then: who made the roles is named, and no finding.
+        with closing(psycopg2.connect(restored)) as conn, conn.cursor() as cur:
+            cur.execute("ALTER DATABASE restored OWNER TO postgres")
+            findings = [finding for finding in examine(cur) if finding.rule != "L32"]
+            assert [finding.object for finding in findings if not finding.warns] == []
+            assert "login admin: powers CREATEROLE, as who made the roles" in {finding.object for finding in findings}
+            # Somebody else who makes roles and owns a database is not: they have not made ours.
+            cur.execute("CREATE ROLE eve LOGIN CREATEROLE; GRANT taskapp_owner TO eve WITH ADMIN OPTION")
+            assert "login eve: powers CREATEROLE" in {each.object for each in examine(cur) if not each.warns}
 
 
 def test_people_with_logins_are_no_difference(superuser: connection) -> None:

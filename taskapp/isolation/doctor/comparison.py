@@ -186,6 +186,13 @@ DRIFT = (
         "It changes how a query is run, and not what it finds.",
     ),
     Drift("membership", "", "missing", "Who is a member of fewer roles can do less."),
+    Drift(
+        "membership|login",
+        "options|powers",
+        "extra",
+        "It is who made the roles: the owner of the database that this one was restored from.",
+        lambda each: each.live.endswith(", as who made the roles"),
+    ),
     Drift("schema", "", "missing", "Nothing of ours is in schema public.", lambda each: each.thing.name == "public"),
     Drift("outside", "owner", "extra changed", "Grants on it and functions that run as their owner are found by themselves;"
           " so are views of our tables (L69)."),

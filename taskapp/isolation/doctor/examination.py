@@ -21,8 +21,11 @@ _BY_NUMBER = {rule.number: rule for rule in RULES}
 
 
 def search_names_in_the_catalogue(cur: cursor) -> None:
-    """Until the transaction ends: PostgreSQL prints a name with its schema only where a search would not find it."""
-    cur.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    """Until the transaction ends: PostgreSQL prints a name with its schema only where a search would not find it.
+
+    Without compiling, too: of questions as long as these, whose rows are few, that takes seconds where the server has LLVM.
+    """
+    cur.execute("SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off")
 
 
 def examine(cur: cursor, acknowledged: Sequence[Line] = ()) -> list[Finding]:

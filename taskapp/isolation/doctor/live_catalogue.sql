@@ -24,6 +24,15 @@ WITH ours AS (
     SELECT * FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'taskapp\_%' AND oid IN (
         SELECT member FROM member WHERE (inherits OR sets)
         AND what IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass'))
+), administrator AS (
+    -- Who made our roles, and owns a database of this cluster that is not this one: after a restore into another's. From
+    -- PostgreSQL 16 on it is recorded, for each of the roles.
+    SELECT oid FROM pg_roles WHERE rolcreaterole AND NOT rolsuper AND oid IN (SELECT datdba FROM pg_database)
+    AND oid NOT IN (SELECT datdba FROM this)
+    AND (current_setting('server_version_num')::int < 160000 OR NOT EXISTS (
+        SELECT FROM role WHERE NOT EXISTS (
+            SELECT FROM member WHERE roleid = role.oid AND member.member = pg_roles.oid
+            AND admin AND NOT inherits AND NOT sets AND grantor = 10)))
 ), relation AS (
     SELECT c.*, ours.nspname, format('%s.%s', ours.nspname, c.relname) AS name,
            CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence'
@@ -36,7 +45,7 @@ WITH ours AS (
     SELECT p.*, p.oid::regprocedure::text AS name, l.lanname FROM pg_proc p JOIN ours ON ours.oid = p.pronamespace
     JOIN pg_language l ON l.oid = p.prolang
 ), stranger AS (
-    -- Not of ours, of no extension, and not there when the cluster was made.
+    -- Not of ours. To print a function takes a search for its like, so that is done for the few that are told of.
     SELECT c.oid, c.relowner AS owner, c.relacl AS acl, 'pg_class'::regclass AS class, n.nspname, c.relnamespace AS room,
            CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS acltype,
            format('%s %s', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized-view' WHEN 'S' THEN 'sequence'
@@ -46,7 +55,7 @@ WITH ours AS (
     WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relnamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
     UNION ALL
     SELECT p.oid, p.proowner, p.proacl, 'pg_proc'::regclass, n.nspname, p.pronamespace, 'f',
-           'function ' || p.oid::regprocedure, p.prosecdef
+           NULL, p.prosecdef
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.pronamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
     UNION ALL
@@ -68,7 +77,7 @@ WITH ours AS (
     WHERE typacl IS NOT NULL
 ), arrived AS (
     -- Grants on what is not of ours, less those that came with PostgreSQL or with an extension.
-    SELECT class, oid, 0 AS sub, label, owner, acl, acltype FROM stranger WHERE acl IS NOT NULL
+    SELECT class, oid, 0 AS sub, coalesce(label, 'function ' || oid::regprocedure) AS label, owner, acl, acltype FROM stranger WHERE acl IS NOT NULL
     UNION ALL
     SELECT class, s.oid, attnum, format('%s.%s', label, attname), owner, attacl, 'c' FROM stranger s
     JOIN pg_attribute ON attrelid = s.oid AND class = 'pg_class'::regclass AND attacl IS NOT NULL
@@ -217,18 +226,18 @@ UNION ALL SELECT CASE WHEN arrived.oid < 16384 AND acltype <> 'L' OR acltype = '
     -- The information schema is for everybody, and is made after the first access lists are recorded.
     AND NOT (label ~ ' information_schema(\.|$)' AND arrived.oid < 16384 AND grantee = 0 AND privilege_type IN ('SELECT', 'USAGE')
         AND NOT is_grantable)
-UNION ALL SELECT 'built-in', label, 'owner', owner::regrole::text FROM stranger WHERE oid < 16384 AND owner <> 10
-UNION ALL SELECT 'built-in', label, 'runs as', owner::regrole::text FROM stranger WHERE oid < 16384 AND definer
+UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'owner', owner::regrole::text FROM stranger WHERE oid < 16384 AND owner <> 10
+UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text FROM stranger WHERE oid < 16384 AND definer
 UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
         VALUES (CASE WHEN proleakproof THEN 'leakproof' END), (CASE WHEN lanname NOT IN ('internal', 'c') THEN 'in ' || lanname END)
     ) AS of_function (aspect) WHERE p.oid < 16384 AND pronamespace IN (SELECT oid FROM builtin) AND aspect IS NOT NULL
 UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, 'settings', proconfig::text FROM pg_proc
     WHERE oid < 16384 AND proconfig IS NOT NULL
-UNION ALL SELECT CASE WHEN room IN (SELECT oid FROM builtin) THEN 'added' ELSE 'outside' END, label,
+UNION ALL SELECT CASE WHEN room IN (SELECT oid FROM builtin) THEN 'added' ELSE 'outside' END, coalesce(label, 'function ' || oid::regprocedure),
         CASE WHEN definer THEN 'runs as' ELSE 'owner' END, owner::regrole::text
     FROM stranger WHERE oid >= 16384 AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
-UNION ALL SELECT 'outside', label, 'runs as', owner::regrole::text
+UNION ALL SELECT 'outside', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text
     FROM stranger WHERE oid >= 16384 AND definer AND EXISTS (
         SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
 UNION ALL SELECT 'outside', 'schema ' || nspname, 'owner', nspowner::regrole::text FROM pg_namespace n
@@ -287,7 +296,8 @@ UNION ALL SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END,
     AND NOT (setrole = 0 AND entry ~* '^timezone=')
 UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'options', coalesce(nullif(
         concat_ws(', ', CASE WHEN admin THEN 'ADMIN' END, CASE WHEN inherits THEN 'INHERIT' END, CASE WHEN sets THEN 'SET' END),
-        ''), 'none')
+        ''), 'none') || CASE WHEN member IN (SELECT oid FROM administrator) AND admin AND NOT inherits AND NOT sets
+            AND grantor = 10 THEN ', as who made the roles' ELSE '' END
     FROM member, this WHERE (roleid IN (SELECT oid FROM role UNION SELECT oid FROM person) OR member IN (SELECT oid FROM role))
     -- Who makes a role in PostgreSQL 16 or later may pass it on, as the database's owner does here: for that it is recorded
     -- that the bootstrap superuser says so.
@@ -303,5 +313,6 @@ UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'reaches',
     AND roleid NOT IN (SELECT oid FROM role UNION SELECT oid FROM person)
     AND (what ~ '^pg_' OR roleid IN (SELECT oid FROM powers WHERE power <> 'CREATEDB'))
     AND NOT (admin AND NOT inherits AND NOT sets AND grantor = 10 AND member = datdba)
-UNION ALL SELECT 'login', rolname, 'powers', power FROM pg_roles JOIN powers USING (oid), this
+UNION ALL SELECT 'login', rolname, 'powers', power || CASE WHEN power = 'CREATEROLE'
+        AND pg_roles.oid IN (SELECT oid FROM administrator) THEN ', as who made the roles' ELSE '' END FROM pg_roles JOIN powers USING (oid), this
     WHERE pg_roles.oid NOT IN (SELECT oid FROM role) AND pg_roles.oid NOT IN (10, datdba) AND rolname !~ '^pg_'
