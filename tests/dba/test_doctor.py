@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -103,6 +104,47 @@ def test_as_json_it_is_one_document(admin: Admin, cluster: Cluster) -> None:
     assert set(forced) == {"rule", "statement", "object", "why", "mend", "warns"}
     # The owner of the tables is one of those that the canary tries.
     assert "C21" in {finding["rule"] for finding in told["findings"]}
+
+
+def test_drift_is_a_warning_and_no_finding(admin: Admin, cluster: Cluster) -> None:
+    admin.execute("CREATE INDEX extra ON app.tasks (user_id, created_at)")
+    try:
+        told = doctor(cluster.url(MIGRATOR))
+    finally:
+        admin.execute("DROP INDEX app.extra")
+    assert told.exit_code == 0
+    block = told.stdout.partition("\nWARNING  S04")[2].partition("\n\n")[0].splitlines()
+    assert block[1].strip() == "index extra on app.tasks: not of the migrations"
+    assert told.stdout.splitlines()[-1].startswith("Isolation holds, with ")
+
+
+def test_a_difference_is_a_finding_until_it_is_acknowledged(admin: Admin, cluster: Cluster, tmp_path: Path) -> None:
+    line = "column app.users.email: UPDATE to taskapp_api"
+    file = tmp_path / "acknowledged.txt"
+    file.write_text(f"# Ticket 4711.\n{line}\nlogin eve: powers BYPASSRLS\n")
+    admin.execute("GRANT UPDATE (email) ON app.users TO taskapp_api")
+    try:
+        found = doctor(cluster.url(MIGRATOR))
+        on_purpose = doctor(cluster.url(MIGRATOR), "--acknowledge", str(file))
+        as_json = json.loads(doctor(cluster.url(MIGRATOR), "--acknowledge", str(file), "--json").stdout)
+    finally:
+        admin.execute("REVOKE UPDATE (email) ON app.users FROM taskapp_api")
+    assert found.exit_code == 1
+    assert line in found.stdout.partition("\nBROKEN   S08")[2]
+    assert on_purpose.exit_code == 0
+    assert f"on purpose  {line}  ({file}, line 2)" in on_purpose.stdout.splitlines()
+    # What is not there is told, too.
+    assert f"{file}, line 3: login eve: powers BYPASSRLS" in on_purpose.stdout.partition("WARNING  S17")[2]
+    assert [(each["object"], each["acknowledged"]) for each in as_json["acknowledged"]] == [(line, f"{file}, line 2")]
+    assert line not in {each["object"] for each in as_json["findings"]}
+
+
+def test_a_file_of_acknowledgements_that_cannot_be_used_is_one_clear_line(cluster: Cluster, tmp_path: Path) -> None:
+    refused = doctor(cluster.url(MIGRATOR), "--acknowledge", str(tmp_path / "none"))
+    assert (refused.exit_code, refused.stderr.splitlines()) == (
+        1,
+        [f"Error: {tmp_path}/none cannot be read: FileNotFoundError"],
+    )
 
 
 def test_a_login_that_is_not_known_is_one_clear_line(cluster: Cluster) -> None:

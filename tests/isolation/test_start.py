@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from conftest import Admin, Cluster, free_port
@@ -97,3 +98,35 @@ def test_an_old_server_only_warns(cluster: Cluster) -> None:
     # Its minor version is not always ours to choose: Debian's 15.20 has the fixes, and the wheel's 16.14 and 18.4 have not.
     warnings = insist({"taskapp_api": cluster.url("taskapp_api")}, 60)
     assert {finding.rule for finding in warnings} <= {"L32"}
+
+
+def test_what_differs_from_the_migrations_is_refused_until_it_is_acknowledged(
+    admin: Admin, cluster: Cluster, tmp_path: Path
+) -> None:
+    line = "column app.users.email: UPDATE to taskapp_api"
+    file = tmp_path / "acknowledged.txt"
+    file.write_text(f"{line}\n")
+    admin.execute("GRANT UPDATE (email) ON app.users TO taskapp_api")
+    try:
+        assert line in refused_in_production(cluster.environment)
+        production = {"TASKAPP_ENVIRONMENT": "production", "TASKAPP_ACKNOWLEDGED": str(file)}
+        with serving({**cluster.environment, **production}) as url:
+            assert url
+    finally:
+        admin.execute("REVOKE UPDATE (email) ON app.users FROM taskapp_api")
+
+
+def test_a_file_of_acknowledgements_that_says_anything_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "acknowledged.txt"
+    file.write_text("*\n")
+    line = refused_in_production(cluster.environment, TASKAPP_ACKNOWLEDGED=str(file))
+    assert line == f"taskapp cannot start: {file}, line 1: '*' is no kind of object"
+
+
+def test_drift_stops_no_start(admin: Admin, cluster: Cluster) -> None:
+    admin.execute("CREATE INDEX extra ON app.tasks (created_at)")
+    try:
+        warnings = insist({"taskapp_api": cluster.url("taskapp_api")}, 10)
+    finally:
+        admin.execute("DROP INDEX app.extra")
+    assert "index extra on app.tasks: not of the migrations" in {warning.object for warning in warnings}

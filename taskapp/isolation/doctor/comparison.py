@@ -108,7 +108,7 @@ def _changed(
 
 
 _WHOLE = ("table", "view", "sequence", "materialized-view", "foreign-table")
-_BY_PROPERTY = ("built-in", "outside", "default-privileges", "database", "membership", "login", "large-objects")
+_BY_PROPERTY = ("built-in", "outside", "default-privileges", "database", "membership", "login", "large-objects", "server")
 """Kinds of objects that are there anyway, or whose presence is told by their properties."""
 
 
@@ -143,7 +143,12 @@ _PLAIN_INDEX = frozenset({"definition"})
 _HARMLESS_EXTENSIONS = ("pg_stat_statements",)
 
 DRIFT = (
-    Drift(".*", ".* to|in .*|leakproof|parents|powers|runs as", "missing", "A right that is missing closes something."),
+    Drift(
+        ".*",
+        ".* to|in .*|leakproof|children|parents|powers|runs as",
+        "missing",
+        "A right that is missing closes something.",
+    ),
     Drift(
         "column",
         "",
@@ -178,7 +183,8 @@ DRIFT = (
     ),
     Drift("table", "replica identity", "extra changed", "It says how rows are named in replication, which L26 looks for."),
     Drift("role|database", "connection limit|valid until", "extra changed", "It keeps somebody out, and lets nobody in."),
-    Drift("database", "CONNECT to", "extra", "A login by itself reads no row; what else it may do is found by itself."),
+    Drift("database", "CONNECT to", "extra", "A login by itself reads no row; what else it may do is found by itself.",
+          lambda each: not each.live.startswith("PUBLIC") and ", " not in each.live),
     Drift(
         "database|role",
         f"setting ({_OF_PLANS})( of all databases| in this database)?",
@@ -194,8 +200,9 @@ DRIFT = (
         lambda each: each.live.endswith(", as who made the roles"),
     ),
     Drift("schema", "", "missing", "Nothing of ours is in schema public.", lambda each: each.thing.name == "public"),
-    Drift("outside", "owner", "extra changed", "Grants on it and functions that run as their owner are found by themselves;"
-          " so are views of our tables (L69)."),
+    Drift("function", "cost|rows", "extra changed missing", "No estimate moves a condition before a policy."),
+    Drift("outside", "owner|is", "extra changed", "Grants on it, functions that run as their owner, and views of ours (L69)"
+          " are found by themselves."),
     Drift("large-objects", "number", "extra", "Anybody who can log in can make them; a grant on one is found by itself."),
     Drift("extension", "|schema", "extra changed", "It shows nothing of other sessions to whoever is not granted that.",
           lambda each: each.thing.name in _HARMLESS_EXTENSIONS),
@@ -277,8 +284,8 @@ AREAS = (
     ),
     Area(
         "S10",
-        "role|database",
-        "our roles and the database have the attributes and settings that init gives them",
+        "role|database|server",
+        "our roles, the database and the server have the attributes and settings that init gives them",
         "A setting holds for every connection: names are looked up by search_path, and time limits end what was forgotten.",
         "flask database init, ALTER … RESET …, or acknowledge it by name (docs/isolation.md).",
     ),
@@ -361,7 +368,7 @@ _GRANTS = (
 _TOLD: tuple[tuple[str, str, Sequence[str]], ...] = (
     ("table", "row security", ("L01", "L02", "L42")),
     ("table", "persistence", ("L60",)),
-    ("table", "parents", ("L27",)),
+    ("table", "children|parents", ("L27",)),
     ("table|view|sequence|function|schema", "owner", ("L07", "L22", "L43", "L57")),
     ("table", "", ("L01", "L16", "L27", "L44")),
     ("view", "|option security_invoker", ("L18",)),

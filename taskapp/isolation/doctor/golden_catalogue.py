@@ -43,7 +43,11 @@ Golden = Mapping[Thing, Mapping[str, Expected]]
 
 def is_list(aspect: str) -> bool:
     """Tell whether a property has any number of values, like the roles that a privilege is granted to."""
-    return aspect.endswith(" to") or aspect.startswith("in ") or aspect in {"leakproof", "parents", "powers", "runs as"}
+    return (
+        aspect.endswith(" to")
+        or aspect.startswith("in ")
+        or aspect in {"children", "leakproof", "parents", "powers", "runs as"}
+    )
 
 
 def part_of(thing: Thing) -> str:

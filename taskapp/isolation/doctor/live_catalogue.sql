@@ -109,6 +109,12 @@ WITH ours AS (
     UNION ALL
     SELECT 'operator-family', oid, 'pg_opfamily'::regclass, opfname, opfnamespace FROM pg_opfamily WHERE oid >= 16384
     UNION ALL
+    SELECT 'operator-of-family', a.oid, 'pg_amop'::regclass, format('%s in %s', amopopr::regoperator, opfname), opfnamespace
+    FROM pg_amop a JOIN pg_opfamily f ON f.oid = amopfamily WHERE a.oid >= 16384
+    UNION ALL
+    SELECT 'function-of-family', a.oid, 'pg_amproc'::regclass, format('%s in %s', amproc::regprocedure, opfname), opfnamespace
+    FROM pg_amproc a JOIN pg_opfamily f ON f.oid = amprocfamily WHERE a.oid >= 16384
+    UNION ALL
     SELECT 'conversion', oid, 'pg_conversion'::regclass, conname, connamespace FROM pg_conversion WHERE oid >= 16384
     UNION ALL
     SELECT 'collation', oid, 'pg_collation'::regclass, collname, collnamespace FROM pg_collation WHERE oid >= 16384
@@ -145,6 +151,9 @@ UNION ALL SELECT kind, name, 'replica identity', relreplident::text FROM relatio
 UNION ALL SELECT kind, name, 'option ' || split_part(entry, '=', 1), split_part(entry, '=', 2)
     FROM relation, unnest(reloptions) AS entry
 UNION ALL SELECT kind, name, 'definition', pg_get_viewdef(oid) FROM relation WHERE relkind IN ('v', 'm')
+UNION ALL SELECT kind, name, 'children', inhrelid::regclass::text FROM relation JOIN pg_inherits ON inhparent = relation.oid
+UNION ALL SELECT kind, name, 'numbers', format('%s, start %s, %s to %s by %s%s', format_type(seqtypid, NULL), seqstart, seqmin,
+    seqmax, seqincrement, CASE WHEN seqcycle THEN ', again and again' END) FROM relation JOIN pg_sequence ON seqrelid = relation.oid
 UNION ALL SELECT kind, name, 'parents', inhparent::regclass::text FROM relation JOIN pg_inherits ON inhrelid = relation.oid
 UNION ALL SELECT 'column', name, 'type', format_type(atttypid, atttypmod) FROM col WHERE relkind <> 'S'
 UNION ALL SELECT 'column', name, 'not null', 'yes' FROM col WHERE attnotnull AND relkind IN ('r', 'p', 'f')
@@ -185,7 +194,7 @@ UNION ALL SELECT 'policy', format('%s on %s', polname, name), aspect, fact
     FROM pg_policy p JOIN relation ON relation.oid = polrelid, LATERAL (
         VALUES ('kind', format('%s, %s', CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END, CASE polcmd
             WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END)),
-            ('roles', (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE x::regrole::text END, ', ' ORDER BY x::regrole::text)
+            ('roles', (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE x::regrole::text END, ', ' ORDER BY x::regrole::text COLLATE "C")
                 FROM unnest(polroles) AS x)),
             ('using', pg_get_expr(polqual, polrelid)), ('check', pg_get_expr(polwithcheck, polrelid))
     ) AS of_policy (aspect, fact) WHERE fact IS NOT NULL
@@ -205,8 +214,8 @@ UNION ALL SELECT 'function', name, aspect, fact FROM routine, LATERAL (
                 'parallel ' || CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END,
                 CASE WHEN proisstrict THEN 'strict' END, CASE WHEN prosecdef THEN 'security definer' END,
                 CASE WHEN proleakproof THEN 'leakproof' END)),
-            ('settings', (SELECT string_agg(entry, '; ' ORDER BY entry) FROM unnest(proconfig) AS entry)),
-            ('support', nullif(prosupport::regproc::text, '-')), ('library', probin),
+            ('settings', (SELECT string_agg(entry, '; ' ORDER BY entry COLLATE "C") FROM unnest(proconfig) AS entry)),
+            ('cost', procost::text), ('rows', nullif(prorows, 0)::text), ('support', nullif(prosupport::regproc::text, '-')), ('library', probin),
             ('body', coalesce(pg_get_function_sqlbody(routine.oid), prosrc))
     ) AS of_function (aspect, fact) WHERE fact IS NOT NULL
 -- Grants: on things of ours, on things that came with PostgreSQL or an extension, on others.
@@ -227,6 +236,14 @@ UNION ALL SELECT CASE WHEN arrived.oid < 16384 AND acltype <> 'L' OR acltype = '
     AND NOT (label ~ ' information_schema(\.|$)' AND arrived.oid < 16384 AND grantee = 0 AND privilege_type IN ('SELECT', 'USAGE')
         AND NOT is_grantable)
 UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'owner', owner::regrole::text FROM stranger WHERE oid < 16384 AND owner <> 10
+UNION ALL SELECT 'built-in', 'language ' || lanname, 'owner', lanowner::regrole::text FROM pg_language
+    WHERE oid < 16384 AND lanowner <> 10
+UNION ALL SELECT 'built-in', 'schema ' || nspname, 'owner', nspowner::regrole::text FROM pg_namespace
+    WHERE oid IN (SELECT oid FROM builtin) AND nspowner <> 10
+UNION ALL SELECT 'server', 'this', 'setting ' || name, reset_val FROM pg_settings WHERE reset_val <> boot_val
+    AND name IN ('row_security', 'session_replication_role', 'allow_system_table_mods', 'session_preload_libraries',
+        'local_preload_libraries', 'transform_null_equals', 'ignore_system_indexes')
+    AND source IN ('configuration file', 'command line', 'environment variable', 'global')
 UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text FROM stranger WHERE oid < 16384 AND definer
 UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
@@ -243,9 +260,9 @@ UNION ALL SELECT 'outside', coalesce(label, 'function ' || oid::regprocedure), '
 UNION ALL SELECT 'outside', 'schema ' || nspname, 'owner', nspowner::regrole::text FROM pg_namespace n
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') AND oid NOT IN (SELECT oid FROM ours)
     AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid)
-UNION ALL SELECT 'added', format('%s %s', what, label), 'oid', 'new' FROM made
-    WHERE (room = 0 OR room IN (SELECT oid FROM ours UNION SELECT oid FROM builtin))
-    AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = made.class AND e.objid = made.oid)
+UNION ALL SELECT CASE WHEN room = 0 OR room IN (SELECT oid FROM ours UNION SELECT oid FROM builtin) THEN 'added' ELSE 'outside' END,
+        format('%s %s', what, label), 'is', 'new' FROM made
+    WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = made.class AND e.objid = made.oid)
 -- What is beside all schemas.
 UNION ALL SELECT 'extension', extname, 'schema', nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
 UNION ALL SELECT 'event-trigger', evtname, 'calls', concat_ws(', ', evtfoid::regprocedure, evtevent, evttags::text,
@@ -278,11 +295,13 @@ UNION ALL SELECT 'default-privileges', format('of %s for %s%s', defaclrole::regr
 UNION ALL SELECT 'database', 'this', aspect, fact FROM this, LATERAL (
         VALUES ('template', CASE WHEN datistemplate THEN 'yes' END),
             ('connection limit', CASE WHEN datconnlimit <> -1 THEN datconnlimit::text END),
-            ('owner', CASE WHEN datdba IN (SELECT oid FROM role UNION SELECT oid FROM person) THEN datdba::regrole::text END)
+            -- An administrator's, who may create roles, or a superuser's.
+            ('owner', CASE WHEN datdba IN (SELECT oid FROM role UNION SELECT oid FROM person
+                UNION SELECT oid FROM pg_roles WHERE NOT (rolsuper OR rolcreaterole)) THEN datdba::regrole::text END)
     ) AS of_database (aspect, fact) WHERE fact IS NOT NULL
 UNION ALL SELECT 'role', rolname, 'is', concat_ws(', ', CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END,
         CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
-        (SELECT string_agg(power, ', ' ORDER BY power) FROM powers WHERE powers.oid = role.oid)) FROM role
+        (SELECT string_agg(power, ', ' ORDER BY power COLLATE "C") FROM powers WHERE powers.oid = role.oid)) FROM role
 UNION ALL SELECT 'role', rolname, 'connection limit', rolconnlimit::text FROM role WHERE rolconnlimit <> -1
 UNION ALL SELECT 'role', rolname, 'valid until', rolvaliduntil::text FROM role WHERE isfinite(rolvaliduntil)
 UNION ALL SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END,
@@ -308,7 +327,7 @@ UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'options', coal
     AND NOT (member IN (SELECT oid FROM person) AND NOT admin AND NOT inherits AND sets
         AND what IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass'))
 UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'reaches',
-        CASE WHEN what ~ '^pg_' THEN what ELSE (SELECT string_agg(power, ', ' ORDER BY power) FROM powers WHERE oid = roleid) END
+        CASE WHEN what ~ '^pg_' THEN what ELSE (SELECT string_agg(power, ', ' ORDER BY power COLLATE "C") FROM powers WHERE oid = roleid) END
     FROM member, this WHERE member.member >= 16384 AND member NOT IN (SELECT oid FROM role)
     AND roleid NOT IN (SELECT oid FROM role UNION SELECT oid FROM person)
     AND (what ~ '^pg_' OR roleid IN (SELECT oid FROM powers WHERE power <> 'CREATEDB'))
