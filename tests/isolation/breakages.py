@@ -646,6 +646,8 @@ BREAKAGES = (
         "what another server sends",
         "CREATE SUBSCRIPTION theirs CONNECTION 'host=127.0.0.1' PUBLICATION p WITH (connect = false, slot_name = NONE)",
     ),
+    Breakage("S07", "an aggregate", "CREATE AGGREGATE app.all_of (text) (SFUNC = textcat, STYPE = text)"),
+    Breakage("S13", "settings that a plan keeps", "ALTER FUNCTION pg_catalog.current_setting(text, boolean) IMMUTABLE"),
     # What differs, and widens nothing.
     Breakage("S02", "a column of a later release", "ALTER TABLE app.tasks ADD weight int", drift=True),
     Breakage("S02", "more statistics of moments", "ALTER TABLE app.tasks ALTER created_at SET STATISTICS 500", drift=True),

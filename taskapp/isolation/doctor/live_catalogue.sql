@@ -249,6 +249,13 @@ UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
         VALUES (CASE WHEN proleakproof THEN 'leakproof' END), (CASE WHEN lanname NOT IN ('internal', 'c') THEN 'in ' || lanname END)
     ) AS of_function (aspect) WHERE p.oid < 16384 AND pronamespace IN (SELECT oid FROM builtin) AND aspect IS NOT NULL
+-- What identities, seals and tickets are made of.
+UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, 'is', concat_ws(', ', CASE provolatile WHEN 'i' THEN 'immutable'
+        WHEN 's' THEN 'stable' ELSE 'volatile' END, CASE WHEN proisstrict THEN 'strict' END, prosrc)
+    FROM pg_proc WHERE oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND proname IN ('current_setting', 'set_config',
+        'now', 'clock_timestamp', 'sha256', 'convert_to', 'encode', 'split_part', 'translate', 'pg_xact_status',
+        'pg_current_xact_id', 'pg_snapshot_xmax', 'pg_has_role', 'pg_terminate_backend', 'gen_random_uuid', 'uuid_eq', 'byteaeq',
+        'texteq', 'nameeqtext', 'timestamptz_gt', 'timestamptz_le')
 UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, 'settings', proconfig::text FROM pg_proc
     WHERE oid < 16384 AND proconfig IS NOT NULL
 UNION ALL SELECT CASE WHEN room IN (SELECT oid FROM builtin) THEN 'added' ELSE 'outside' END, coalesce(label, 'function ' || oid::regprocedure),

@@ -72,7 +72,9 @@ WITH room AS (
            polroles::regrole[]::text AS roles, format('policy %s on app.%s', polname, relname) AS told
     FROM pg_policy p JOIN tenant ON tenant.oid = p.polrelid
 ), function AS (
+    -- An aggregate has no definition to look at; the golden catalogue has none.
     SELECT p.*, p.oid::regprocedure::text AS signature FROM pg_proc p JOIN room ON room.oid = p.pronamespace
+    WHERE p.prokind <> 'a'
 ), policy_function AS (
     SELECT * FROM function WHERE signature = 'app_private.seal_holds(text,text)' OR oid IN (
         SELECT refobjid FROM pg_depend WHERE classid = 'pg_policy'::regclass AND refclassid = 'pg_proc'::regclass)
