@@ -31,7 +31,7 @@ BUDGET = 60
 PEOPLE = 100
 TASKS_EACH = 1000
 
-STEPS = ("plain", "+ private comment, CLOSE ALL", "+ app.enter", "whole: + policies and seals")
+STEPS = ("plain", "+ private comment, clearing", "+ app.enter", "whole: + policies and seals")
 """Each is what the one before it is, and something more."""
 
 
@@ -133,7 +133,9 @@ def message(link: Link, wanted: Read, step: str) -> bytes:
     with link.cursor() as cur:
         statement = cur.mogrify(wanted.statement, wanted.parameters)
     whole = wanted.within(link)
-    parts = re.fullmatch(rb"(/\*[^*]*\*/ CLOSE ALL; )(SELECT app\.enter\([^;]*\); )(.*)", whole, re.DOTALL)
+    parts = re.fullmatch(
+        rb"(/\*[^*]*\*/ BEGIN; CLOSE ALL; .*? COMMIT; )(SELECT app\.enter\([^;]*\); )(.*)", whole, re.DOTALL
+    )
     if parts is None or parts[3] != statement:
         raise RuntimeError("this is not how the application composes its messages any more")
     if step == STEPS[3]:

@@ -51,7 +51,7 @@ def enable(email: str) -> Executable:
 
 
 def _named(email: str) -> ColumnElement[bool]:
-    return func.lower(User.email) == func.lower(email)
+    return User.email_key == func.lower(email)
 
 
 def _change(email: str, **values: Any) -> CTE:

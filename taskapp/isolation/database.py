@@ -3,7 +3,7 @@
 psycopg2 speaks the simple protocol, in which all statements of one message are one implicit transaction, on one server
 connection, in one round trip, through PgBouncer's transaction mode too. So every message that leaves here reads
 
-    /* taskapp listTasks 0198f3c2 … */ SELECT app.enter(user, session, seal, read_only); SELECT … FROM app.tasks …
+    /* taskapp listTasks 0198f3c2 … */ BEGIN; RESET ALL; …; COMMIT; SELECT app.enter(user, session, seal, …); SELECT …
 
 and what the driver hands back is the result of the last statement. `app.enter` sets the identity for this transaction
 only; when the message ends, PostgreSQL forgets it. The reader's three questions:
@@ -12,19 +12,22 @@ only; when the message ends, PostgreSQL forgets it. The reader's three questions
 raw cursors all pass through `Cursor.execute`. What goes around it (COPY, callproc) acts as nobody and sees zero rows.
 
 *Can one request's identity reach another?* We set nothing for longer than a transaction, every message sets it anew
-(nobody is written out too), and within an explicit transaction the identity may not change.
+(nobody is written out too), and within an explicit transaction the identity may not change. What injected SQL may have left
+on the connection is cleared first (`_PREAMBLE`); what changes how a message is read closes the connection (`_REPORTED`).
 
 *What do others see of it?* `pg_stat_activity` shows the first `track_activity_query_size` bytes of a query to every
 session of the same role. The leading comment is padded past that, so others see the operation and the request id, never
 a literal and never a seal.
 """
 
+import logging
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import psycopg2
@@ -42,8 +45,10 @@ from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
 from taskapp.isolation.pool import Pool, PoolUse
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, bearer_subject, login_subject, proven_subject, session_subject
 from taskapp.isolation.waiting import Answer, Door, Unanswered
+
+logger = logging.getLogger("taskapp.isolation")
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -173,10 +178,32 @@ def _now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+_PREAMBLE = b"BEGIN; CLOSE ALL; RESET ALL; UNLISTEN *; DEALLOCATE ALL; COMMIT; "
+"""Clears what injected SQL may have left on the server connection; `app.enter…` releases its advisory locks.
+
+A transaction of its own: it lasts when the rest of the message fails, and the rest begins with the role's own limits,
+isolation level and access mode. docs/isolation.md lists what a session can keep and what clears it.
+"""
+
+# Settings whose changes the server reports by itself. RESET ALL in the next message would be too late for some of them: the
+# server decodes and parses a message as a whole before it runs the first statement.
+_REPORTED = (
+    "client_encoding",
+    "standard_conforming_strings",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "default_transaction_read_only",
+    "session_authorization",
+)
+_END_SECONDS = 2
+
+
 class Link(connection):
     """A psycopg2 connection that puts the current identity in front of whatever it is asked to run."""
 
     answer_seconds = float("inf")  # how long a message may take
+    place: Mapping[str, Any] | None = None  # how to connect once more, to end what is given up on
     fresh = True  # nobody has had it from the pool yet
     _key: SealKey | None = None  # none until `arm`: SQLAlchemy's own questions at connect are asked by nobody
     _block: Work | bool = False  # False: no explicit transaction. True: BEGIN is due. Work: it is open for this work
@@ -185,9 +212,10 @@ class Link(connection):
     def arm(self, key: SealKey) -> None:
         """Ask the server once for what every message needs: its clock, and how much of a query it shows to others."""
         with self.cursor() as cur:
+            # What RESET ALL goes back to is what counts from now on.
             cur.execute(
-                "SELECT extract(epoch FROM clock_timestamp())::float8,"
-                " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size')"
+                "RESET ALL; SELECT extract(epoch FROM clock_timestamp())::float8,"
+                " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'), session_user::text"
             )
             row = cur.fetchone()
         assert row is not None
@@ -195,28 +223,46 @@ class Link(connection):
         # the middle, and seals stay valid.
         self._server_minus_ours = row[0] - _now()
         self._shown_bytes: int = row[1]
+        self._role: str = row[2]
+        self._name = uuid4().hex
+        # psycopg2 reads dates in ISO only, and has asked for that where the server's default is another.
+        iso = self._parameter("DateStyle").startswith("ISO")
+        self._preamble = _PREAMBLE if iso else _PREAMBLE + b"SET LOCAL DateStyle = 'ISO'; "
+        self._reported = self._parameters()
         self._key = key
+
+    def is_unchanged(self) -> bool:
+        """Tell whether the server reads messages as it did at first, by what it has reported: this sends nothing."""
+        return self._key is None or self._parameters() == self._reported
+
+    def _parameters(self) -> list[str]:
+        return [self._parameter(name) for name in _REPORTED]
+
+    def _parameter(self, name: str) -> str:
+        return self.info.parameter_status(name) or ""
 
     def message(self, cur: "Cursor", statements: Iterable[bytes]) -> bytes:
         """Compose one message: a private comment, the preamble that is due, and the statements."""
         # The line break ends a comment that a statement may end in.
         body = b"\n; ".join(statements)
-        if self._key is None or self._ending:
-            self._ending = False
+        if self._key is None:
             return body
         work = identity.current()
+        self._comment = f"/* taskapp {work.operation} {work.request_id} {self._name}"
+        if self._ending:
+            self._ending = False
+            return f"{self._comment} */ ".encode() + body
         if isinstance(self._block, Work):
             if work != self._block:
                 # InitPlans run at the first FETCH, so a cursor opened by one user would read as the other.
                 raise RuntimeError("the identity may not change within a transaction")
         else:
-            # A cursor WITH HOLD keeps its rows for whoever has this connection next.
-            body = b"CLOSE ALL; " + self._enter(cur, work, self._key) + b"; " + body
+            body = self._enter(cur, work, self._key) + b"; " + body
             if self._block:
                 body = b"BEGIN; " + body
                 self._block = work
-        comment = f"/* taskapp {work.operation} {work.request_id}".encode().ljust(self._shown_bytes)
-        return comment + b" */ " + body
+            body = self._preamble + body
+        return self._comment.encode().ljust(self._shown_bytes) + b" */ " + body
 
     def _enter(self, cur: "Cursor", work: Work, key: SealKey) -> bytes:
         """Write the statement that sets the identity of one transaction."""
@@ -224,13 +270,16 @@ class Link(connection):
         def seal(subject: str) -> str:
             return key.seal(subject, _now() + self._server_minus_ours)
 
+        role = self._role
         match work.identity:
             case SignedIn(user_id, session_id):
-                user = str(user_id)
-                return cur.mogrify("SELECT app.enter(%s, %s, %s, %s)", (user, str(session_id), seal(user), work.read_only))
+                sealed = seal(session_subject(role, user_id, session_id))
+                return cur.mogrify(
+                    "SELECT app.enter(%s, %s, %s, %s)", (str(user_id), str(session_id), sealed, work.read_only)
+                )
             case TokenHolder(user_id, digest, scope, also):
                 # Not a seal of the user: whether the token is genuine is for the database to find out.
-                claim = seal(f"token:{user_id}:{digest.hex()}")
+                claim = seal(bearer_subject(role, user_id, digest))
                 # Each scope is asked for by a call of its own; the first that the token lacks ends the transaction.
                 calls = (
                     cur.mogrify("app.enter_token(%s, %s, %s, %s, %s)", (str(user_id), digest, claim, one, work.read_only))
@@ -238,10 +287,9 @@ class Link(connection):
                 )
                 return b"SELECT " + b", ".join(calls)
             case LoggingIn(email):
-                return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(f"login:{email}")))
+                return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(login_subject(role, email))))
             case Proven(user_id):
-                user = str(user_id)
-                return cur.mogrify("SELECT app.enter_proven(%s, %s)", (user, seal(user)))
+                return cur.mogrify("SELECT app.enter_proven(%s, %s)", (str(user_id), seal(proven_subject(role, user_id))))
             case Nobody():
                 return cur.mogrify("SELECT app.enter_nobody(%s)", (work.read_only,))
 
@@ -253,6 +301,26 @@ class Link(connection):
         """Go back to one transaction per message. Tell whether there is a transaction to end, by the next message."""
         self._ending, self._block = isinstance(self._block, Work), False
         return self._ending
+
+    def end_statement(self) -> None:
+        """End the server process that is still working on this connection's message, which was given up on.
+
+        Its socket is closed, which PostgreSQL notices only when it has something to say. Cancelling would not do: a DO block
+        can catch that. Behind a pooler the process is found by the comment of the message, as anywhere.
+        """
+        if self.place is None or self._key is None:
+            return
+        place = {**self.place, "connect_timeout": _END_SECONDS, "connection_factory": None, "cursor_factory": None}
+        try:
+            with closing(psycopg2.connect(**place)) as other, Answer(other, _END_SECONDS + 1), other.cursor() as cur:
+                other.autocommit = True
+                cur.execute(
+                    "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
+                    " WHERE usename = session_user AND state <> 'idle' AND starts_with(query, %s)",
+                    (_END_SECONDS * 1000, self._comment),
+                )
+        except psycopg2.Error as error:
+            logger.warning("a statement that was given up on may still be running: %s", str(error).strip())
 
 
 class Cursor(cursor):
@@ -280,6 +348,9 @@ class Cursor(cursor):
         try:
             with Answer(self.connection, self.connection.answer_seconds):
                 super().execute(message)
+        except Unanswered:
+            self.connection.end_statement()
+            raise
         finally:
             identity.current().tally.add(sent, time.perf_counter())
 
@@ -320,6 +391,7 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
     def make(place: Mapping[str, Any]) -> Link:
         link: Link = psycopg2.connect(**place)
         link.answer_seconds = config.answer_seconds
+        link.place = place
         return link
 
     def knock() -> Link:
@@ -347,8 +419,9 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
 
     @event.listens_for(engine, "checkin")
     def close_unless_idle(link: Link | None, record: object) -> None:
-        # A transaction that is still open, by a stray BEGIN for one, would take in the next request.
-        if link is not None and link.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+        # A transaction that is still open, by a stray BEGIN for one, would take in the next request; and a message to a
+        # server that reads it otherwise than it was written would change what the next user writes.
+        if link is not None and (link.get_transaction_status() != TRANSACTION_STATUS_IDLE or not link.is_unchanged()):
             link.close()
 
     @event.listens_for(engine, "checkout")

@@ -3,6 +3,9 @@
 ``app.user_id`` is a plain setting, and any SQL that runs can overwrite it: no GRANT can prevent that. A claim therefore
 counts only together with a seal, ``<key id>.<expiry epoch>.<hex HMAC-SHA256(key, subject . expiry)>``, which the database
 verifies in ``app_private.seal_holds`` and which nobody can make without the key.
+
+The subject names the login role and the purpose: a seal that injected SQL finds in one request is of no use in another role,
+or for another purpose.
 """
 
 import hmac
@@ -10,7 +13,28 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 SEAL_SECONDS = 60
-"""How long a seal lives. It only has to outlive one message on its way to the server."""
+"""How long a seal lives, by the clock: longer than a transaction may take (30 s). No identity lasts longer."""
+
+
+def session_subject(role: str, user_id: object, session_id: object) -> str:
+    """Return what is sealed for a signed-in user, who enters through the login role ``role``."""
+    return f"session:{session_id}:{role}:{user_id}"
+
+
+def proven_subject(role: str, user_id: object) -> str:
+    """Return what is sealed for a user whose password was just verified or set."""
+    return f"proven:{role}:{user_id}"
+
+
+def login_subject(role: str, email: str) -> str:
+    """Return what is sealed for a log-in with an address."""
+    return f"login:{role}:{email}"
+
+
+def bearer_subject(role: str, user_id: object, digest: bytes) -> str:
+    """Return what is sealed for a personal access token: that a client sent it, and not that it is genuine."""
+    return f"bearer:{role}:{user_id}:{digest.hex()}"
+
 
 _BLOCK = 64  # bytes: SHA-256's block size, RFC 2104 section 2
 

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, text
+from sqlalchemy import Computed, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapp.isolation.models import Base, Owned, Versioned
@@ -13,11 +14,18 @@ class User(Owned, Versioned, Base):
 
     __tablename__ = "users"
     __table_args__ = (
-        Index("users_email_key", text("lower(email)"), unique=True),
+        # Unlike a unique index, an exclusion constraint cannot serve ON CONFLICT DO UPDATE, which reads past policies on
+        # servers without the fixes of 2026-11-12.
+        ExcludeConstraint(("email_key", "="), name="users_email_key", using="hash"),
         {"comment": "Accounts. A user's own row is the only one that exists for them."},
     )
 
     email: Mapped[str] = mapped_column(comment="Address to log in with, as typed; unique without regard to case.")
+    email_key: Mapped[str | None] = mapped_column(
+        Computed("lower(email)", persisted=True),
+        sort_order=6,
+        comment="The address in lower case: what is unique, and what is looked up.",
+    )
     password_hash: Mapped[str] = mapped_column(comment="Argon2id, PHC string. taskapp_auth alone can read it.")
     display_name: Mapped[str | None] = mapped_column(comment="What the user wants to be called, or NULL.")
     timezone: Mapped[str] = mapped_column(

@@ -10,12 +10,15 @@ import psycopg2
 import pytest
 
 from admin.conftest import Completed, Neon, printed_environment, refusal, succeed
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, proven_subject
 from taskapp.keys.pem import new_private_key
 from taskapp.provision import new_key_id
 
 CHANGED = {"TASKAPP_SEAL_KEY", "TASKAPP_JWT_PRIVATE_KEY"}
-CLAIM = "SELECT set_config('app.user_id', %(user)s, true), set_config('app.user_seal', %(seal)s, true); "
+CLAIM = (
+    "SELECT set_config('app.user_id', %(user)s, true), set_config('app.purpose', 'proven', true),"
+    " set_config('app.user_seal', %(seal)s, true); "
+)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +39,7 @@ def believes(neon: Neon, environment: dict[str, str]) -> bool:
     """Say whether a seal made with the environment's key makes its claim count."""
     key, user = SealKey.parse(environment["TASKAPP_SEAL_KEY"]), str(uuid4())
     with closing(psycopg2.connect(environment["TASKAPP_DATABASE_URL"])) as conn, conn.cursor() as cur:
-        seal = key.seal(user, datetime.now(UTC).timestamp())
+        seal = key.seal(proven_subject("taskapp_api", user), datetime.now(UTC).timestamp())
         cur.execute(CLAIM + "SELECT app.current_user_id() = %(user)s", {"user": user, "seal": seal})
         return cur.fetchall() == [(True,)]
 

@@ -24,7 +24,7 @@ from live import gunicorn
 from waiting import wait_until
 
 from admin.conftest import Neon, printed_environment, succeed
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, proven_subject
 
 pytestmark = pytest.mark.extended
 
@@ -171,11 +171,14 @@ def test_everybody_gets_tokens_of_both_keys(seen: Seen) -> None:
 def test_then_the_old_seal_key_counts_for_nothing(seen: Seen) -> None:
     user = str(uuid4())
     new = SealKey.parse(seen.environment["TASKAPP_SEAL_KEY"])
-    claim = "SELECT set_config('app.user_id', %(user)s, true), set_config('app.user_seal', %(seal)s, true); "
+    claim = (
+        "SELECT set_config('app.user_id', %(user)s, true), set_config('app.purpose', 'proven', true),"
+        " set_config('app.user_seal', %(seal)s, true); "
+    )
     with closing(psycopg2.connect(seen.environment["TASKAPP_DATABASE_URL"])) as conn, conn.cursor() as cur:
         believed = []
         for key in (seen.old, new):
-            seal = key.seal(user, datetime.now(UTC).timestamp())
+            seal = key.seal(proven_subject("taskapp_api", user), datetime.now(UTC).timestamp())
             cur.execute(claim + "SELECT app.current_user_id()", {"user": user, "seal": seal})
             believed += cur.fetchall()
     assert believed == [(None,), (user,)]

@@ -17,7 +17,7 @@ from isolation.conftest import User, all_tables, tenant_tables
 from isolation.pooler import PgBouncer
 
 from taskapp.dba.cli import isolation
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, proven_subject
 
 PASSWORD = "correct horse battery"
 # Made and taken away by this file: a person with tickets, one who audits and no more, and one who does both.
@@ -548,8 +548,12 @@ def doing(
                 if identity != "nobody":
                     cur.execute("SELECT extract(epoch FROM now())::float8")
                     ((now,),) = cur.fetchall()
-                    sealed = (identity, key.seal(identity, now))
-                    cur.execute("SELECT set_config('app.user_id', %s, true), set_config('app.user_seal', %s, true)", sealed)
+                    sealed = (identity, key.seal(proven_subject(role, identity), now))
+                    cur.execute(
+                        "SELECT set_config('app.user_id', %s, true), set_config('app.purpose', 'proven', true),"
+                        " set_config('app.user_seal', %s, true)",
+                        sealed,
+                    )
                 try:
                     cur.execute(statement, conditions)
                     done[command] = "yes" if cur.rowcount == 1 else "no"

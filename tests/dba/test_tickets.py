@@ -377,9 +377,16 @@ def test_the_settings_of_the_api_do_nothing_for_a_dba(ann: SqlClient, owner: Use
 
 def test_an_identity_that_is_well_sealed_does_nothing_for_a_dba(staff: Staff, ann: SqlClient, owner: User) -> None:
     key = SealKey.parse(staff.cluster.environment["TASKAPP_SEAL_KEY"])
-    seal = key.seal(owner.id, 2_000_000_000)
-    ann.rows("SELECT set_config('app.user_id', %s, false), set_config('app.user_seal', %s, false)", owner.id, seal)
-    assert seen(ann) == set()
+    for role in ("taskapp_api", "taskapp_dba", "ann"):
+        seal = key.seal(owner.session_in(role), 2_000_000_000)
+        ann.rows(
+            "SELECT set_config('app.user_id', %s, false), set_config('app.purpose', %s, false),"
+            " set_config('app.user_seal', %s, false)",
+            owner.id,
+            owner.purpose,
+            seal,
+        )
+        assert seen(ann) == set()
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,13 @@ from endurance.length import length
 from endurance.one_worker import MEGABYTE, Server, one_worker
 from endurance.wire import Address, ask, connect, get, head, members, pour
 from taskapp.isolation.seal import SealKey
-from taskapp.server import ARRIVAL_SECONDS, DEPARTURE_SECONDS
+from taskapp.server import ARRIVAL_SECONDS
 
 PLACES = 4
-PATIENT = {"ARRIVAL_SECONDS": length(3600, ARRIVAL_SECONDS), "DEPARTURE_SECONDS": length(3600, DEPARTURE_SECONDS)}
-"""The time limits of the server that all but one of these tests use. In `make test-all` they end nobody meanwhile."""
+PATIENT = length(3600, ARRIVAL_SECONDS)
+"""The limit for requests to arrive at the server that all but one of these tests use. In `make test-all` it ends none."""
+WAITS = {"TASKAPP_QUEUE_SECONDS": "60", "TASKAPP_RESPONSE_SECONDS": length("600", "20")}
+"""However busy the machine is, no client waits for a slot in vain."""
 IMPATIENT = length(1, ARRIVAL_SECONDS)
 """The time limit that ends slow clients."""
 EACH = length(60, 120)
@@ -102,8 +104,7 @@ class SlowClients(threading.Thread):
 
 @pytest.fixture(scope="module")
 def server(cluster: Cluster) -> Iterator[Server]:
-    # However busy the machine is, no client waits for a slot in vain.
-    with one_worker({**cluster.environment, "TASKAPP_QUEUE_SECONDS": "60"}, PLACES, **PATIENT) as server:
+    with one_worker({**cluster.environment, **WAITS}, PLACES, ARRIVAL_SECONDS=PATIENT) as server:
         yield server
 
 

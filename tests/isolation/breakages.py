@@ -676,12 +676,21 @@ BREAKAGES = (
     # What takes a row to be seen: functions that do something else than their name says, tried and not read.
     Breakage("C04", "a claim is believed with any seal", believing("split_part(seal, '.', 2)")),
     Breakage(
-        "C05", "seals that never expire", rewritten("app_private.seal_holds", r">\s*EXTRACT\(epoch FROM now\(\)\)", "> 0")
+        "C05",
+        "seals that never expire",
+        rewritten("app_private.seal_holds", r"<= extract\(epoch FROM clock_timestamp\(\)\)", "< 0"),
     ),
     Breakage("C13", "any session will do", rewritten("app.enter", "AND s.id = session_id", "")),
     Breakage("C15", "sessions that never end", rewritten("app.enter", "AND s.revoked_at IS NULL", "")),
     Breakage("C16", "reads that may write", rewritten("app.enter", "IF read_only THEN", "IF false THEN")),
-    Breakage("C22", "keys that never end", rewritten("app_private.seal_holds", r"(keys\.)?not_after > now\(\)", "true")),
+    Breakage(
+        "C22", "keys that never end", rewritten("app_private.seal_holds", r"k\.not_after > clock_timestamp\(\)", "true")
+    ),
     Breakage("C23", "any token will do", rewritten("app.enter_token", "t.digest = enter_token.digest", "true")),
+    Breakage(
+        "C25",
+        "seals for every purpose",
+        rewritten("app.enter_proven", r"IF app\.current_user_id\(\) IS NULL THEN", "IF false THEN"),
+    ),
     Breakage("C24", "tokens without a seal", rewritten("app.enter_token", "IS NOT TRUE THEN", "IS NULL AND false THEN")),
 )

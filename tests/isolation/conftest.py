@@ -22,7 +22,7 @@ from taskapp.api import personal_token
 from taskapp.isolation import identity
 from taskapp.isolation.database import Cursor, Link
 from taskapp.isolation.identity import Identity, LoggingIn, Proven, SignedIn, TokenHolder, Work
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, proven_subject, session_subject
 
 # The two ways in which PostgreSQL says 42501. Everything else is silence, or an SQLSTATE.
 NOT_GRANTED = "permission denied"
@@ -79,6 +79,19 @@ class User:
     def holding(self, scope: str | None, token: str | None = None) -> TokenHolder:
         """Somebody with that token, or another one, at an operation that needs `scope`."""
         return TokenHolder(UUID(self.id), personal_token.digest(token or self.token), scope)
+
+    def session_in(self, role: str) -> str:
+        """What is sealed when the user enters by the session, through that login role."""
+        return session_subject(role, self.id, self.session_id)
+
+    def proven_in(self, role: str) -> str:
+        """What is sealed when the user enters by the password, through that login role."""
+        return proven_subject(role, self.id)
+
+    @property
+    def purpose(self) -> str:
+        """The setting `app.purpose` in a transaction of the session."""
+        return f"session:{self.session_id}"
 
     @property
     def proven(self) -> Proven:

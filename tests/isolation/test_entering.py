@@ -151,6 +151,7 @@ def test_what_follows_an_injected_end_of_the_transaction_is_nobodys(
 
 KEEP = (
     "SELECT set_config('app.user_id', current_setting('app.user_id'), false),"
+    " set_config('app.purpose', current_setting('app.purpose'), false),"
     " set_config('app.user_seal', current_setting('app.user_seal'), false)"
 )
 KEEP_LOGIN = (
@@ -158,8 +159,9 @@ KEEP_LOGIN = (
     " set_config('app.login_seal', current_setting('app.login_seal'), false)"
 )
 SETTINGS = (
-    "SELECT current_setting('app.user_id', true), current_setting('app.user_seal', true),"
-    " current_setting('app.login_email', true), current_setting('app.login_seal', true)"
+    "SELECT current_setting('app.user_id', true), current_setting('app.purpose', true),"
+    " current_setting('app.user_seal', true), current_setting('app.login_email', true),"
+    " current_setting('app.login_seal', true)"
 )
 
 

@@ -18,7 +18,7 @@ from waiting import wait_until
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
 from taskapp.api.personal_token import SCOPES, digest
 from taskapp.isolation.identity import Nobody, TokenHolder
-from taskapp.isolation.seal import SEAL_SECONDS, SealKey
+from taskapp.isolation.seal import SEAL_SECONDS, SealKey, bearer_subject, login_subject
 
 Values = dict[str, object]
 
@@ -28,13 +28,14 @@ READ_ONLY, NO_LONGER_WRITABLE = "25006", "25001"
 TITLES = "SELECT title FROM app.tasks"
 ENTER = "SELECT app.enter_token(%(user)s, %(digest)s, %(seal)s, %(scope)s, %(read_only)s)"
 SETTINGS = (
-    "SELECT current_setting('app.user_id', true), current_setting('app.user_seal', true),"
-    " current_setting('app.login_email', true), current_setting('app.login_seal', true)"
+    "SELECT current_setting('app.user_id', true), current_setting('app.purpose', true),"
+    " current_setting('app.user_seal', true), current_setting('app.login_email', true),"
+    " current_setting('app.login_seal', true)"
 )
 
 
 def subject(user: User, of: bytes | None = None) -> str:
-    return f"token:{user.id}:{(of or digest(user.token)).hex()}"
+    return bearer_subject("taskapp_api", user.id, of or digest(user.token))
 
 
 def claim(user: User, seal: str | None, scope: str | None = "tasks:write", read_only: bool | None = False) -> Values:
@@ -174,13 +175,16 @@ SEALS: dict[str, Callable[[Forgery], str | None]] = {
     "missing": lambda _: None,
     "empty": lambda _: "",
     "no parts": lambda _: "forged",
-    "of the user": lambda f: f.seal(f.owner.id),
-    "of a log-in": lambda f: f.seal(f"login:{f.owner.email}"),
-    "of the token as a log-in": lambda f: f.seal(f"login:{subject(f.owner)}"),
+    "of the user": lambda f: f.seal(f.owner.session_in("taskapp_api")),
+    "of the user, proven": lambda f: f.seal(f.owner.proven_in("taskapp_api")),
+    "for another role": lambda f: f.seal(bearer_subject("taskapp_auth", f.owner.id, digest(f.owner.token))),
+    "without a role, as it was before": lambda f: f.seal(f"token:{f.owner.id}:{digest(f.owner.token).hex()}"),
+    "of a log-in": lambda f: f.seal(login_subject("taskapp_api", f.owner.email)),
+    "of the token as a log-in": lambda f: f.seal(login_subject("taskapp_api", subject(f.owner))),
     "of another user's token": lambda f: f.seal(subject(f.other)),
     "of another token": lambda f: f.seal(subject(f.owner, digest("another"))),
     "of the token as another user's": lambda f: f.seal(subject(f.other, digest(f.owner.token))),
-    "of the user without a token": lambda f: f.seal(f"token:{f.owner.id}:"),
+    "of the user without a token": lambda f: f.seal(bearer_subject("taskapp_api", f.owner.id, b"")),
     "of the digest alone": lambda f: f.seal(digest(f.owner.token).hex()),
     "expired": lambda f: f.seal(subject(f.owner), ago=SEAL_SECONDS + 1),
     "wrong key, right id": lambda f: SealKey(f.key.key_id, bytes(32)).seal(subject(f.owner), time.time()),
@@ -225,10 +229,13 @@ def test_the_applications_seal_of_a_token_is_no_users_seal(owner: User, stray: S
     # A genuine one, as a made-up token would get it, too. It holds for one claim only, which is no uuid.
     for of in (subject(owner), subject(owner, digest("made up"))):
         seal = seal_key.seal(of, time.time())
-        forged = "SELECT set_config('app.user_id', %s, true), set_config('app.user_seal', %s, true);" + TITLES
-        assert stray("taskapp_api").rows(forged, owner.id, seal) == []
-        with pytest.raises(psycopg2.errors.InvalidTextRepresentation):
-            stray("taskapp_api").rows(forged, of, seal)
+        forged = (
+            "SELECT set_config('app.user_id', %s, true), set_config('app.purpose', %s, true),"
+            " set_config('app.user_seal', %s, true);" + TITLES
+        )
+        for purpose in ("token", "bearer", f"bearer:taskapp_api:{owner.id}", "proven", owner.purpose):
+            for user in (owner.id, of, of.rpartition(":")[2]):
+                assert stray("taskapp_api").rows(forged, user, purpose, seal) == []
 
 
 @pytest.mark.parametrize("call", ["app.enter(%(user)s, %(session)s, %(seal)s, false)"])
@@ -238,20 +245,21 @@ def test_the_applications_seal_of_a_token_enters_no_session(owner: User, stray: 
     assert stray("taskapp_api").outcome(call, values) == SEAL_WRONG
 
 
-def test_the_seal_that_the_database_makes_is_the_applications_own_kind_and_lasts_a_second(
+def test_the_seal_that_the_database_makes_is_for_one_transaction_and_expires_with_the_claim(
     owner: User, as_api: ActAs, seal_key: SealKey
 ) -> None:
-    seal, now = as_api(owner.holding("tasks:read")).rows(
-        "SELECT current_setting('app.user_seal'), extract(epoch FROM now())::float8"
+    seal, moment, claims = as_api(owner.holding("tasks:read")).rows(
+        "SELECT current_setting('app.user_seal'), extract(epoch FROM now())::text,"
+        " substring(current_query() FROM '[a-z0-9-]+[.][0-9]+[.][0-9a-f]{64}')"
     )[0]
-    key_id, expiry, _ = seal.split(".")
-    assert (key_id, int(expiry)) == (seal_key.key_id, int(now) + 1)
-    assert seal == seal_key.seal(owner.id, int(now) + 1 - SEAL_SECONDS)
+    key_id, expiry, _ = claims.split(".")
+    assert (key_id, int(expiry) - time.time() <= SEAL_SECONDS) == (seal_key.key_id, True)
+    assert seal == seal_key.seal(f"token:{moment}:taskapp_api:{owner.id}", int(expiry) - SEAL_SECONDS)
 
 
 def test_no_role_makes_a_seal(stray: Stray) -> None:
     for role in ("taskapp_api", "taskapp_auth", "taskapp_operator", "taskapp_migrator"):
-        assert stray(role).outcome("SELECT app_private.seal_briefly('x', 'test-1')") == NOT_GRANTED
+        assert stray(role).outcome("SELECT app_private.seal_alike('x', 'test-1.1.x')") == NOT_GRANTED
 
 
 # A refusal takes the identity back that it looked the token up by, also where SQL goes on behind it.
@@ -310,18 +318,18 @@ def test_a_message_by_a_token_leaves_no_identity_behind(owner: User, as_api: Act
         assert client.next_client().rows(TITLES) == []
 
 
-def test_an_identity_kept_for_the_whole_connection_is_void_after_a_second(owner: User, as_api: ActAs) -> None:
+def test_an_identity_kept_for_the_whole_connection_is_void_in_the_next_transaction(owner: User, as_api: ActAs) -> None:
     keep = (
         "SELECT set_config('app.user_id', current_setting('app.user_id'), false),"
+        " set_config('app.purpose', current_setting('app.purpose'), false),"
         " set_config('app.user_seal', current_setting('app.user_seal'), false)"
     )
     client = as_api(owner.holding("tasks:read"))
     client.rows(keep)
     assert as_api(Nobody()).rows(TITLES) == []
-    ends = "SELECT split_part(current_setting('app.user_seal'), '.', 2)::int - floor(extract(epoch FROM now()))::int"
-    assert client.rows(f"{keep}; {ends}") == [(1,)]
-    wait_until(lambda: client.next_client().rows(TITLES) == [])
+    client.rows(keep)
     assert client.next_client().rows(SETTINGS)[0][0] == owner.id
+    assert client.next_client().rows(TITLES) == []
 
 
 # What SQL cannot do that was injected into a request by a token. (It can do what else its owner may do as taskapp_api: the
@@ -367,12 +375,14 @@ def test_sql_in_a_request_by_a_token_is_nobody_else_with_the_seals_it_finds(owne
     forged = (
         "SELECT set_config('probe.seal', substring(current_query() FROM '[a-z0-9-]+[.][0-9]+[.][0-9a-f]{64}'), true),"
         " set_config('probe.own', current_setting('app.user_seal'), true);"
-        " SELECT set_config('app.user_id', %(victim)s, true), set_config('app.user_seal', current_setting(%(which)s), true);"
+        " SELECT set_config('app.user_id', %(victim)s, true), set_config('app.purpose', %(purpose)s, true),"
+        " set_config('app.user_seal', current_setting(%(which)s), true);"
         " SELECT title FROM app.tasks"
     )
     for which in ("probe.seal", "probe.own"):
         client = as_api(other.holding("tasks:write"))
-        assert client.outcome(forged, {"victim": owner.id, "which": which}) == 0
+        for purpose in ("token", "proven", owner.purpose, other.purpose):
+            assert client.outcome(forged, {"victim": owner.id, "purpose": purpose, "which": which}) == 0
 
 
 @pytest.mark.parametrize("whose", ["owner", "other"])

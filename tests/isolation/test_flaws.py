@@ -16,7 +16,7 @@ from psycopg2.errors import InsufficientPrivilege
 from isolation.conftest import POLICY, Server, SqlClient, rows_of
 from taskapp.isolation.bootstrap import LOGINS, PEOPLE
 from taskapp.isolation.identity import Work
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, login_subject
 from taskapp.isolation.versions import is_patched
 
 READ_BY_UPSERT = " DO UPDATE SET title = 'z' WHERE {}.title::int = 1"
@@ -80,7 +80,8 @@ def test_b1_a_key_without_its_owner_would_have_been_read_on_an_unpatched_server(
 def enter_as_other(server: Server, client: SqlClient) -> None:
     """Let a superuser become taskapp_api with Bob's identity, for the rest of the transaction."""
     key = SealKey.parse(server.cluster.environment["TASKAPP_SEAL_KEY"])
-    seal = key.seal(server.other.id, client.value("SELECT extract(epoch FROM now())::float8"))
+    subject = server.other.session_in("taskapp_api")
+    seal = key.seal(subject, client.value("SELECT extract(epoch FROM clock_timestamp())::float8"))
     values = (server.other.id, server.other.session_id, seal)
     client.rows("SET LOCAL ROLE taskapp_api; SELECT app.enter(%s, %s, %s, false)", *values)
 
@@ -185,11 +186,11 @@ def test_b5_one_prepared_statement_obeys_each_role_it_is_executed_as(server: Ser
     migrator.rows(f"SET plan_cache_mode = {plan}; SET ROLE taskapp_api; PREPARE seen AS {statement}; RESET ROLE")
     as_alice = (
         "SET LOCAL ROLE taskapp_api; SELECT app.enter(%s, %s, %s, true)",
-        (alice.id, alice.session_id, key.seal(alice.id, now)),
+        (alice.id, alice.session_id, key.seal(alice.session_in("taskapp_api"), now)),
     )
     as_bob = (
         "SET LOCAL ROLE taskapp_auth; SELECT app.enter_login(%s, %s)",
-        (bob.email, key.seal(f"login:{bob.email}", now)),
+        (bob.email, key.seal(login_subject("taskapp_auth", bob.email), now)),
     )
     as_owner = ("SET LOCAL ROLE taskapp_owner", ())
     seen = [migrator.rows(f"{become}; EXECUTE seen", *values) for become, values in (as_alice, as_bob, as_owner, as_alice)]

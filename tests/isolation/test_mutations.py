@@ -379,25 +379,26 @@ MUTATIONS = [
         # As if the application's word were enough: then whatever a client sends names whom it likes.
         rewritten(
             "app.enter_token",
-            r"'token:' \|\| enter_token\.user_id \|\| ':' \|\| encode\([^)]*\)",
-            "enter_token.user_id::text",
+            r"'bearer:' \|\| role \|\| ':' \|\| enter_token\.user_id \|\| ':' \|\| encode\([^)]*\)",
+            "'proven:' || role || ':' || enter_token.user_id",
         ),
         (
             by_token("a_token_shows_its_owners_rows"),
-            by_token("a_seal_that_is_not_good_does_not_enter[of the user]"),
+            by_token("a_seal_that_is_not_good_does_not_enter[of the user, proven]"),
         ),
     ),
     Mutation(
         # These do not touch each other, so they share a run.
         "seals of the database that last, tokens of anybody's with the digest, and a use that waits",
-        rewritten("app_private.seal_briefly", r"\+ 1\M", "+ 50")
+        rewritten("app.enter_token", r"extract\(epoch FROM now\(\)\)", "0")
+        + rewritten("app.current_user_id", r"extract\(epoch FROM now\(\)\)", "0")
         + rewritten("app.enter_token", r"t\.user_id = enter_token\.user_id AND t\.digest", "t.digest")
         + "ALTER POLICY access_tokens_definer_floor ON app.access_tokens USING (true);"
         "ALTER POLICY access_tokens_definer_select ON app.access_tokens USING (true);"
         + rewritten("app.enter_token", "SKIP LOCKED", ""),
         (
-            by_token("the_seal_that_the_database_makes_is_the_applications_own_kind_and_lasts_a_second"),
-            by_token("an_identity_kept_for_the_whole_connection_is_void_after_a_second"),
+            by_token("the_seal_that_the_database_makes_is_for_one_transaction_and_expires_with_the_claim"),
+            by_token("an_identity_kept_for_the_whole_connection_is_void_in_the_next_transaction"),
             by_token("the_token_of_another_user_enters_nothing"),
             by_token("a_use_waits_for_nobody[tasks:read]"),
             SHOWN,

@@ -183,8 +183,9 @@ class TestASettingForTheSession:
                 cur.execute("SELECT extract(epoch FROM now())::int")
                 (now,) = cur.fetchone() or (0,)
                 cur.execute(
-                    "SELECT set_config('app.user_id', %s, false), set_config('app.user_seal', %s, false)",
-                    (owner.id, seal_key.seal(owner.id, now)),
+                    "SELECT set_config('app.user_id', %s, false), set_config('app.purpose', %s, false),"
+                    " set_config('app.user_seal', %s, false)",
+                    (owner.id, owner.purpose, seal_key.seal(owner.session_in("taskapp_api"), now)),
                 )
             yield pooler
 

@@ -220,4 +220,4 @@ def test_no_request_id_ends_the_comment(cluster: Cluster, alice: Person, request
     (message,) = said
     comment, _, rest = message.body.partition(b"*/")
     assert re.fullmatch(rb"/\* taskapp listTasks [0-9a-f]{32} +", comment)
-    assert rest.startswith(b" CLOSE ALL; SELECT app.enter(")
+    assert rest.startswith(b" BEGIN; CLOSE ALL; RESET ALL; ")

@@ -15,7 +15,7 @@ from psycopg2.errorcodes import INSUFFICIENT_PRIVILEGE, READ_ONLY_SQL_TRANSACTIO
 from psycopg2.extensions import connection, cursor
 
 from taskapp.isolation.doctor.rule import NOBODYS, Finding, Trial
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, bearer_subject, proven_subject, session_subject
 
 SESSION_ENDED, SEAL_DOES_NOT_HOLD = "TA001", "TA002"
 
@@ -53,11 +53,17 @@ class _User:
 
     def __init__(self, key: SealKey, now: float) -> None:
         self.user, self.session, self.id = str(uuid4()), str(uuid4()), str(uuid4())
-        self.seal = key.seal(self.user, now)
+        self.subject = session_subject("taskapp_api", self.user, self.session)
+        self.seal = key.seal(self.subject, now)
+        self.proven = key.seal(proven_subject("taskapp_auth", self.user), now)
 
     @property
     def values(self) -> dict[str, str]:
-        return {"user": self.user, "session": self.session, "id": self.id, "seal": self.seal}
+        return {"user": self.user, "session": self.session, "id": self.id, "seal": self.seal, "proven": self.proven}
+
+    def claims(self, seal: str) -> tuple[str, str, str]:
+        """Return the values of a claim to be this user by a seal."""
+        return self.user, f"session:{self.session}", seal
 
 
 def try_it(conn: connection) -> Trial:
@@ -84,12 +90,12 @@ class _Canary:
         ((now,),) = cur.fetchall()
         self.key = SealKey(f"canary-{secrets.token_hex(8)}", secrets.token_bytes(32))
         self.owner, self.other = _User(self.key, float(now)), _User(self.key, float(now))
-        self.expired = self.key.seal(self.other.user, float(now) - 3600)
-        self.stranger = SealKey(self.key.key_id, secrets.token_bytes(32)).seal(self.owner.user, float(now))
+        self.expired = self.key.seal(self.other.subject, float(now) - 3600)
+        self.stranger = SealKey(self.key.key_id, secrets.token_bytes(32)).seal(self.owner.subject, float(now))
         self.retired = SealKey(f"{self.key.key_id}-retired", secrets.token_bytes(32))
-        self.late = self.retired.seal(self.owner.user, float(now))
+        self.late = self.retired.seal(self.owner.subject, float(now))
         self.no_token = secrets.token_bytes(32)
-        self.claim_of_a_token = self.key.seal(f"token:{self.owner.user}:{self.no_token.hex()}", float(now))
+        self.claim_of_a_token = self.key.seal(bearer_subject("taskapp_api", self.owner.user, self.no_token), float(now))
         cur.execute(_TENANT_TABLES)
         self.tables: list[tuple[str, str | None, bool]] = cur.fetchall()
         try:
@@ -109,24 +115,27 @@ class _Canary:
             )
         for who in (self.owner, self.other):
             self._become("taskapp_auth")
-            self.cur.execute(f"SELECT app.enter_proven(%(user)s, %(seal)s); {_AS_AUTH}", who.values)
+            self.cur.execute(f"SELECT app.enter_proven(%(user)s, %(proven)s); {_AS_AUTH}", who.values)
             self._become("taskapp_api")
             self.cur.execute(f"{_ENTER}; {_AS_API}", who.values)
 
     def _try(self) -> None:
         owner, other = self.owner, self.other
-        claim = "SELECT set_config('app.user_id', %s, true), set_config('app.user_seal', %s, true)"
+        claim = (
+            "SELECT set_config('app.user_id', %s, true), set_config('app.purpose', %s, true),"
+            " set_config('app.user_seal', %s, true)"
+        )
 
         # As the owner, everything is there: without that, nothing that follows would prove anything.
         self._counts("C01", "an owner sees a row of their own in every table", _ENTER, owner.values, owner, lambda n: n > 0)
         self._counts("C02", "another user sees none of them", _ENTER, other.values, owner, lambda n: n == 0)
         self._counts("C03", "nobody sees none of them", "SELECT app.enter_nobody(false)", None, owner, lambda n: n == 0)
         self._counts(
-            "C04", "a claim without its seal shows nothing", claim, (owner.user, other.seal), owner, lambda n: n == 0
+            "C04", "a claim without its seal shows nothing", claim, owner.claims(other.seal), owner, lambda n: n == 0
         )
-        self._counts("C05", "an expired seal shows nothing", claim, (other.user, self.expired), other, lambda n: n == 0)
+        self._counts("C05", "an expired seal shows nothing", claim, other.claims(self.expired), other, lambda n: n == 0)
         self._counts(
-            "C06", "a seal by another key shows nothing", claim, (owner.user, self.stranger), owner, lambda n: n == 0
+            "C06", "a seal by another key shows nothing", claim, owner.claims(self.stranger), owner, lambda n: n == 0
         )
 
         for table, column, deletable in self.tables:
@@ -173,7 +182,7 @@ class _Canary:
             "C21", "the role that owns the tables sees no row", "tasks", "SELECT FROM app.tasks", 0, role="taskapp_owner"
         )
         self._counts(
-            "C22", "a seal by a key that has ended shows nothing", claim, (owner.user, self.late), owner, lambda n: n == 0
+            "C22", "a seal by a key that has ended shows nothing", claim, owner.claims(self.late), owner, lambda n: n == 0
         )
         enter = "SELECT app.enter_token(%s, %s, %s, NULL, true)"
         never_made = (owner.user, self.no_token)
@@ -194,6 +203,16 @@ class _Canary:
             SEAL_DOES_NOT_HOLD,
             *never_made,
             owner.seal,
+        )
+        self._refused(
+            "C25",
+            "a seal of one role and purpose is of no use to another",
+            "users",
+            "SELECT app.enter_proven(%s, %s)",
+            SEAL_DOES_NOT_HOLD,
+            owner.user,
+            owner.seal,
+            role="taskapp_auth",
         )
 
     def _become(self, role: str) -> None:

@@ -139,8 +139,8 @@ GRANTS = (
         "REVOKE … FROM taskapp_operator, taskapp_definer; drop its policies there.",
         "SELECT DISTINCT format('app.%s.%s to %s', relname, coalesce(attname, '*'), who) FROM granted WHERE nspname = 'app'"
         " AND (who = 'taskapp_operator' AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE') AND (relname, attname) NOT IN ("
-        " SELECT 'users', unnest(ARRAY['user_id', 'email', 'password_hash', 'version', 'created_at', 'updated_at',"
-        " 'disabled_at'])"
+        " SELECT 'users', unnest(ARRAY['user_id', 'email', 'email_key', 'password_hash', 'version', 'created_at',"
+        " 'updated_at', 'disabled_at'])"
         " UNION SELECT 'sessions', unnest(ARRAY['user_id', 'id', 'last_used_at', 'expires_at', 'revoked_at'])"
         " UNION SELECT 'tasks', unnest(ARRAY['user_id', 'id', 'deleted_at'])"
         " UNION VALUES ('access_tokens', 'user_id'), ('answers', 'answered_at'), ('attempts', 'count'))"

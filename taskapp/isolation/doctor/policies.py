@@ -5,7 +5,7 @@ from taskapp.isolation.doctor.rule import NOBODYS, Rule
 OWN_ROW = "(user_id = ( SELECT app.current_user_id() AS current_user_id))"
 OWN_LIVE_ROW = f"({OWN_ROW} AND (revoked_at IS NULL))"
 OWN_ENDED_ROW = f"({OWN_ROW} AND (revoked_at IS NOT NULL))"
-OWN_ROW_OR_OF_THE_ADDRESS = f"({OWN_ROW} OR (lower(email) = ( SELECT app.login_email() AS login_email)))"
+OWN_ROW_OR_OF_THE_ADDRESS = f"({OWN_ROW} OR (email_key = ( SELECT app.login_email() AS login_email)))"
 OF_THE_TICKET = "(user_id = ( SELECT app.ticket_subject() AS ticket_subject))"
 GLASS_IS_BROKEN = "( SELECT app.glass_is_broken() AS glass_is_broken)"
 _ASKED_FOR = "( SELECT lower(NULLIF(current_setting('app.who'::text, true), ''::text)) AS lower)"

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from taskapp.isolation.doctor.acknowledgements import Line
 from taskapp.isolation.doctor.examination import examine
 from taskapp.isolation.doctor.rule import Finding
-from taskapp.isolation.seal import SealKey
+from taskapp.isolation.seal import SealKey, session_subject
 
 _NO_SUCH_SESSION = "TA001"
 _WRONG_SEAL = "TA002"
@@ -54,9 +54,10 @@ def insist_on_seal(url: str, key: SealKey, connect_seconds: int) -> None:
     nobody = str(uuid7())
     try:
         with closing(psycopg2.connect(url, connect_timeout=connect_seconds)) as conn, conn.cursor() as cur:
-            cur.execute("SELECT extract(epoch FROM now())")
-            ((now,),) = cur.fetchall()
-            cur.execute("SELECT app.enter(%s, %s, %s, true)", (nobody, nobody, key.seal(nobody, float(now))))
+            cur.execute("SELECT extract(epoch FROM clock_timestamp()), session_user::text")
+            ((now, role),) = cur.fetchall()
+            seal = key.seal(session_subject(role, nobody, nobody), float(now))
+            cur.execute("SELECT app.enter(%s, %s, %s, true)", (nobody, nobody, seal))
     except psycopg2.Error as error:
         if error.pgcode == _WRONG_SEAL:
             raise NotIsolatedError(
