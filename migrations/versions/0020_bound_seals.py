@@ -47,12 +47,12 @@ def upgrade() -> None:
         inner_half bytea;
         outer_half bytea;
     BEGIN
-        IF subject IS NULL OR seal IS NULL OR length(expiry) NOT BETWEEN 1 AND 15
+        IF subject IS NULL OR seal IS NULL OR length(expiry) NOT BETWEEN 1 AND 11
             OR translate(expiry, '0123456789', '') <> '' THEN
             RETURN false;
         END IF;
         -- Not now(), which is the start of the transaction.
-        IF expiry::bigint <= extract(epoch FROM clock_timestamp()) THEN
+        IF to_timestamp(expiry::float8) <= clock_timestamp() THEN
             RETURN false;
         END IF;
         SELECT k.inner_pad, k.outer_pad INTO inner_half, outer_half FROM app_private.keys k
@@ -123,6 +123,7 @@ def upgrade() -> None:
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         role text := app_private.acting_role();
+        done text;
         token record;
     BEGIN
         IF app_private.seal_holds(
@@ -130,11 +131,13 @@ def upgrade() -> None:
             IS NOT TRUE THEN
             RAISE EXCEPTION 'the seal of this token does not hold' USING ERRCODE = 'TA002';
         END IF;
-        PERFORM set_config('app.user_id', enter_token.user_id::text, true), set_config('app.purpose', 'token', true),
-                set_config('app.user_seal', app_private.seal_alike(
-                    'token:' || extract(epoch FROM now()) || ':' || role || ':' || enter_token.user_id, seal), true),
-                set_config('app.login_email', '', true), set_config('app.login_seal', '', true),
-                pg_advisory_unlock_all();
+        done := concat(
+            set_config('app.user_id', enter_token.user_id::text, true), set_config('app.purpose', 'token', true),
+            set_config('app.user_seal', app_private.seal_alike(
+                'token:' || extract(epoch FROM now()) || ':' || role || ':' || enter_token.user_id, seal), true),
+            CASE WHEN current_setting('app.login_email', true) <> '' THEN
+                set_config('app.login_email', '', true) || set_config('app.login_seal', '', true) END,
+            pg_advisory_unlock_all());
         SELECT t.id, t.scopes, t.last_used_at INTO token FROM app.access_tokens t
         WHERE t.user_id = enter_token.user_id AND t.digest = enter_token.digest AND t.expires_at > now();
         IF NOT FOUND THEN
@@ -152,7 +155,7 @@ def upgrade() -> None:
                 FOR NO KEY UPDATE SKIP LOCKED);
         END IF;
         IF read_only IS NOT FALSE OR scope IS NULL OR split_part(scope, ':', 2) <> 'write' THEN
-            PERFORM set_config('transaction_read_only', 'on', true);
+            done := set_config('transaction_read_only', 'on', true);
         END IF;
     END $$;
 
@@ -160,29 +163,35 @@ def upgrade() -> None:
     REVOKE CREATE ON SCHEMA app FROM taskapp_definer;
     """)
 
-    # Each function sets all settings, and releases session-level advisory locks that injected SQL may have left: RESET ALL
-    # does not.
+    # Each function sets all settings in one expression, which plpgsql evaluates without a query. It also releases advisory
+    # locks that injected SQL may have left for the session: RESET ALL does not.
     op.execute("""
     CREATE OR REPLACE FUNCTION app.enter_nobody(read_only boolean) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+        done text;
     BEGIN
-        PERFORM set_config('app.user_id', '', true), set_config('app.purpose', '', true),
-                set_config('app.user_seal', '', true),
-                set_config('app.login_email', '', true), set_config('app.login_seal', '', true),
-                pg_advisory_unlock_all();
+        done := concat(
+            set_config('app.user_id', '', true), set_config('app.purpose', '', true),
+            set_config('app.user_seal', '', true), set_config('app.login_email', '', true),
+            set_config('app.login_seal', '', true), pg_advisory_unlock_all());
         IF read_only THEN
-            PERFORM set_config('transaction_read_only', 'on', true);
+            done := set_config('transaction_read_only', 'on', true);
         END IF;
     END $$;
 
     CREATE OR REPLACE FUNCTION app.enter(user_id uuid, session_id uuid, seal text, read_only boolean) RETURNS void
     LANGUAGE plpgsql AS $$
+    DECLARE
+        done text;
     BEGIN
-        PERFORM set_config('app.user_id', enter.user_id::text, true),
-                set_config('app.purpose', 'session:' || session_id, true), set_config('app.user_seal', seal, true),
-                set_config('app.login_email', '', true), set_config('app.login_seal', '', true),
-                pg_advisory_unlock_all();
+        done := concat(
+            set_config('app.user_id', enter.user_id::text, true),
+            set_config('app.purpose', 'session:' || session_id, true), set_config('app.user_seal', seal, true),
+            CASE WHEN current_setting('app.login_email', true) <> '' THEN
+                set_config('app.login_email', '', true) || set_config('app.login_seal', '', true) END,
+            pg_advisory_unlock_all());
         IF read_only THEN
-            PERFORM set_config('transaction_read_only', 'on', true);
+            done := set_config('transaction_read_only', 'on', true);
         END IF;
         PERFORM FROM app.sessions s
         WHERE s.user_id = enter.user_id AND s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
@@ -196,22 +205,26 @@ def upgrade() -> None:
     END $$;
 
     CREATE OR REPLACE FUNCTION app.enter_login(email text, seal text) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+        done text;
     BEGIN
-        PERFORM set_config('app.user_id', '', true), set_config('app.purpose', '', true),
-                set_config('app.user_seal', '', true),
-                set_config('app.login_email', email, true), set_config('app.login_seal', seal, true),
-                pg_advisory_unlock_all();
+        done := concat(
+            set_config('app.user_id', '', true), set_config('app.purpose', '', true),
+            set_config('app.user_seal', '', true), set_config('app.login_email', email, true),
+            set_config('app.login_seal', seal, true), pg_advisory_unlock_all());
         IF app.login_email() IS NULL THEN
             RAISE EXCEPTION 'the seal of this address does not hold' USING ERRCODE = 'TA002';
         END IF;
     END $$;
 
     CREATE OR REPLACE FUNCTION app.enter_proven(user_id uuid, seal text) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+        done text;
     BEGIN
-        PERFORM set_config('app.user_id', enter_proven.user_id::text, true), set_config('app.purpose', 'proven', true),
-                set_config('app.user_seal', seal, true),
-                set_config('app.login_email', '', true), set_config('app.login_seal', '', true),
-                pg_advisory_unlock_all();
+        done := concat(
+            set_config('app.user_id', enter_proven.user_id::text, true), set_config('app.purpose', 'proven', true),
+            set_config('app.user_seal', seal, true), set_config('app.login_email', '', true),
+            set_config('app.login_seal', '', true), pg_advisory_unlock_all());
         IF app.current_user_id() IS NULL THEN
             RAISE EXCEPTION 'the seal of this identity does not hold' USING ERRCODE = 'TA002';
         END IF;

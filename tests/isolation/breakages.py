@@ -49,6 +49,12 @@ def believing(expiry: str) -> str:
 
 OWN = "user_id = (SELECT app.current_user_id())"
 
+A_TASK = (
+    "INSERT INTO app.users (user_id, email, password_hash) VALUES (gen_random_uuid(), 'a@b', '$argon2id$none');"
+    "INSERT INTO app.tasks (user_id, id, title, due_date) SELECT user_id, gen_random_uuid(), 'a title ' || n,"
+    " date '2026-01-01' + n FROM app.users, generate_series(1, 50) AS n;"
+)
+
 BREAKAGES = (
     Breakage("L01", "row-level security is disabled", "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY"),
     Breakage("L01", "a new table without row-level security", "CREATE TABLE app.notes (user_id uuid, id uuid)"),
@@ -321,11 +327,18 @@ BREAKAGES = (
         "ALTER TABLE app.tasks DROP CONSTRAINT tasks_list_id_fkey, ADD CONSTRAINT tasks_list_id_fkey"
         " FOREIGN KEY (user_id, list_id) REFERENCES app.lists (user_id, id) ON DELETE SET NULL (list_id) NOT VALID",
     ),
+    Breakage("L65", "statistics of addresses", "ALTER TABLE app.users ALTER email_key SET STATISTICS -1"),
+    Breakage("L65", "statistics of keys", "ALTER TABLE app_private.keys ALTER inner_pad SET STATISTICS 100"),
+    Breakage("L65", "statistics of a new column", "ALTER TABLE app.lists ADD description text"),
     Breakage("L65", "statistics of titles", "ALTER TABLE app.tasks ALTER title SET STATISTICS 100"),
     Breakage("L66", "a view to write through", "GRANT INSERT, UPDATE ON app.accounts TO taskapp_api"),
     Breakage("L66", "a view for the application", "GRANT SELECT ON app.overdue TO taskapp_auth"),
     Breakage("L67", "a sequence that tells", "GRANT SELECT ON SEQUENCE app.access_log_id_seq TO taskapp_api"),
     Breakage("L68", "statistics of several columns", "CREATE STATISTICS app.careless (mcv) ON title, notes FROM app.tasks"),
+    Breakage("L68", "an index on an address", "CREATE INDEX careless ON app.users (user_id, lower(email))"),
+    Breakage(
+        "L68", "statistics of keys", "CREATE STATISTICS app_private.careless ON key_id, inner_pad FROM app_private.keys"
+    ),
     Breakage("L68", "an index on an expression", "CREATE INDEX careless ON app.tasks (user_id, lower(title))"),
     Breakage(
         "L69", "a view in another schema", "CREATE SCHEMA reports; CREATE VIEW reports.tasks AS SELECT title FROM app.tasks"
@@ -362,6 +375,27 @@ BREAKAGES = (
         "a trigger that gives rows away",
         "CREATE FUNCTION public.give() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
         "CREATE TRIGGER give BEFORE INSERT ON app.tasks FOR EACH ROW EXECUTE FUNCTION public.give()",
+    ),
+    Breakage(
+        "L73",
+        "addresses by a unique index",
+        "ALTER TABLE app.users DROP CONSTRAINT users_email_key;CREATE UNIQUE INDEX users_email_key ON app.users (email_key)",
+    ),
+    Breakage(
+        "L73",
+        "tasks by a unique id",
+        "ALTER TABLE app.tasks ADD CONSTRAINT tasks_id_key UNIQUE (id)",
+    ),
+    Breakage(
+        "L73",
+        "counters of which some are hidden",
+        "ALTER POLICY attempts_auth_select ON app.attempts USING (count > 3)",
+    ),
+    Breakage(
+        "L73",
+        "counters with a column that may not be read",
+        "REVOKE SELECT ON app.attempts FROM taskapp_auth;"
+        "GRANT SELECT (key, count, since, blocked_until) ON app.attempts TO taskapp_auth",
     ),
     Breakage("L72", "log-ins for the API's role", "GRANT EXECUTE ON FUNCTION app.enter_proven TO taskapp_api"),
     Breakage("L72", "tickets for auditors", "GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_auditor"),
@@ -678,7 +712,7 @@ BREAKAGES = (
     Breakage(
         "C05",
         "seals that never expire",
-        rewritten("app_private.seal_holds", r"<= extract\(epoch FROM clock_timestamp\(\)\)", "< 0"),
+        rewritten("app_private.seal_holds", r"<= clock_timestamp\(\)", "< '-infinity'"),
     ),
     Breakage("C13", "any session will do", rewritten("app.enter", "AND s.id = session_id", "")),
     Breakage("C15", "sessions that never end", rewritten("app.enter", "AND s.revoked_at IS NULL", "")),
@@ -687,6 +721,18 @@ BREAKAGES = (
         "C22", "keys that never end", rewritten("app_private.seal_holds", r"k\.not_after > clock_timestamp\(\)", "true")
     ),
     Breakage("C23", "any token will do", rewritten("app.enter_token", "t.digest = enter_token.digest", "true")),
+    Breakage(
+        "C26",
+        "statistics of titles that were gathered before",
+        A_TASK + "ALTER TABLE app.tasks ALTER title SET STATISTICS 100; ANALYZE app.tasks;"
+        "ALTER TABLE app.tasks ALTER title SET STATISTICS 0",
+    ),
+    Breakage(
+        "C26",
+        "statistics of days that were gathered before",
+        A_TASK + "ALTER TABLE app.tasks ALTER due_date SET STATISTICS 100; ANALYZE app.tasks;"
+        "ALTER TABLE app.tasks ALTER due_date SET STATISTICS 0",
+    ),
     Breakage(
         "C25",
         "seals for every purpose",

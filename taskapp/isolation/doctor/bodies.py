@@ -8,11 +8,11 @@ BODIES = {
     "app.approve_break_glass(bigint)": "63fb2ff7b936cffb",
     "app.close_ticket(bigint)": "ba7090341965d13b",
     "app.current_user_id()": "60346b1e761ac03c",
-    "app.enter(uuid,uuid,text,boolean)": "790578ec12eb0219",
-    "app.enter_login(text,text)": "6e95e8afd4d364f1",
-    "app.enter_nobody(boolean)": "48afe2d224c08177",
-    "app.enter_proven(uuid,text)": "8174b1b4b68daadc",
-    "app.enter_token(uuid,bytea,text,text,boolean)": "901c5588db8bb8d6",
+    "app.enter(uuid,uuid,text,boolean)": "3fa68420309d3aa1",
+    "app.enter_login(text,text)": "d391a92ab9c03764",
+    "app.enter_nobody(boolean)": "8b380da9c49cd90b",
+    "app.enter_proven(uuid,text)": "652ceeef8ab62058",
+    "app.enter_token(uuid,bytea,text,text,boolean)": "07d0e88866739f14",
     "app.glass_is_broken()": "b7ec8d1f0cda139f",
     "app.login_email()": "738c6fd1356b09a0",
     "app.open_ticket(text,text,integer)": "53444325719af93d",
@@ -25,7 +25,7 @@ BODIES = {
     "app_private.live_ticket(text)": "356414736d8a3d5a",
     "app_private.log_access(text,uuid,text,integer)": "b422c227c73d2213",
     "app_private.seal_alike(text,text)": "a477d84ea6d43378",
-    "app_private.seal_holds(text,text)": "d145f65a3ddba888",
+    "app_private.seal_holds(text,text)": "cd85144352c49cbf",
 }
 _VALUES = ", ".join(f"('{signature}', '{digest}')" for signature, digest in BODIES.items())
 

@@ -41,6 +41,25 @@ WHERE n.nspname = 'app' AND c.relkind IN ('r', 'p') AND c.relname NOT IN {NOBODY
   AND a.attnum > 0 AND NOT a.attisdropped
 GROUP BY c.oid HAVING bool_or(a.attname = 'user_id') ORDER BY 1
 """
+# Columns of a table that are not to have statistics, and a role that may ask EXPLAIN about them.
+_SILENT_COLUMNS = """
+SELECT min(role), c.relname, a.attname, format_type(a.atttypid, NULL), t.typlen = -1
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+JOIN pg_type t ON t.oid = a.atttypid, unnest(ARRAY['taskapp_api', 'taskapp_auth']) AS role
+WHERE n.nspname = 'app' AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+  AND (to_jsonb(a) ->> 'attstattarget')::int = 0 AND has_column_privilege(role, c.oid, a.attnum, 'SELECT')
+GROUP BY 2, 3, 4, 5 ORDER BY 2, 3
+"""
+_GUESSED_WIDTH = 32
+_EXTREMES = {
+    "date": ("0001-01-01", "9999-12-31"),
+    "timestamp with time zone": ("0001-01-01", "9999-12-31"),
+    "timestamp without time zone": ("0001-01-01", "9999-12-31"),
+    "time without time zone": ("00:00", "23:59:59"),
+    "uuid": ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"),
+    "boolean": ("false", "true"),
+    "integer": ("-30000", "30000"),
+}
 _ENTER = "SELECT app.enter(%(user)s, %(session)s, %(seal)s, false)"
 _WHY = "This was tried on this database, with the application's own roles, and came out otherwise."
 _MEND = (
@@ -89,6 +108,7 @@ class _Canary:
         )
         ((now,),) = cur.fetchall()
         self.key = SealKey(f"canary-{secrets.token_hex(8)}", secrets.token_bytes(32))
+        self.now = float(now)
         self.owner, self.other = _User(self.key, float(now)), _User(self.key, float(now))
         self.expired = self.key.seal(self.other.subject, float(now) - 3600)
         self.stranger = SealKey(self.key.key_id, secrets.token_bytes(32)).seal(self.owner.subject, float(now))
@@ -160,7 +180,9 @@ class _Canary:
         self._refused("C12", "nothing can be put into another user's list", "tasks", inside, "23503", str(uuid4()), owner.id)
 
         again = "SELECT app.enter(%s, %s, %s, %s)"
-        args = (owner.user, other.session, owner.seal, False)
+        # Well sealed, so that it is the session that is looked up and not found.
+        mixed = self.key.seal(session_subject("taskapp_api", owner.user, other.session), self.now)
+        args = (owner.user, other.session, mixed, False)
         self._refused("C13", "a session of somebody else's enters nothing", "sessions", again, SESSION_ENDED, *args)
         args = (owner.user, owner.session, other.seal, False)
         self._refused("C14", "a seal of somebody else's enters nothing", "sessions", again, SEAL_DOES_NOT_HOLD, *args)
@@ -214,6 +236,45 @@ class _Canary:
             owner.seal,
             role="taskapp_auth",
         )
+
+        self._estimates()
+
+    def _estimates(self) -> None:
+        """Let both roles ask EXPLAIN for what it knows of columns that must have no statistics.
+
+        pg_statistic is a superuser's to read, and pg_stats shows nothing of tables under policies; but estimates give away
+        that there are some: the width of a text is a guess of 32 bytes, and so is a third for every comparison.
+        """
+        self.cur.execute(_SILENT_COLUMNS)
+        for role, table, column, type_name, varies in self.cur.fetchall():
+            name, owner = sql.Identifier("app", table), sql.Identifier(column)
+            if varies:
+                questions = [sql.SQL("EXPLAIN (FORMAT JSON) SELECT {} FROM {}").format(owner, name)]
+                told = [plan["Plan Width"] for plan in self._plans(role, questions)]
+                differs = told != [_GUESSED_WIDTH]
+            else:
+                low, high = _EXTREMES.get(type_name, _EXTREMES["integer"])
+                compared = "EXPLAIN (FORMAT JSON) SELECT FROM {} AS t, generate_series(1, 1000000000000) AS n WHERE"
+                questions = [
+                    sql.SQL(compared + " t.{} < {} OR n IS NULL").format(name, owner, sql.Literal(value))
+                    for value in (low, high)
+                ]
+                told = [plan["Plan Rows"] for plan in self._plans(role, questions)]
+                differs = len(set(told)) != 1
+            if differs:
+                self._found("C26", "EXPLAIN knows nothing of what people wrote", f"app.{table}.{column}")
+
+    def _plans(self, role: str, questions: list[Any]) -> list[dict[str, Any]]:
+        self.trial.attempts += 1
+        self.cur.execute("SAVEPOINT before")
+        self._become(role)
+        plans = []
+        for question in questions:
+            self.cur.execute(question)
+            (([plan],),) = self.cur.fetchall()
+            plans.append(plan["Plan"])
+        self.cur.execute("ROLLBACK TO before")
+        return plans
 
     def _become(self, role: str) -> None:
         self.cur.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))

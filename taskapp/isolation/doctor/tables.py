@@ -2,6 +2,33 @@
 
 from taskapp.isolation.doctor.rule import NOBODYS, Rule
 
+# What the planner may know of all users' rows: ids, ranks, counters, moments, and choices among a few. Other columns hold
+# what people wrote, or secrets.
+MAY_HAVE_STATISTICS = {
+    "attempts": ("key", "count", "since", "blocked_until", "succeeded_at"),
+    "users": ("user_id", "timezone", "week_start", "version", "created_at", "updated_at", "disabled_at"),
+    "lists": ("user_id", "id", "position", "archived", "version", "created_at", "updated_at"),
+    "tags": ("user_id",),
+    "sessions": (
+        *("user_id", "id", "created_at", "expires_at", "revoked_at"),
+        *("last_used_at", "generation", "refreshed_at"),
+    ),
+    "access_tokens": ("user_id", "id", "created_at", "last_used_at", "expires_at"),
+    "tasks": (
+        *("user_id", "id", "list_id", "list_key", "parent_id", "position", "version"),
+        *("status", "priority", "priority_sort"),
+        *("created_at", "updated_at", "completed_at", "completed_sort", "deleted_at"),
+    ),
+    "completions": ("user_id", "id", "task_id", "outcome", "completed_at"),
+    "access_log": (
+        *("id", "kind", "person", "login", "subject", "minutes", "opened_at", "opened_in"),
+        *("approved_by", "approved_at", "expires_at", "closed_at", "closed_by"),
+    ),
+    "answers": ("user_id", "answered_at"),
+    "keys": ("not_after", "created_at"),
+}
+_PLAIN = ", ".join(f"('{table}', '{column}')" for table, columns in MAY_HAVE_STATISTICS.items() for column in columns)
+
 TABLES = (
     Rule(
         "L01",
@@ -175,23 +202,43 @@ TABLES = (
         "L65",
         "columns of what people wrote have no statistics",
         "EXPLAIN estimates from all users' rows: with statistics it confirms guesses of what others wrote.",
-        "ALTER TABLE … ALTER … SET STATISTICS 0.",
-        "SELECT format('app.%s.%s', relname, attname) FROM col JOIN pg_attribute a USING (attname)"
-        " WHERE a.attrelid = col.oid AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> 0"
-        " AND (relname, attname) IN (('tasks', 'title'), ('tasks', 'title_sort'), ('tasks', 'notes'), ('tasks', 'words'),"
-        " ('tasks', 'tags'), ('tasks', 'metadata'), ('lists', 'name'), ('tags', 'key'), ('tags', 'name'),"
-        " ('completions', 'title'), ('answers', 'body'), ('answers', 'key'), ('access_log', 'reason'),"
-        " ('sessions', 'device_name'), ('sessions', 'user_agent'), ('sessions', 'ip'))",
+        "ALTER TABLE … ALTER … SET STATISTICS 0; a column that holds nothing anybody wrote is named in"
+        " taskapp/isolation/doctor/tables.py.",
+        f"WITH plain (relname, attname) AS (VALUES {_PLAIN})"
+        " SELECT format('%s.%s.%s', nspname, relname, attname) FROM relation"
+        " JOIN pg_attribute a ON a.attrelid = relation.oid"
+        " WHERE relkind IN ('r', 'p') AND relname <> 'alembic_version' AND attnum > 0 AND NOT attisdropped"
+        " AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> 0"
+        " AND (relname, attname) NOT IN (SELECT relname, attname FROM plain)",
     ),
     Rule(
         "L68",
         "there are no statistics of expressions or of several columns",
         "They know what people wrote where the columns have no statistics, and EXPLAIN estimates from them.",
         "DROP STATISTICS …; index a stored column, and not an expression.",
-        "SELECT format('statistics %s on app.%s', stxname, relname) FROM pg_statistic_ext"
-        " JOIN tenant ON tenant.oid = stxrelid"
-        " UNION SELECT indexrelid::regclass::text FROM pg_index JOIN tenant ON tenant.oid = indrelid"
-        # Of addresses there are statistics anyway.
-        " WHERE indexprs IS NOT NULL AND indexrelid::regclass::text <> 'app.users_email_key'",
+        "SELECT format('statistics %s on %s.%s', stxname, nspname, relname) FROM pg_statistic_ext"
+        " JOIN relation ON relation.oid = stxrelid"
+        " UNION SELECT indexrelid::regclass::text FROM pg_index JOIN relation ON relation.oid = indrelid"
+        " WHERE indexprs IS NOT NULL",
+    ),
+    Rule(
+        "L73",
+        "no role upserts through a key without the owner into a table of which it does not see every row",
+        "CVE-2026-120154: on servers without the fixes of 2026-11-12, ON CONFLICT DO UPDATE reads the row that has the key"
+        " already, before its policy is asked.",
+        "Lead the key by user_id, or make it an exclusion constraint, which DO UPDATE cannot use; or REVOKE one of the two.",
+        # Grants by column count too, and those to PUBLIC or to a group. An owner needs no upsert to read its tables.
+        "SELECT format('%s for %s', indexrelid::regclass, who.rolname) FROM pg_index"
+        " JOIN relation ON relation.oid = indrelid"
+        " JOIN (SELECT oid, rolname FROM role UNION SELECT oid, rolname FROM person) AS who ON who.oid <> relowner"
+        " LEFT JOIN pg_attribute a ON a.attrelid = indrelid AND a.attnum = indkey[0]"
+        " WHERE indisunique AND NOT indisexclusion AND a.attname IS DISTINCT FROM 'user_id'"
+        " AND has_any_column_privilege(who.oid, relation.oid, 'INSERT')"
+        " AND has_any_column_privilege(who.oid, relation.oid, 'UPDATE')"
+        " AND NOT (has_table_privilege(who.oid, relation.oid, 'SELECT')"
+        " AND EXISTS (SELECT FROM policy WHERE polrelid = relation.oid AND polpermissive AND polcmd = 'r' AND shown = 'true'"
+        " AND who.oid = ANY (polroles))"
+        " AND NOT EXISTS (SELECT FROM policy WHERE polrelid = relation.oid AND NOT polpermissive"
+        " AND (who.oid = ANY (polroles) OR 0 = ANY (polroles))))",
     ),
 )
