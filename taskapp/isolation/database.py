@@ -245,13 +245,11 @@ class Link(connection):
         """Compose one message: a private comment, the preamble that is due, and the statements."""
         # The line break ends a comment that a statement may end in.
         body = b"\n; ".join(statements)
-        if self._key is None:
+        if self._key is None or self._ending:
+            self._ending = False
             return body
         work = identity.current()
         self._comment = f"/* taskapp {work.operation} {work.request_id} {self._name}"
-        if self._ending:
-            self._ending = False
-            return f"{self._comment} */ ".encode() + body
         if isinstance(self._block, Work):
             if work != self._block:
                 # InitPlans run at the first FETCH, so a cursor opened by one user would read as the other.

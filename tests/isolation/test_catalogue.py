@@ -83,7 +83,9 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_auth", "attempts", "INSERT"): {"key", "count", "since", "blocked_until", "succeeded_at"},
     ("taskapp_auth", "attempts", "UPDATE"): {"count", "since", "blocked_until", "succeeded_at"},
     ("taskapp_auth", "attempts", "DELETE"): {"*"},
-    ("taskapp_operator", "users", "SELECT"): {"user_id", "email", "version", "created_at", "updated_at", "disabled_at"},
+    ("taskapp_operator", "users", "SELECT"): {
+        *{"user_id", "email", "email_key", "version", "created_at", "updated_at", "disabled_at"},
+    },
     ("taskapp_operator", "users", "INSERT"): {"email", "password_hash"},
     ("taskapp_operator", "users", "UPDATE"): {"password_hash", "disabled_at", "version", "updated_at"},
     ("taskapp_operator", "sessions", "SELECT"): {"user_id", "id", "last_used_at", "expires_at", "revoked_at"},
@@ -101,7 +103,7 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
 # What people do not see of a table, each in their way.
 PEOPLE = ("taskapp_dba", "taskapp_breakglass", "taskapp_auditor")
 HIDDEN_FROM_READERS = {
-    "users": {"password_hash"},
+    "users": {"password_hash", "email_key"},
     "sessions": {"generation", "refreshed_at"},
     "access_tokens": {"digest"},
     "answers": {"asked", "body", "location", "etag"},
