@@ -329,7 +329,7 @@ BREAKAGES = (
     ),
     Breakage("L65", "statistics of addresses", "ALTER TABLE app.users ALTER email_key SET STATISTICS -1"),
     Breakage("L65", "statistics of keys", "ALTER TABLE app_private.keys ALTER inner_pad SET STATISTICS 100"),
-    Breakage("L65", "statistics of a new column", "ALTER TABLE app.lists ADD description text"),
+    Breakage("L65", "statistics of names", "ALTER TABLE app.users ALTER display_name SET STATISTICS 10"),
     Breakage("L65", "statistics of titles", "ALTER TABLE app.tasks ALTER title SET STATISTICS 100"),
     Breakage("L66", "a view to write through", "GRANT INSERT, UPDATE ON app.accounts TO taskapp_api"),
     Breakage("L66", "a view for the application", "GRANT SELECT ON app.overdue TO taskapp_auth"),

@@ -103,13 +103,13 @@ GRANTED: dict[tuple[str, str, str], set[str]] = {
 # What people do not see of a table, each in their way.
 PEOPLE = ("taskapp_dba", "taskapp_breakglass", "taskapp_auditor")
 HIDDEN_FROM_READERS = {
-    "users": {"password_hash", "email_key"},
+    "users": {"password_hash"},
     "sessions": {"generation", "refreshed_at"},
     "access_tokens": {"digest"},
     "answers": {"asked", "body", "location", "etag"},
 }
 SEEN_BY_AUDITORS = {
-    "users": {"user_id", "email", "version", "created_at", "updated_at", "disabled_at"},
+    "users": {"user_id", "email", "email_key", "version", "created_at", "updated_at", "disabled_at"},
     "sessions": {"user_id", "id", "created_at", "expires_at", "revoked_at", "last_used_at"},
     "access_tokens": {"user_id", "id", "scopes", "created_at", "last_used_at", "expires_at"},
     "lists": {"user_id", "id", "archived", "version", "created_at", "updated_at"},

@@ -23,6 +23,7 @@ from isolation.conftest import (
     rows_of,
     tenant_tables,
 )
+from taskapp.isolation.database import Link
 from taskapp.isolation.identity import Nobody
 
 UNIQUE_VIOLATION = "23505"
@@ -557,6 +558,10 @@ def test_the_key_of_another_users_row_is_free_to_use(
 
 def test_one_prepared_statement_shows_each_user_their_own_row(owner: User, other: User, as_api: ActAs) -> None:
     # Its plan is cached on the server connection, which users share behind a pooler.
+    link = as_api(owner.signed_in).connection
+    assert isinstance(link, Link)
+    # Every message deallocates what was prepared before; here that is left out.
+    link._preamble = b"CLOSE ALL; "
     as_api(owner.signed_in).rows("PREPARE titles AS SELECT title FROM app.tasks")
     seen = [as_api(user.signed_in).rows("EXECUTE titles") for user in (owner, other, owner)]
     assert seen == [[(owner.secret,)], [(other.secret,)], [(owner.secret,)]]

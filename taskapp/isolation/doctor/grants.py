@@ -4,9 +4,9 @@ from taskapp.isolation.doctor.rule import CREDENTIALS, Rule
 
 # What an auditor may know of a row: whose it is, when, and what became of it.
 METADATA = (
-    "'user_id', 'id', 'task_id', 'list_id', 'parent_id', 'email', 'version', 'status', 'outcome', 'priority', 'scopes',"
-    " 'archived', 'created_at', 'updated_at', 'disabled_at', 'expires_at', 'revoked_at', 'last_used_at', 'completed_at',"
-    " 'deleted_at', 'answered_at'"
+    "'user_id', 'id', 'task_id', 'list_id', 'parent_id', 'email', 'email_key', 'version', 'status', 'outcome', 'priority',"
+    " 'scopes', 'archived', 'created_at', 'updated_at', 'disabled_at', 'expires_at', 'revoked_at', 'last_used_at',"
+    " 'completed_at', 'deleted_at', 'answered_at'"
 )
 
 GRANTS = (
