@@ -219,5 +219,5 @@ def test_no_request_id_ends_the_comment(cluster: Cluster, alice: Person, request
             assert client.get("/v1/tasks", headers=given).status_code == 200
     (message,) = said
     comment, _, rest = message.body.partition(b"*/")
-    assert re.fullmatch(rb"/\* taskapp listTasks [0-9a-f]{32} +", comment)
+    assert re.fullmatch(rb"/\* taskapp listTasks [0-9a-f]{32} [0-9a-f]{32} +", comment)
     assert rest.startswith(b" BEGIN; CLOSE ALL; RESET ALL; ")
