@@ -15,7 +15,7 @@ from endurance.one_worker import one_worker
 from endurance.wire import Address, Answer, ask, connect, get, head
 from flask import Flask
 from gunicorn.http.wsgi import FileWrapper
-from isolation.acting import wait_until
+from waiting import wait_until
 from werkzeug.test import create_environ
 
 from taskapp import server
@@ -101,7 +101,7 @@ def test_slow_readers_of_one_account_keep_nobody_else_from_a_large_response(
         assert large(address, alice, "/v1/me").status == 200
         assert large(address, by_script, "/v1/tasks?limit=1").status == 200
     # The readers have gone, and so their slots are free.
-    wait_until(lambda: large(address, alice).status == 200, 60)
+    wait_until(lambda: large(address, alice).status == 200, "free slots")
 
 
 def test_the_slots_of_all_can_be_taken_by_several_users_only(

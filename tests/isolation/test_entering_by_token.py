@@ -13,7 +13,6 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from conftest import Admin, Cluster
-from waiting import wait_until
 
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
 from taskapp.api.personal_token import SCOPES, digest
