@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import patch
 from urllib.parse import quote
 
 import psycopg2
@@ -141,12 +142,16 @@ LIMITS = {
 
 @contextmanager
 def started(folder: Path, cell: Cell, durable: bool = False) -> Iterator[Cluster]:
-    """Start a server, with everything the application needs. What is not `durable` is lost in a crash."""
+    """Start a server, with everything the application needs. What is not `durable` is lost in a crash.
+
+    The environment of this process is the server's until the end, and then as it was.
+    """
     from roads import road  # noqa: PLC0415 - it needs what stands above
 
-    with EmbeddedServer(
+    embedded = EmbeddedServer(
         folder, version=cell.postgres, durable=durable, tcp_port=free_port(), programs=programs(cell.postgres)
-    ) as server:
+    )
+    with patch.dict(os.environ), embedded as server:
         spare_hashing(server)
         admin_url = cell.make_database(server, "taskapp")
         cluster = Cluster(server, new_passwords(), {}, server.admin_url.replace("/postgres?", "/taskapp?"))

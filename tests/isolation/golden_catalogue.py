@@ -6,11 +6,13 @@ that is not at hand is taken to be like the newest, but for what PostgreSQL itse
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg2
 from cell import Cell
@@ -53,7 +55,8 @@ def restore(source: Cluster, source_url: str, target: Cluster, name: str) -> str
             cur.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0")
     url = target.server.admin_url.replace("/postgres?", f"/{name}?")
     environment = {key: value.replace("/taskapp", f"/{name}") for key, value in target.environment.items()}
-    provision(url, target.passwords, environment, say=lambda _: None, roles_only=True)
+    with patch.dict(os.environ):
+        provision(url, target.passwords, environment, say=lambda _: None, roles_only=True)
     dump = [str(dumped_by(source.server._version)), source_url]
     dumped = subprocess.run(dump, capture_output=True, text=True, check=True, timeout=60).stdout
     # A newer pg_dump makes settings that an older server does not have.
