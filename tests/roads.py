@@ -65,7 +65,9 @@ def certificate_of_this_host() -> Iterator[tuple[Path, Path]]:
     key.write_bytes(
         secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+    # The umask of whoever runs the tests may be 077.
     folder.chmod(0o755)
+    certificate.chmod(0o644)
     if os.geteuid() == 0:
         shutil.chown(key, "nobody")
     try:
