@@ -185,8 +185,8 @@ MUTATIONS = [
     Mutation(
         # These do not touch each other, so they share a run.
         "seals that never expire, keys that never retire, sessions that never end and reads that may write",
-        rewritten("app_private.seal_holds", r">\s*EXTRACT\(epoch FROM now\(\)\)", "> 0")
-        + rewritten("app_private.seal_holds", r"keys\.not_after > now\(\)", "true")
+        rewritten("app_private.seal_holds", r"to_timestamp\(expiry::float8\) <= clock_timestamp\(\)", "false")
+        + rewritten("app_private.seal_holds", r"k\.not_after > clock_timestamp\(\)", "true")
         + rewritten("app.enter", "IF NOT FOUND THEN", "IF false THEN")
         + rewritten("app.enter", "IF read_only THEN", "IF false THEN"),
         (
