@@ -33,8 +33,8 @@ def one_worker(environment: Mapping[str, str], places: int, **constants: float) 
     """
     with tempfile.TemporaryDirectory(prefix="taskapp-served-") as folder:
         project = Path(folder)
-        (project / "gunicorn.conf.py").symlink_to(PROJECT / "gunicorn.conf.py")
-        (project / "taskapp").symlink_to(PROJECT / "taskapp")
+        for name in ("gunicorn.conf.py", "migrations", "taskapp"):
+            (project / name).symlink_to(PROJECT / name)
         changes = "".join(
             f"assert hasattr(server, {name!r})\nserver.{name} = {value}\n" for name, value in constants.items()
         )

@@ -168,7 +168,7 @@ END $$
 """
 
 
-@pytest.fixture(params=["direct", "pooled"])
+@pytest.fixture(params=["direct", pytest.param("pooled", marks=pytest.mark.extended)])
 def impatient(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Flask]:
     """An application that waits for an answer for a second; behind PgBouncer there are two server connections."""
     pooled = PgBouncer(cluster, size=2) if request.param == "pooled" else nullcontext()

@@ -22,7 +22,7 @@ from isolation.pooler import PgBouncer
 pytestmark = pytest.mark.usefixtures("owner", "other")
 
 
-@pytest.fixture(scope="module", params=["direct", "pooled"])
+@pytest.fixture(scope="module", params=["direct", pytest.param("pooled", marks=pytest.mark.extended)])
 def one_connection(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Flask]:
     """The application with a single connection to PostgreSQL, which whoever comes next gets."""
     pooled = PgBouncer(cluster) if request.param == "pooled" else nullcontext()
@@ -111,6 +111,7 @@ def test_a_connection_that_reads_messages_otherwise_is_closed(cluster: Cluster, 
         assert run(app, owner, "SELECT pg_backend_pid()") != before
 
 
+@pytest.mark.extended
 def test_behind_a_pooler_connections_are_not_closed_for_nothing(cluster: Cluster, owner: User, other: User) -> None:
     with PgBouncer(cluster) as pooler, application_on(pooler.url, threads=1) as app:
         with api(app)._engine.connect() as conn:
@@ -176,10 +177,14 @@ def test_cannot_be_left_behind(one_connection: Flask, owner: User, statement: st
     assert getattr(error.value.orig, "pgcode", None) == code
 
 
-def test_a_descriptor_of_a_large_object_ends_with_its_message(one_connection: Flask, owner: User, other: User) -> None:
+def test_a_descriptor_of_a_large_object_ends_with_its_message(
+    one_connection: Flask, admin: Admin, owner: User, other: User
+) -> None:
     assert run(one_connection, owner, "SELECT lo_open(lo_create(0), 393216)") == 0
     with pytest.raises(DBAPIError, match="invalid large-object descriptor"):
         run(one_connection, other, "SELECT loread(0, 10)")
+    # It belongs to no user, so it would stay.
+    admin.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
 
 
 def test_a_seed_stays_and_makes_no_uuid_predictable(one_connection: Flask, owner: User, other: User) -> None:
