@@ -178,12 +178,13 @@ def _now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-_PREAMBLE = b"BEGIN; CLOSE ALL; RESET ALL; UNLISTEN *; DEALLOCATE ALL; COMMIT; "
+_PREAMBLE = b"BEGIN; CLOSE ALL; RESET ALL; UNLISTEN *; DEALLOCATE ALL; "
 """Clears what injected SQL may have left on the server connection; `app.enter…` releases its advisory locks.
 
 A transaction of its own: it lasts when the rest of the message fails, and the rest begins with the role's own limits,
 isolation level and access mode. docs/isolation.md lists what a session can keep and what clears it.
 """
+_APPLICATION_NAME = "taskapp"
 
 # Settings whose changes the server reports by itself. RESET ALL in the next message would be too late for some of them: the
 # server decodes and parses a message as a whole before it runs the first statement.
@@ -215,7 +216,8 @@ class Link(connection):
             # What RESET ALL goes back to is what counts from now on.
             cur.execute(
                 "RESET ALL; SELECT extract(epoch FROM clock_timestamp())::float8,"
-                " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'), session_user::text"
+                " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'), session_user::text,"
+                " current_setting('application_name')"
             )
             row = cur.fetchone()
         assert row is not None
@@ -227,7 +229,9 @@ class Link(connection):
         self._name = uuid4().hex
         # psycopg2 reads dates in ISO only, and has asked for that where the server's default is another.
         iso = self._parameter("DateStyle").startswith("ISO")
-        self._preamble = _PREAMBLE if iso else _PREAMBLE + b"SET LOCAL DateStyle = 'ISO'; "
+        # A pooler sets the name once for each client, and RESET ALL takes that back.
+        named = b"" if row[3] == _APPLICATION_NAME else f"SET application_name = '{_APPLICATION_NAME}'; ".encode()
+        self._preamble = _PREAMBLE + named + b"COMMIT; " + (b"" if iso else b"SET LOCAL DateStyle = 'ISO'; ")
         self._reported = self._parameters()
         self._key = key
 
@@ -358,7 +362,7 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
     settings: dict[str, Any] = {
         "connection_factory": Link,
         "cursor_factory": Cursor,
-        "application_name": "taskapp",
+        "application_name": _APPLICATION_NAME,
         "connect_timeout": config.connect_seconds,
         # A peer that vanished without a word while the connection was idle is noticed within a minute.
         "keepalives_idle": 30,
