@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from uuid import UUID
 
-from jwt.utils import base64url_decode
+from jwt.utils import base64url_decode, base64url_encode
 
 from taskapp.api.personal_token import SCOPES
 
@@ -22,8 +22,19 @@ LONGEST_SECONDS = 3600
 
 def unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parse header and claims of a compact JWS (RFC 7515 section 7.1): objects without duplicate names."""
-    header, claims, _ = token.split(".")
+    header, claims, _ = (_decoded(part) for part in token.split("."))
     return _object(header), _object(claims)
+
+
+def _decoded(part: str) -> bytes:
+    """Decode base64url without padding (RFC 7515 section 2), of which each sequence of bytes has one spelling.
+
+    The library skips other characters, and ignores padding and the bits that are left over.
+    """
+    decoded = base64url_decode(part)
+    if base64url_encode(decoded) != part.encode():
+        raise ValueError("base64url")
+    return decoded
 
 
 def check_header(header: Mapping[str, Any]) -> None:
@@ -75,8 +86,10 @@ def _is_uuid(value: Any) -> bool:
     return isinstance(value, str) and str(UUID(value)) == value
 
 
-def _object(encoded: str) -> dict[str, Any]:
-    parsed = json.loads(base64url_decode(encoded), object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+def _object(encoded: bytes) -> dict[str, Any]:
+    # RFC 7515 section 4 and RFC 7519 section 3: UTF-8. Given bytes, json would detect UTF-16, UTF-32 and byte order marks.
+    text = encoded.decode("utf-8")
+    parsed = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
     if not isinstance(parsed, dict):
         raise ValueError("not an object")
     return parsed

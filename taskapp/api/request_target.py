@@ -16,9 +16,7 @@ from werkzeug.routing import MapAdapter
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.IGNORECASE | re.ASCII)
 _ABSOLUTE = re.compile("https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _PROBES = {"/healthz", "/readyz"}
-_ENCODED_SLASH = "%2f"
-_NAMES_WITH_SLASHES = "/v1/tags/"
-"""What follows is the name of a tag, in which `%2F` is a character like any other."""
+_TAGS = "/v1/tags/"
 
 
 class Application(Flask):
@@ -43,29 +41,46 @@ def check(environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
     :raises werkzeug.exceptions.BadRequest: when either is malformed, they contradict each other, or the host is not trusted.
     :raises werkzeug.exceptions.NotFound: for another spelling of a path, such as ``//v1/tasks`` or ``/v1%2Ftasks``.
     """
-    # Under gunicorn as the client sent it. Another server may tell no more than the decoded path.
-    target: str = environ.get("RAW_URI") or quote(environ.get("PATH_INFO", ""))
+    target: str = environ.get("RAW_URI") or _quoted(environ.get("PATH_INFO", ""))
     host: str | None = environ.get("HTTP_HOST")
+    if host is None and environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
+        # RFC 9112 section 3.2, whatever the target is.
+        raise BadRequest
     if absolute := _ABSOLUTE.fullmatch(target):
         # RFC 9112 section 3.2.2: the target's authority replaces Host. Where they differ, no two readers need agree.
         if host is not None and host.lower() != absolute[1].lower():
             raise BadRequest
         host, target = absolute[1], absolute[2] or "/"
     path = target.partition("?")[0]
+    # `*` is of OPTIONS alone; gunicorn refuses it for others.
     if "#" in target or not (path.startswith("/") or target == "*"):
         raise BadRequest
     _check_host(host, environ, trusted_hosts)
-    if path.startswith("//"):
+    _check_path(path)
+
+
+def _quoted(path: str) -> str:
+    """Return a decoded path as a client has to send it. Not needed under gunicorn, which tells the path as it was sent."""
+    before, tags, name = path.partition(_TAGS)
+    return quote(before + tags) + quote(name, safe="") if not before else quote(path)
+
+
+def _check_path(path: str) -> None:
+    """Check the path as it was sent, before anything decodes it."""
+    segments = [unquote(segment) for segment in path.split("/")]
+    # Clients and proxies resolve dot segments, encoded ones too, as they please (RFC 3986 section 5.2.4).
+    if path.startswith("//") or "." in segments or ".." in segments:
         raise NotFound
-    slash = path.lower().find(_ENCODED_SLASH)
-    if slash >= 0 and not unquote(path[:slash]).startswith(_NAMES_WITH_SLASHES):
+    if segments[:3] == _TAGS.split("/")[:3]:
+        # The name of a tag is one segment, in which `%2F` is a character like any other.
+        if len(segments) > 4:
+            raise NotFound
+    elif any("/" in segment for segment in segments):
         raise NotFound
 
 
 def _check_host(host: str | None, environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
-    if host is None and environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
-        # RFC 9112 section 3.2. Two Host headers reach this point joined by a comma, which no host has.
-        raise BadRequest
+    # Two Host headers reach this point joined by a comma, which no host has.
     found = _HOST.fullmatch(host) if host is not None else None
     if host is not None and (found is None or int(found[2] or 1) > 65535):
         raise BadRequest

@@ -22,11 +22,18 @@ class Signer:
         key = load_pem_private_key(pem.encode(), password=None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         self.key = key
+        self.genuine = genuine
         self.header: dict[str, Any] = jwt.get_unverified_header(genuine)
         self.claims: dict[str, Any] = jwt.decode(genuine, options={"verify_signature": False})
 
     def raw(self, header: bytes, payload: bytes) -> str:
-        signed = f"{encode(header)}.{encode(payload)}"
+        return self.signed(f"{encode(header)}.{encode(payload)}")
+
+    def spelled(self, header: Callable[[str], str], payload: Callable[[str], str]) -> str:
+        """Sign the genuine header and claims with another spelling of their base64url."""
+        return self.signed(f"{header(encode(json.dumps(self.header).encode()))}.{payload(encode(self.payload))}")
+
+    def signed(self, signed: str) -> str:
         r, s = utils.decode_dss_signature(self.key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{signed}.{encode(r.to_bytes(32) + s.to_bytes(32))}"
 
@@ -102,6 +109,21 @@ def changed(claim: str, change: Callable[[Any], str]) -> Callable[[Signer], str]
     return lambda signer: signer.with_claim(claim, change(signer.claims[claim]))
 
 
+ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le")
+
+
+def encoded(header: str, payload: str) -> Callable[[Signer], str]:
+    """Make a token of the genuine header and claims in other encodings."""
+    return lambda signer: signer.raw(json.dumps(signer.header).encode(header), signer.payload.decode().encode(payload))
+
+
+def in_base64(signer: Signer) -> str:
+    """Spell a valid signature with + or /, which base64url does not have."""
+    while not set("-_") & set((token := signer.raw(json.dumps(signer.header).encode(), signer.payload))[-86:]):
+        pass
+    return token[:-86] + token[-86:].replace("-", "+").replace("_", "/")
+
+
 OTHERS: dict[str, Callable[[Signer], str]] = {
     **{f"{claim} as a float": changed(claim, "{}.0".format) for claim in DATES},
     **{f"{claim} as a string": changed(claim, '"{}"'.format) for claim in DATES},
@@ -136,6 +158,17 @@ OTHERS: dict[str, Callable[[Signer], str]] = {
     "a payload with more behind it": lambda s: s.raw(json.dumps(s.header).encode(), s.payload + b"{}"),
     "a payload of nested lists": lambda s: s.raw(json.dumps(s.header).encode(), b'{"x":' + b"[" * 100_000),
     "a header of nested lists": lambda s: s.raw(b'{"x":' + b"[" * 100_000, s.payload),
+    **{f"a header in {encoding}": encoded(encoding, "utf-8") for encoding in ENCODINGS},
+    **{f"a payload in {encoding}": encoded("utf-8", encoding) for encoding in ENCODINGS},
+    "a padded header": lambda s: s.spelled(lambda part: part + "=" * (-len(part) % 4 or 4), str),
+    "a padded payload": lambda s: s.spelled(str, lambda part: part + "=" * (-len(part) % 4 or 4)),
+    "a character outside of the alphabet in a payload": lambda s: s.spelled(str, lambda part: part[:8] + "!" + part[8:]),
+    "a padded signature": lambda s: s.genuine + "==",
+    "a signature padded once": lambda s: s.genuine + "=",
+    # 64 bytes are 86 characters, of which the last one has four bits to spare.
+    "a signature with other bits to spare": lambda s: s.genuine[:-1] + chr(ord(s.genuine[-1]) + 1),
+    "a character outside of the alphabet in a signature": lambda s: s.genuine[:-8] + "!" + s.genuine[-8:],
+    "a signature in the alphabet of base64": in_base64,
     "typ of another kind": lambda s: s.with_header(typ="JWT"),
     "typ as a media type": lambda s: s.with_header(typ="application/at+jwt"),
     "typ as a list": lambda s: s.with_header(typ=["at+jwt"]),

@@ -36,6 +36,25 @@ OTHER_SPELLINGS = [
     "/v1/Tasks",
     "/v1\\tasks",
     "/v1%5Ctasks",
+    "/v1/tags/x/../../tasks",
+    "/v1/tags/x/..%2F..%2Ftasks/../../../tasks",
+    "/v1/tags/%2E%2E/tasks",
+    "/v1/tags/%2e./tasks",
+    "/v1/%74ags/../tasks",
+]
+
+NO_NAMES_OF_TAGS = [
+    "/v1/tags/a/b",
+    "/v1/tags//a",
+    "/v1/tags/a/",
+    "/v1/tags/a%2Fb/",
+    "/v1/tags/./a",
+    "/v1/tags/a/.",
+    "/v1/tags/b/../a",
+    "/v1/tags/.",
+    "/v1/tags/..",
+    "/v1/tags/%2E%2e",
+    "/v1/%74ags/a/b",
 ]
 
 BAD_HOSTS = [
@@ -87,9 +106,9 @@ def named(cluster: Cluster) -> Iterator[Address]:
         yield server.address
 
 
-def ask(address: Address, target: str, *headers: str, protocol: str = "HTTP/1.1") -> Answer:
+def ask(address: Address, target: str, *headers: str, protocol: str = "HTTP/1.1", method: str = "GET") -> Answer:
     """Send a request with exactly this target and these headers."""
-    lines = [f"GET {target} {protocol}", *headers, "Connection: close", "", ""]
+    lines = [f"{method} {target} {protocol}", *headers, "Connection: close", "", ""]
     with closing(connect(address)) as connection:
         connection.sendall("\r\n".join(lines).encode("latin-1"))
         return read(connection)
@@ -129,7 +148,7 @@ def test_percent_encoded_letters_are_the_letters(address: Address) -> None:
 
 def test_a_slash_in_a_tag_is_a_character_of_its_name(alice: Person) -> None:
     alice.post("/v1/tasks", {"title": "x", "tags": ["/a//b/", "c"]})
-    for name, new in (("%2Fa%2F%2Fb%2F", "/d/e"), ("%2fd/e", "d")):
+    for name, new in (("%2Fa%2F%2Fb%2F", "/d/e"), ("%2fd%2fe", "d")):
         response = alice.patch(f"/v1/tags/{name}", {"name": new}, content_type="application/merge-patch+json")
         assert (response.status_code, response.get_json()["name"]) == (200, new)
     expect.problem(alice.delete("/v1%2Ftags/c"), 404, "not_found")
@@ -137,7 +156,31 @@ def test_a_slash_in_a_tag_is_a_character_of_its_name(alice: Person) -> None:
     assert alice.delete("/v1/tags/c").status_code == 204
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v1/tasks", "/nowhere", "/openapi.json"])
+@pytest.mark.parametrize("target", NO_NAMES_OF_TAGS)
+def test_the_name_of_a_tag_is_one_segment(address: Address, target: str, alice: Person) -> None:
+    tags = ["a/b", "/a", "a/", "a/b/", "a", "./a", "a/."]
+    assert alice.post("/v1/tasks", {"title": "x", "tags": tags}).status_code == 201
+    authorization = f"Authorization: {alice.headers['Authorization']}"
+    refused(ask(address, target, "Host: localhost", authorization, method="DELETE"), 404, "not_found")
+    assert ask(address, "/v1/tags/a%2Fb", "Host: localhost", authorization, method="DELETE").status == 204
+
+
+def test_a_server_that_tells_only_the_decoded_path_finds_tags_with_slashes(app: Flask, alice: Person) -> None:
+    alice.post("/v1/tasks", {"title": "x", "tags": ["/a//b"]})
+    environ = {"PATH_INFO": "/v1/tags//a//b", "RAW_URI": "", "REQUEST_URI": ""}
+    response = app.test_client().delete("/", headers=alice.headers, environ_overrides=environ)
+    assert response.status_code == 204
+
+
+def test_a_target_of_the_whole_server_is_for_options_alone(address: Address) -> None:
+    assert ask(address, "*", "Host: localhost", method="OPTIONS").status == 404
+    refused(ask(address, "*", "Host: localhost"), 400, "malformed_request")
+    refused(ask(address, "*", method="OPTIONS"), 400, "malformed_request")
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/v1/tasks", "/nowhere", "/openapi.json", "http://localhost/v1/tasks", "http://localhost/healthz"]
+)
 def test_http_1_1_without_a_host_is_malformed(address: Address, path: str) -> None:
     refused(ask(address, path), 400, "malformed_request")
 
