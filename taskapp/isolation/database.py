@@ -178,7 +178,12 @@ def _now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-_PREAMBLE = b"BEGIN; CLOSE ALL; RESET ALL; UNLISTEN *; DEALLOCATE ALL; "
+_PREAMBLE = (
+    b"BEGIN; CLOSE ALL; RESET ALL;"
+    # A login may change its own defaults, which RESET ALL restores. These would write other users' messages to the log.
+    b" SET debug_print_parse = off; SET debug_print_rewritten = off; SET debug_print_plan = off;"
+    b" UNLISTEN *; DEALLOCATE ALL; "
+)
 """Clears what injected SQL may have left on the server connection; `app.enter…` releases its advisory locks.
 
 A transaction of its own: it lasts when the rest of the message fails, and the rest begins with the role's own limits,
@@ -321,6 +326,14 @@ class Link(connection):
                     " WHERE usename = session_user AND state <> 'idle' AND starts_with(query, %s)",
                     (_END_SECONDS * 1000, self._comment),
                 )
+                ended = [row[0] for row in cur.fetchall()]
+            if not ended:
+                logger.warning(
+                    "a statement that was given up on was not found: it has ended by itself, has not reached PostgreSQL,"
+                    " or still runs and track_activities is off"
+                )
+            elif not all(ended):
+                logger.warning("a statement that was given up on was terminated and may still be running")
         except psycopg2.Error as error:
             logger.warning("a statement that was given up on may still be running: %s", str(error).strip())
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import Admin, Cluster
 from expect import problem
 from flask import Flask
+from journal import journal
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from waiting import wait_until
@@ -222,6 +223,40 @@ def test_a_transaction_of_several_messages_is_ended_too(impatient: Flask, admin:
     assert isinstance(given_up.value.orig, Unanswered)
     assert admin.execute(AT_WORK) == [(0,)]
     assert late_tasks(admin) == [(0,)]
+
+
+def test_what_cannot_be_found_to_be_ended_is_logged(cluster: Cluster, admin: Admin, owner: User) -> None:
+    # The limit that docs/reliability.md names: without track_activities no process can be told by its statement.
+    admin.execute("ALTER ROLE taskapp_api SET track_activities = off")
+    try:
+        with (
+            application_on(cluster.tcp_url, threads=1, answer_seconds=ANSWER_SECONDS) as app,
+            acting(owner.signed_in),
+            journal() as log,
+            pytest.raises(DBAPIError),
+        ):
+            api(app).execute(stubborn_for(4))
+    finally:
+        admin.execute("ALTER ROLE taskapp_api RESET track_activities")
+    (warning,) = (entry for entry in log.entries if entry["level"] == "warning")
+    assert "track_activities is off" in warning["message"]
+    wait_until(lambda: late_tasks(admin) == [(1,)], "the statement that could not be ended")
+
+
+def test_what_was_ended_is_not_logged(impatient: Flask, owner: User) -> None:
+    with acting(owner.signed_in), journal() as log, pytest.raises(DBAPIError):
+        api(impatient).execute(stubborn_for(STUBBORN_SECONDS))
+    assert [entry for entry in log.entries if entry["level"] == "warning"] == []
+
+
+def test_a_query_that_began_in_time_is_read_to_its_end(entered: Enter, owner: User) -> None:
+    # What docs/isolation.md says: the policies' function is evaluated once for each query, not for each row.
+    transaction = entered("a session")
+    transaction.client.rows("DECLARE early CURSOR FOR SELECT title FROM app.tasks, generate_series(1, 3)")
+    transaction.client.rows("FETCH 1 FROM early")
+    transaction.let_the_seal_expire()
+    assert transaction.client.value("FETCH 1 FROM early") == owner.secret
+    assert transaction.client.value("SELECT count(*) FROM app.tasks") == 0
 
 
 def both(database: Database) -> None:

@@ -158,6 +158,37 @@ def test_nothing_of_the_next_message_is_logged(one_connection: Flask, cluster: C
     assert b"SELECT app.enter" not in logged
 
 
+DEBUG_PRINT = ("debug_print_parse", "debug_print_rewritten", "debug_print_plan")
+
+
+@pytest.fixture
+def own_defaults(cluster: Cluster, admin: Admin, owner: User) -> Iterator[None]:
+    """Injected SQL has changed what RESET ALL restores on the connections that are made from now on."""
+    with application_on(cluster.tcp_url, threads=1) as app:
+        for name in DEBUG_PRINT:
+            run(app, owner, f"ALTER ROLE CURRENT_USER SET {name} = on")
+    yield
+    for name in DEBUG_PRINT:
+        admin.execute(f"ALTER ROLE taskapp_api RESET {name}")
+
+
+@pytest.mark.usefixtures("own_defaults")
+@pytest.mark.parametrize("road", ["direct", "pooled"])
+def test_nothing_is_logged_by_a_default_that_a_login_gave_itself(cluster: Cluster, other: User, road: str) -> None:
+    file = cluster.server.folder / "postgres.log"
+    pooled = PgBouncer(cluster) if road == "pooled" else nullcontext()
+    with pooled as pooler, application_on(pooler.url if pooler else cluster.tcp_url, threads=1) as app:
+        run(app, other, "SELECT 1")
+        logged_before = len(file.read_bytes())
+        run(app, other, "SELECT title FROM app.tasks WHERE title <> 'NEXT USERS TITLE'")
+        assert [run(app, other, f"SHOW {name}") for name in DEBUG_PRINT] == ["off"] * 3
+    logged = file.read_bytes()[logged_before:]
+    # The preamble's own trees show that the default counts.
+    assert b"parse tree:" in logged
+    for secret in (b"NEXT USERS TITLE", " ".join(map(str, b"NEXT")).encode(), b":funcid", b":relid"):
+        assert secret not in logged
+
+
 @pytest.mark.parametrize(
     ("statement", "code"),
     [
