@@ -10,13 +10,15 @@ STATEMENT = "one seal key has no end, and every key that counts is random"
 _WHY = "Whoever knows a key is anybody. A second one that nobody speaks of is a way in that no rotation closes."
 _MEND = "As taskapp_definer: UPDATE app_private.keys SET not_after = now() WHERE key_id = …; then flask database rotate-key."
 
-# 32 random bytes have some 30 different values; a key with fewer than 16 was not made by a machine. The pads of one
-# key differ by 0x36 and 0x5c (RFC 2104), whatever it is.
+# 32 random bytes have some 30 different values, and as many different steps from one to the next: a key with fewer than
+# 20 of either was not drawn at random. The pads of one key differ by 0x36 and 0x5c (RFC 2104), whatever it is.
 _KEYS = """
 SELECT key_id, not_after = 'infinity' AS endless,
        CASE WHEN octet_length(inner_pad) = 64 AND octet_length(outer_pad) = 64 THEN (
            SELECT bool_and(get_byte(inner_pad, i) # get_byte(outer_pad, i) = 106)
-           AND count(DISTINCT get_byte(inner_pad, i)) FILTER (WHERE i < 32) >= 16
+           AND count(DISTINCT get_byte(inner_pad, i)) FILTER (WHERE i < 32) >= 20
+           AND count(DISTINCT ((get_byte(inner_pad, (i + 1) % 64) # 54) - (get_byte(inner_pad, i) # 54)) & 255)
+               FILTER (WHERE i < 31) >= 20
            FROM generate_series(0, 63) AS i
        ) ELSE false END AS good
 FROM app_private.keys WHERE not_after > now() ORDER BY created_at, key_id
