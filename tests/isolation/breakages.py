@@ -55,6 +55,17 @@ A_TASK = (
     " date '2026-01-01' + n FROM app.users, generate_series(1, 50) AS n;"
 )
 
+# As if eve had made them all: the bootstrap superuser is recorded to say so.
+OWNER_OF_ANOTHER_DATABASE = """
+CREATE ROLE eve LOGIN CREATEROLE;
+UPDATE pg_database SET datdba = 'eve'::regrole WHERE datname = 'postgres';
+DO $$ DECLARE each text; BEGIN
+    FOR each IN SELECT rolname FROM pg_roles WHERE rolname LIKE 'taskapp\\_%' LOOP
+        EXECUTE format('GRANT %I TO eve WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', each);
+    END LOOP;
+END $$;
+"""
+
 BREAKAGES = (
     Breakage("L01", "row-level security is disabled", "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY"),
     Breakage("L01", "a new table without row-level security", "CREATE TABLE app.notes (user_id uuid, id uuid)"),
@@ -682,6 +693,165 @@ BREAKAGES = (
     ),
     Breakage("S07", "an aggregate", "CREATE AGGREGATE app.all_of (text) (SFUNC = textcat, STYPE = text)"),
     Breakage("S13", "settings that a plan keeps", "ALTER FUNCTION pg_catalog.current_setting(text, boolean) IMMUTABLE"),
+    # What only looks like drift.
+    Breakage(
+        "S04",
+        "an index by an operator class of somebody's",
+        "CREATE FUNCTION public.spy(bigint, bigint) RETURNS int IMMUTABLE LANGUAGE sql RETURN 0;"
+        "CREATE OPERATOR CLASS public.spying FOR TYPE bigint USING btree AS"
+        " OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 public.spy(bigint, bigint);"
+        "CREATE INDEX extra ON app.tasks (version public.spying)",
+    ),
+    Breakage(
+        "S04",
+        "an index of ours that calls somebody",
+        "CREATE FUNCTION public.spy(uuid, text) RETURNS int IMMUTABLE LANGUAGE sql RETURN 0;"
+        "ALTER OPERATOR FAMILY pg_catalog.uuid_ops USING btree ADD FUNCTION 1 (uuid, text) public.spy(uuid, text)",
+    ),
+    Breakage(
+        "S02",
+        "a column of a domain with a default",
+        "CREATE FUNCTION public.spy() RETURNS text LANGUAGE sql RETURN 'x';"
+        "CREATE DOMAIN public.word AS text DEFAULT public.spy();"
+        "ALTER TABLE app.tasks ADD told public.word; COMMENT ON COLUMN app.tasks.told IS 'Told.'",
+    ),
+    Breakage(
+        "S02",
+        "a column of an array of a domain",
+        "CREATE FUNCTION public.spy(text) RETURNS boolean LANGUAGE sql RETURN true;"
+        "CREATE DOMAIN public.word AS text CHECK (public.spy(VALUE));"
+        "ALTER TABLE app.tasks ADD told public.word[]; COMMENT ON COLUMN app.tasks.told IS 'Told.'",
+    ),
+    Breakage("S12", "who makes roles and owns another database", OWNER_OF_ANOTHER_DATABASE, since=16),
+    Breakage("S11", "an owner of another database who passes our roles on", OWNER_OF_ANOTHER_DATABASE, since=16),
+    Breakage(
+        "S14",
+        "a copy that belongs to a login",
+        "CREATE ROLE eve LOGIN; CREATE SCHEMA reports; CREATE TABLE reports.copy AS TABLE app.tasks;"
+        "ALTER TABLE reports.copy OWNER TO eve",
+    ),
+    Breakage(
+        "S14",
+        "a view that belongs to a group of people",
+        "CREATE SCHEMA reports; CREATE TABLE reports.sums (n int); CREATE VIEW reports.copy AS TABLE reports.sums;"
+        "ALTER VIEW reports.copy OWNER TO taskapp_auditor",
+    ),
+    Breakage(
+        "S14",
+        "a materialized view of a login",
+        "CREATE ROLE eve LOGIN; CREATE MATERIALIZED VIEW public.copy AS SELECT 1 AS n;"
+        "ALTER MATERIALIZED VIEW public.copy OWNER TO eve",
+    ),
+    Breakage(
+        "S15",
+        "a copy that is said to be plpgsql's",
+        "CREATE ROLE eve LOGIN; CREATE TABLE public.copy AS TABLE app.tasks; ALTER EXTENSION plpgsql ADD TABLE public.copy;"
+        "ALTER TABLE public.copy OWNER TO eve",
+    ),
+    Breakage(
+        "S13",
+        "a grant of files that is recorded as the server's own",
+        "CREATE ROLE eve LOGIN; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO eve;"
+        "SET LOCAL allow_system_table_mods = on; UPDATE pg_init_privs SET initprivs = proacl FROM pg_proc p"
+        " WHERE objoid = p.oid AND p.oid = 'pg_read_file(text)'::regprocedure AND classoid = 'pg_proc'::regclass",
+    ),
+    Breakage(
+        "S13",
+        "files for everybody, as functions are by default",
+        "UPDATE pg_proc SET proacl = NULL WHERE oid = 'pg_read_file(text)'::regprocedure",
+    ),
+    Breakage(
+        "S13",
+        "a grant of passwords that is recorded as the server's own",
+        "CREATE ROLE eve LOGIN; GRANT SELECT ON pg_authid TO eve;"
+        "SET LOCAL allow_system_table_mods = on; UPDATE pg_init_privs SET initprivs = relacl FROM pg_class c"
+        " WHERE objoid = c.oid AND c.oid = 'pg_authid'::regclass AND classoid = 'pg_class'::regclass",
+    ),
+    Breakage(
+        "S12",
+        "a database's owner with BYPASSRLS",
+        "CREATE ROLE eve LOGIN CREATEROLE BYPASSRLS; ALTER DATABASE taskapp OWNER TO eve",
+    ),
+    Breakage(
+        "S12",
+        "a database's owner that replicates",
+        "CREATE ROLE eve LOGIN CREATEROLE REPLICATION; ALTER DATABASE taskapp OWNER TO eve",
+    ),
+    Breakage(
+        "S03",
+        "a key that nothing keeps",
+        "DELETE FROM pg_trigger WHERE tgconstraint = (SELECT oid FROM pg_constraint WHERE conname = 'tasks_list_id_fkey')",
+    ),
+    Breakage(
+        "S03",
+        "a key that another function keeps",
+        "UPDATE pg_trigger SET tgfoid = '\"RI_FKey_noaction_upd\"'::regproc WHERE tgfoid = '\"RI_FKey_check_ins\"'::regproc"
+        " AND tgconstraint = (SELECT oid FROM pg_constraint WHERE conname = 'tasks_list_id_fkey')",
+    ),
+    Breakage("S01", "checks that are not asked", "UPDATE pg_class SET relchecks = 0 WHERE oid = 'app.tasks'::regclass"),
+    Breakage(
+        "S01",
+        "triggers that are not asked",
+        "UPDATE pg_class SET relhastriggers = false WHERE oid = 'app.tasks'::regclass",
+    ),
+    Breakage(
+        "S13",
+        "a list of roles that leaves some out",
+        "SET LOCAL allow_system_table_mods = on; DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_roles AS '"
+        " || rtrim(pg_get_viewdef('pg_roles'::regclass), ';') || ' WHERE rolname <> ''eve'''; END $$;"
+        "CREATE ROLE eve LOGIN BYPASSRLS",
+    ),
+    Breakage(
+        "S13",
+        "statistics without a barrier",
+        "SET LOCAL allow_system_table_mods = on; ALTER VIEW pg_catalog.pg_stats RESET (security_barrier)",
+    ),
+    Breakage(
+        "S13",
+        "texts that differ",
+        "UPDATE pg_proc SET prosrc = 'texteq' WHERE oid = 'textne(text,text)'::regprocedure",
+    ),
+    Breakage(
+        "S13",
+        "a concatenation from a library",
+        "UPDATE pg_proc SET probin = '$libdir/elsewhere' WHERE oid = 'textcat(text,text)'::regprocedure",
+    ),
+    Breakage(
+        "S13",
+        "equal users that are not",
+        "UPDATE pg_operator SET oprcode = 'uuid_ne'::regproc WHERE oid = '=(uuid,uuid)'::regoperator",
+    ),
+    Breakage("S11", "rows for everything that monitors", "GRANT pg_read_all_data TO pg_monitor"),
+    Breakage(
+        "S14",
+        "a superuser's function in a schema that is called temporary",
+        "SET LOCAL allow_system_table_mods = on; CREATE SCHEMA pg_temp_reports;"
+        "CREATE FUNCTION pg_temp_reports.peek() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER"
+        " AS 'SELECT title FROM app.tasks'",
+    ),
+    Breakage(
+        "S14",
+        "a superuser's function in a numbered schema",
+        "SET LOCAL allow_system_table_mods = on; CREATE SCHEMA pg_temp_4711;"
+        "CREATE FUNCTION pg_temp_4711.peek() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER"
+        " AS 'SELECT title FROM app.tasks'",
+    ),
+    Breakage(
+        "S16",
+        "a key of consecutive bytes",
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad, not_after) SELECT 'counted',"
+        " decode(string_agg(lpad(to_hex(CASE WHEN i < 32 THEN i ELSE 0 END # 54), 2, '0'), '' ORDER BY i), 'hex'),"
+        " decode(string_agg(lpad(to_hex(CASE WHEN i < 32 THEN i ELSE 0 END # 92), 2, '0'), '' ORDER BY i), 'hex'),"
+        " now() + interval '1 hour' FROM generate_series(0, 63) AS i",
+    ),
+    Breakage(
+        "S16",
+        "a key of few different bytes",
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad, not_after) SELECT 'counted',"
+        " decode(string_agg(lpad(to_hex((i * i % 37) # 54), 2, '0'), '' ORDER BY i), 'hex'),"
+        " decode(string_agg(lpad(to_hex((i * i % 37) # 92), 2, '0'), '' ORDER BY i), 'hex'),"
+        " now() + interval '1 hour' FROM generate_series(0, 63) AS i",
+    ),
     # What differs, and widens nothing.
     Breakage("S02", "a column of a later release", "ALTER TABLE app.tasks ADD weight int", drift=True),
     Breakage("S02", "more statistics of moments", "ALTER TABLE app.tasks ALTER created_at SET STATISTICS 500", drift=True),

@@ -7,7 +7,7 @@ What no entry of :data:`DRIFT` names is a finding, so that a kind of difference 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from psycopg2.extensions import cursor
@@ -73,7 +73,7 @@ def differences(live: Facts, expected: Golden) -> Iterator[Difference]:
             continue
         if not wanted and thing.kind not in _BY_PROPERTY:
             yield Difference(thing, "", "extra", properties=frozenset(found))
-        for aspect in sorted(found.keys() | wanted.keys()):
+        for aspect in sorted((found.keys() | wanted.keys()) - _WEIGHTS):
             values = found.get(aspect, frozenset())
             required = wanted[aspect].required if aspect in wanted else frozenset()
             allowed = wanted[aspect].allowed if aspect in wanted else frozenset()
@@ -83,7 +83,8 @@ def differences(live: Facts, expected: Golden) -> Iterator[Difference]:
                 for value in sorted(required - values - _owners(live, thing)):
                     yield Difference(thing, aspect, "missing", expected=value)
             elif wanted or thing.kind in _BY_PROPERTY:
-                yield from _changed(thing, aspect, values, required, allowed)
+                for each in _changed(thing, aspect, values, required, allowed):
+                    yield replace(each, properties=frozenset(found))
 
 
 def _differs(thing: Thing, live: Facts, expected: Golden) -> bool:
@@ -113,6 +114,8 @@ def _changed(
 _WHOLE = ("table", "view", "sequence", "materialized-view", "foreign-table")
 _BY_PROPERTY = ("built-in", "outside", "default-privileges", "database", "membership", "login", "large-objects", "server")
 """Kinds of objects that are there anyway, or whose presence is told by their properties."""
+_WEIGHTS = frozenset({"owner without powers"})
+"""Properties that are not compared: with them another one is no drift."""
 
 
 # What is no finding, and why.
@@ -157,8 +160,8 @@ DRIFT = (
         "",
         "extra",
         "Nothing reads a column that is granted to nobody: a later release adds its columns before its code. One with an"
-        " expression can copy what others hold.",
-        lambda each: not each.properties & {"default", "generated", "generated, not stored", "identity"},
+        " expression can copy what others hold, and a domain, or a type that is not built in, runs functions of its own.",
+        lambda each: not each.properties & {"default", "generated", "generated, not stored", "identity", "type is"},
     ),
     Drift(
         "column",
@@ -171,7 +174,7 @@ DRIFT = (
         "index",
         "",
         "extra missing",
-        "An index of plain columns answers no question that a query would not; a key or an expression does.",
+        "An index of plain columns, by built-in operators, answers no question that a query would not.",
         lambda each: each.properties <= _PLAIN_INDEX,
     ),
     Drift("index", "valid", "extra", "An index that is not valid is not used; a key matters.",
@@ -195,17 +198,11 @@ DRIFT = (
         "It changes how a query is run, and not what it finds.",
     ),
     Drift("membership", "", "missing", "Who is a member of fewer roles can do less."),
-    Drift(
-        "membership|login",
-        "options|powers",
-        "extra",
-        "It is who made the roles: the owner of the database that this one was restored from.",
-        lambda each: each.live.endswith(", as who made the roles"),
-    ),
     Drift("schema", "", "missing", "Nothing of ours is in schema public.", lambda each: each.thing.name == "public"),
     Drift("function", "cost|rows", "extra changed missing", "No estimate moves a condition before a policy."),
     Drift("outside", "owner|is", "extra changed", "Grants on it, functions that run as their owner, and views of ours (L69)"
-          " are found by themselves."),
+          " are found by themselves; an ordinary role that owns rows needs no grant.",
+          lambda each: "owner without powers" not in each.properties),
     Drift("large-objects", "number", "extra", "Anybody who can log in can make them; a grant on one is found by itself."),
     Drift("extension", "|schema", "extra changed", "It shows nothing of other sessions to whoever is not granted that.",
           lambda each: each.thing.name in _HARMLESS_EXTENSIONS),
@@ -302,7 +299,7 @@ AREAS = (
     Area(
         "S12",
         "login",
-        "no role but the database's owner and the first superuser passes policies or makes roles",
+        "only superusers that own the server or the database pass policies, and only the owner makes roles",
         "BYPASSRLS, SUPERUSER and REPLICATION show every row without a trace, whoever has them; CREATEROLE gets there.",
         "ALTER ROLE … NOBYPASSRLS NOSUPERUSER …; a platform's own are in its file (TASKAPP_PLATFORM).",
     ),

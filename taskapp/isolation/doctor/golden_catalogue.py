@@ -46,7 +46,7 @@ def is_list(aspect: str) -> bool:
     return (
         aspect.endswith(" to")
         or aspect.startswith("in ")
-        or aspect in {"children", "leakproof", "parents", "powers", "runs as"}
+        or aspect in {"children", "leakproof", "members", "parents", "powers", "runs as"}
     )
 
 

@@ -7,7 +7,7 @@ WITH ours AS (
 ), builtin AS (
     SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema')
 ), passing AS (
-    SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast|temp_|toast_temp_)'
+    SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast|temp_\d+|toast_temp_\d+)$'
 ), extended AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ), this AS (
@@ -24,15 +24,6 @@ WITH ours AS (
     SELECT * FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'taskapp\_%' AND oid IN (
         SELECT member FROM member WHERE (inherits OR sets)
         AND what IN ('taskapp_dba', 'taskapp_auditor', 'taskapp_breakglass'))
-), administrator AS (
-    -- Who made our roles, and owns a database of this cluster that is not this one: after a restore into another's. From
-    -- PostgreSQL 16 on it is recorded, for each of the roles.
-    SELECT oid FROM pg_roles WHERE rolcreaterole AND NOT rolsuper AND oid IN (SELECT datdba FROM pg_database)
-    AND oid NOT IN (SELECT datdba FROM this)
-    AND (current_setting('server_version_num')::int < 160000 OR NOT EXISTS (
-        SELECT FROM role WHERE NOT EXISTS (
-            SELECT FROM member WHERE roleid = role.oid AND member.member = pg_roles.oid
-            AND admin AND NOT inherits AND NOT sets AND grantor = 10)))
 ), relation AS (
     SELECT c.*, ours.nspname, format('%s.%s', ours.nspname, c.relname) AS name,
            CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence'
@@ -50,17 +41,18 @@ WITH ours AS (
            CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS acltype,
            format('%s %s', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized-view' WHEN 'S' THEN 'sequence'
                WHEN 'f' THEN 'foreign-table' WHEN 'c' THEN 'type' ELSE 'table' END, c.oid::regclass) AS label,
-           false AS definer
+           false AS definer, c.relkind IN ('r', 'p', 'v', 'm', 'f') AS has_rows
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relnamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
+    WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relnamespace NOT IN (SELECT oid FROM ours)
+    AND (c.relnamespace NOT IN (SELECT oid FROM passing) OR c.relpersistence <> 't')
     UNION ALL
     SELECT p.oid, p.proowner, p.proacl, 'pg_proc'::regclass, n.nspname, p.pronamespace, 'f',
-           NULL, p.prosecdef
+           NULL, p.prosecdef, false
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE p.pronamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
+    WHERE p.pronamespace NOT IN (SELECT oid FROM ours) AND (p.pronamespace NOT IN (SELECT oid FROM passing) OR p.prosecdef)
     UNION ALL
     SELECT t.oid, t.typowner, t.typacl, 'pg_type'::regclass, n.nspname, t.typnamespace, 'T', 'type ' || format_type(t.oid, NULL),
-           false
+           false, false
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typtype <> 'm'
     AND t.typnamespace NOT IN (SELECT oid FROM ours UNION SELECT oid FROM passing)
@@ -75,9 +67,28 @@ WITH ours AS (
     UNION ALL
     SELECT 'type', format_type(t.oid, NULL), typowner, typacl, true FROM pg_type t JOIN ours ON ours.oid = typnamespace
     WHERE typacl IS NOT NULL
+), guarded AS (
+    -- Built-in functions that PostgreSQL keeps from everybody: who may call one is told by itself.
+    SELECT oid, proowner, proacl FROM pg_proc WHERE oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND proname IN (
+        'lo_export', 'lo_import', 'pg_backup_start', 'pg_backup_stop', 'pg_config', 'pg_create_restore_point',
+        'pg_current_logfile', 'pg_get_aios', 'pg_get_backend_memory_contexts', 'pg_get_shmem_allocations',
+        'pg_get_shmem_allocations_numa', 'pg_hba_file_rules', 'pg_ident_file_mappings',
+        'pg_log_backend_memory_contexts', 'pg_log_standby_snapshot', 'pg_ls_archive_statusdir', 'pg_ls_dir',
+        'pg_ls_logdir', 'pg_ls_logicalmapdir', 'pg_ls_logicalsnapdir', 'pg_ls_replslotdir', 'pg_ls_summariesdir',
+        'pg_ls_tmpdir', 'pg_ls_waldir', 'pg_promote', 'pg_read_binary_file', 'pg_read_file', 'pg_reload_conf',
+        'pg_replication_origin_advance', 'pg_replication_origin_create', 'pg_replication_origin_drop',
+        'pg_replication_origin_oid', 'pg_replication_origin_progress', 'pg_replication_origin_session_is_setup',
+        'pg_replication_origin_session_progress', 'pg_replication_origin_session_reset',
+        'pg_replication_origin_session_setup', 'pg_replication_origin_xact_reset', 'pg_replication_origin_xact_setup',
+        'pg_rotate_logfile', 'pg_show_all_file_settings', 'pg_show_replication_origin_status', 'pg_stat_file',
+        'pg_stat_have_stats', 'pg_stat_reset', 'pg_stat_reset_backend_stats', 'pg_stat_reset_replication_slot',
+        'pg_stat_reset_shared', 'pg_stat_reset_single_function_counters', 'pg_stat_reset_single_table_counters',
+        'pg_stat_reset_slru', 'pg_stat_reset_subscription_stats', 'pg_switch_wal', 'pg_wal_replay_pause',
+        'pg_wal_replay_resume')
 ), arrived AS (
     -- Grants on what is not of ours, less those that came with PostgreSQL or with an extension.
     SELECT class, oid, 0 AS sub, coalesce(label, 'function ' || oid::regprocedure) AS label, owner, acl, acltype FROM stranger WHERE acl IS NOT NULL
+    AND NOT (class = 'pg_proc'::regclass AND oid IN (SELECT oid FROM guarded))
     UNION ALL
     SELECT class, s.oid, attnum, format('%s.%s', label, attname), owner, attacl, 'c' FROM stranger s
     JOIN pg_attribute ON attrelid = s.oid AND class = 'pg_class'::regclass AND attacl IS NOT NULL
@@ -156,6 +167,10 @@ UNION ALL SELECT kind, name, 'numbers', format('%s, start %s, %s to %s by %s%s',
     seqmax, seqincrement, CASE WHEN seqcycle THEN ', again and again' END) FROM relation JOIN pg_sequence ON seqrelid = relation.oid
 UNION ALL SELECT kind, name, 'parents', inhparent::regclass::text FROM relation JOIN pg_inherits ON inhrelid = relation.oid
 UNION ALL SELECT 'column', name, 'type', format_type(atttypid, atttypmod) FROM col WHERE relkind <> 'S'
+-- The functions of a type run for each value; of a domain, so do its default and its checks.
+UNION ALL SELECT 'column', col.name, 'type is', 'not built in' FROM col JOIN pg_type t ON t.oid = atttypid
+    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+    WHERE relkind <> 'S' AND (t.typtype <> 'b' OR t.oid >= 16384 OR e.typtype <> 'b' OR e.oid >= 16384)
 UNION ALL SELECT 'column', name, 'not null', 'yes' FROM col WHERE attnotnull AND relkind IN ('r', 'p', 'f')
 UNION ALL SELECT 'column', col.name, 'collation', collname FROM col JOIN pg_type t ON t.oid = atttypid
     JOIN pg_collation c ON c.oid = attcollation WHERE attcollation <> typcollation
@@ -169,6 +184,18 @@ UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'definition', 
 UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'triggers', 'disabled'
     FROM pg_trigger JOIN pg_constraint c ON c.oid = tgconstraint JOIN relation ON relation.oid = conrelid
     WHERE tgisinternal AND tgenabled <> 'O'
+UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'kept by', coalesce((
+        SELECT string_agg(proname, ', ' ORDER BY proname::text COLLATE "C") FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid
+        WHERE tgconstraint = c.oid AND tgisinternal AND p.oid < 16384 AND tgrelid IN (conrelid, confrelid)), 'nothing')
+    FROM pg_constraint c JOIN relation ON relation.oid = conrelid WHERE contype = 'f'
+-- PostgreSQL asks these first whether there is anything to look up.
+UNION ALL SELECT kind, name, 'checks', format('%s of %s', relchecks, number) FROM relation, LATERAL (
+        SELECT count(*) FROM pg_constraint WHERE conrelid = relation.oid AND contype = 'c') AS of_relation (number)
+    WHERE relchecks <> number
+UNION ALL SELECT kind, name, 'triggers', 'skipped' FROM relation
+    WHERE NOT relhastriggers AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation.oid)
+UNION ALL SELECT kind, name, 'rules', 'skipped' FROM relation
+    WHERE NOT relhasrules AND EXISTS (SELECT FROM pg_rewrite WHERE ev_class = relation.oid)
 UNION ALL SELECT 'constraint', format('%s on %s', conname, conrelid::regclass), 'references from outside', 'yes'
     FROM pg_constraint c JOIN relation ON relation.oid = confrelid
     WHERE contype = 'f' AND conrelid NOT IN (SELECT oid FROM relation)
@@ -180,6 +207,16 @@ UNION ALL SELECT 'index', format('%s on %s', c.relname, relation.name), aspect, 
                 CASE WHEN indexprs IS NOT NULL THEN 'of expressions' END, CASE WHEN indpred IS NOT NULL THEN 'partial' END), '')),
             ('owner', CASE WHEN c.relowner <> relation.relowner THEN c.relowner::regrole::text END)
     ) AS of_index (aspect, fact) WHERE fact IS NOT NULL
+-- What an index calls for each row, and nobody has reviewed.
+UNION ALL SELECT DISTINCT 'index', format('%s on %s', c.relname, relation.name), 'calls', called
+    FROM pg_index i JOIN relation ON relation.oid = indrelid JOIN pg_class c ON c.oid = indexrelid
+    CROSS JOIN unnest(indclass::oid[]) AS class (oid) JOIN pg_opclass o ON o.oid = class.oid, LATERAL (
+        SELECT 'operator-class ' || opcname WHERE o.oid >= 16384
+        UNION ALL SELECT 'function ' || p.amproc::regprocedure FROM pg_amproc p
+        WHERE amprocfamily = opcfamily AND (p.oid >= 16384 OR p.amproc >= 16384)
+        UNION ALL SELECT 'operator ' || amopopr::regoperator FROM pg_amop a JOIN pg_operator op ON op.oid = amopopr
+        WHERE amopfamily = opcfamily AND (a.oid >= 16384 OR amopopr >= 16384 OR oprcode >= 16384)
+    ) AS reached (called)
 UNION ALL SELECT 'index', format('%s on %s', c.relname, relation.name), 'statistics of ' || attname, attstattarget::text
     FROM pg_index i JOIN relation ON relation.oid = indrelid JOIN pg_class c ON c.oid = indexrelid
     JOIN pg_attribute a ON a.attrelid = indexrelid WHERE attstattarget >= 0
@@ -227,14 +264,21 @@ UNION ALL SELECT kind, name, privilege_type || ' to', concat(CASE grantee WHEN 0
 UNION ALL SELECT CASE WHEN arrived.oid < 16384 AND acltype <> 'L' OR acltype = 'p' THEN 'built-in' ELSE 'outside' END, label, privilege_type || ' to',
         concat(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
         CASE WHEN is_grantable THEN ', to be passed on' END)
-    FROM (SELECT arrived.*, (SELECT initprivs FROM pg_init_privs i WHERE i.objoid = arrived.oid AND i.classoid = class
-        AND i.objsubid = sub) AS initial FROM arrived) AS arrived, aclexplode(acl) AS now
+    -- What is recorded as granted from the first can be written later: functions, and tables of secrets, have nothing there.
+    FROM (SELECT arrived.*, CASE WHEN NOT (arrived.oid < 16384 AND sub = 0 AND (class = 'pg_proc'::regclass OR label IN (
+            'table pg_authid', 'table pg_statistic', 'table pg_statistic_ext_data', 'table pg_largeobject',
+            'table pg_user_mapping', 'view pg_shadow', 'view pg_file_settings', 'view pg_hba_file_rules')))
+        THEN (SELECT initprivs FROM pg_init_privs i WHERE i.objoid = arrived.oid AND i.classoid = class AND i.objsubid = sub)
+        END AS initial FROM arrived) AS arrived, aclexplode(acl) AS now
     WHERE acl::text IS DISTINCT FROM initial::text AND grantee <> owner AND NOT EXISTS (
         SELECT FROM aclexplode(coalesce(initial, CASE WHEN acltype NOT IN ('c', 'p') THEN acldefault(acltype, owner) END)) AS was
         WHERE was.grantee = now.grantee AND was.privilege_type = now.privilege_type AND was.is_grantable >= now.is_grantable)
     -- The information schema is for everybody, and is made after the first access lists are recorded.
     AND NOT (label ~ ' information_schema(\.|$)' AND arrived.oid < 16384 AND grantee = 0 AND privilege_type IN ('SELECT', 'USAGE')
         AND NOT is_grantable)
+UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, privilege_type || ' to',
+        concat(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, CASE WHEN is_grantable THEN ', to be passed on' END)
+    FROM guarded, aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee <> proowner
 UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'owner', owner::regrole::text FROM stranger WHERE oid < 16384 AND owner <> 10
 UNION ALL SELECT 'built-in', 'language ' || lanname, 'owner', lanowner::regrole::text FROM pg_language
     WHERE oid < 16384 AND lanowner <> 10
@@ -249,18 +293,53 @@ UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
         VALUES (CASE WHEN proleakproof THEN 'leakproof' END), (CASE WHEN lanname NOT IN ('internal', 'c') THEN 'in ' || lanname END)
     ) AS of_function (aspect) WHERE p.oid < 16384 AND pronamespace IN (SELECT oid FROM builtin) AND aspect IS NOT NULL
--- What identities, seals and tickets are made of.
-UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, 'is', concat_ws(', ', CASE provolatile WHEN 'i' THEN 'immutable'
-        WHEN 's' THEN 'stable' ELSE 'volatile' END, CASE WHEN proisstrict THEN 'strict' END, prosrc)
-    FROM pg_proc WHERE oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND proname IN ('current_setting', 'set_config',
-        'now', 'clock_timestamp', 'sha256', 'convert_to', 'encode', 'split_part', 'translate', 'pg_xact_status',
-        'pg_current_xact_id', 'pg_snapshot_xmax', 'pg_has_role', 'pg_terminate_backend', 'gen_random_uuid', 'uuid_eq', 'byteaeq',
-        'texteq', 'nameeqtext', 'timestamptz_gt', 'timestamptz_le')
+-- What policies, functions and indexes of ours call, identities, seals and tickets among them.
+UNION ALL SELECT 'built-in', 'function ' || p.oid::regprocedure, 'is', concat_ws(', ', CASE provolatile WHEN 'i' THEN 'immutable'
+        WHEN 's' THEN 'stable' ELSE 'volatile' END, CASE WHEN proisstrict THEN 'strict' END, prosrc, probin,
+        CASE WHEN lanname NOT IN ('internal', 'sql') THEN 'in ' || lanname END, pg_get_function_sqlbody(p.oid))
+    FROM pg_proc p JOIN pg_language l ON l.oid = prolang
+    WHERE p.oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND proname IN (
+        'anytextcat', 'array_remove', 'array_replace', 'array_to_string', 'arraycontains', 'bit', 'booleq',
+        'btequalimage', 'btint8cmp', 'btint8skipsupport', 'btint8sortsupport', 'btrim', 'bttextcmp',
+        'bttextsortsupport', 'btvarstrequalimage', 'bytea_sortsupport', 'byteacmp', 'byteaeq', 'byteage', 'byteagt',
+        'byteale', 'bytealt', 'cardinality', 'char_length', 'clock_timestamp', 'concat', 'concat_ws', 'convert_to',
+        'current_setting', 'date_ge', 'date_le', 'date_trunc', 'datetime_pl', 'encode', 'extract', 'float4',
+        'float48eq', 'float8', 'float84div', 'float8mul', 'format', 'gen_random_uuid', 'hashtext', 'hashtextextended',
+        'in_range', 'int2', 'int24ge', 'int24le', 'int4', 'int4eq', 'int4ge', 'int4gt', 'int4le', 'int4lt', 'int4ne',
+        'int4pl', 'int8', 'int84gt', 'int84le', 'int8eq', 'int8ge', 'int8gt', 'int8le', 'int8lt', 'int8mi', 'int8mod',
+        'int8pl', 'is_normalized', 'jsonb_each', 'jsonb_extract_path_text', 'jsonb_typeof', 'left', 'length', 'lower',
+        'make_interval', 'nameeq', 'nameeqtext', 'now', 'numeric', 'numeric_eq', 'numeric_mul', 'octet_length',
+        'oideq', 'pg_advisory_unlock_all', 'pg_backend_pid', 'pg_current_snapshot', 'pg_current_xact_id',
+        'pg_has_role', 'pg_snapshot_xmax', 'pg_terminate_backend', 'pg_total_relation_size',
+        'pg_try_advisory_xact_lock', 'pg_xact_status', 'quote_literal', 'random', 'rtrim', 'set_config', 'sha256',
+        'split_part', 'starts_with', 'strpos', 'substr', 'text', 'text_ge', 'text_gt', 'text_le', 'text_lt',
+        'textcat', 'texteq', 'texteqname', 'textlike', 'textne', 'textregexeq', 'textregexne', 'time_lt',
+        'timestamp_cmp', 'timestamp_eq', 'timestamp_ge', 'timestamp_gt', 'timestamp_le', 'timestamp_lt',
+        'timestamp_skipsupport', 'timestamp_sortsupport', 'timestamptz', 'timestamptz_cmp', 'timestamptz_eq',
+        'timestamptz_ge', 'timestamptz_gt', 'timestamptz_le', 'timestamptz_lt', 'timestamptz_mi',
+        'timestamptz_mi_interval', 'timestamptz_pl_interval', 'timezone', 'to_char', 'to_regnamespace',
+        'to_timestamp', 'to_tsvector', 'translate', 'unnest', 'uuid_cmp', 'uuid_eq', 'uuid_ge', 'uuid_gt', 'uuid_le',
+        'uuid_lt', 'uuid_ne', 'uuid_skipsupport', 'uuid_sortsupport')
+-- Which of them an operator calls is looked up when it runs.
+UNION ALL SELECT 'built-in', 'operator ' || o.oid::regoperator, 'calls', oprcode::regprocedure::text
+    FROM pg_operator o JOIN pg_proc p ON p.oid = oprcode
+    WHERE o.oid < 16384 AND o.oprname = '=' AND oprleft = oprright AND oprleft IN ('uuid'::regtype, 'text'::regtype, 'bytea'::regtype,
+        'name'::regtype, 'int8'::regtype, 'timestamptz'::regtype)
+-- What the doctor itself asks.
+UNION ALL SELECT 'built-in', 'view ' || relname, aspect, fact FROM pg_class c, LATERAL (
+        VALUES ('definition', 'sha256 ' || left(encode(sha256(convert_to(pg_get_viewdef(c.oid), 'UTF8')), 'hex'), 16)),
+            ('options', reloptions::text)
+    ) AS of_view (aspect, fact) WHERE relnamespace = 'pg_catalog'::regnamespace
+    AND relname IN ('pg_roles', 'pg_settings', 'pg_stats') AND fact IS NOT NULL
 UNION ALL SELECT 'built-in', 'function ' || oid::regprocedure, 'settings', proconfig::text FROM pg_proc
     WHERE oid < 16384 AND proconfig IS NOT NULL
 UNION ALL SELECT CASE WHEN room IN (SELECT oid FROM builtin) THEN 'added' ELSE 'outside' END, coalesce(label, 'function ' || oid::regprocedure),
         CASE WHEN definer THEN 'runs as' ELSE 'owner' END, owner::regrole::text
     FROM stranger WHERE oid >= 16384 AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
+-- Its owner reads it without a grant: no difference is told of by this alone, it weighs the owner's.
+UNION ALL SELECT 'outside', label, 'owner without powers', 'yes' FROM stranger, this
+    WHERE stranger.oid >= 16384 AND has_rows AND owner <> datdba AND owner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper)
+    AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
 UNION ALL SELECT 'outside', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text
     FROM stranger WHERE oid >= 16384 AND definer AND EXISTS (
         SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
@@ -272,6 +351,11 @@ UNION ALL SELECT CASE WHEN room = 0 OR room IN (SELECT oid FROM ours UNION SELEC
     WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = made.class AND e.objid = made.oid)
 -- What is beside all schemas.
 UNION ALL SELECT 'extension', extname, 'schema', nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+-- What belongs to an extension is taken to be its own, grants and all.
+UNION ALL SELECT 'extension', extname, 'members', pg_describe_object(classid, objid, 0)
+    FROM pg_depend d JOIN pg_extension e ON e.oid = refobjid
+    WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND (extname = 'plpgsql' OR extname = 'pg_stat_statements'
+        AND pg_describe_object(classid, objid, 0) !~ '^(function|view|type) ([a-z_]+\.)?pg_stat_statements')
 UNION ALL SELECT 'event-trigger', evtname, 'calls', concat_ws(', ', evtfoid::regprocedure, evtevent, evttags::text,
     CASE evtenabled WHEN 'D' THEN 'disabled' END) FROM pg_event_trigger
 UNION ALL SELECT 'publication', pubname, 'tables', CASE WHEN puballtables THEN 'all tables' ELSE (
@@ -322,13 +406,12 @@ UNION ALL SELECT CASE setrole WHEN 0 THEN 'database' ELSE 'role' END,
     AND NOT (setrole = 0 AND entry ~* '^timezone=')
 UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'options', coalesce(nullif(
         concat_ws(', ', CASE WHEN admin THEN 'ADMIN' END, CASE WHEN inherits THEN 'INHERIT' END, CASE WHEN sets THEN 'SET' END),
-        ''), 'none') || CASE WHEN member IN (SELECT oid FROM administrator) AND admin AND NOT inherits AND NOT sets
-            AND grantor = 10 THEN ', as who made the roles' ELSE '' END
+        ''), 'none')
     FROM member, this WHERE (roleid IN (SELECT oid FROM role UNION SELECT oid FROM person) OR member IN (SELECT oid FROM role))
     -- Who makes a role in PostgreSQL 16 or later may pass it on, as the database's owner does here: for that it is recorded
     -- that the bootstrap superuser says so.
     AND NOT (admin AND NOT inherits AND NOT sets AND grantor = 10 AND current_setting('server_version_num')::int >= 160000
-        AND (member = datdba OR pg_has_role(member, datdba, 'USAGE')))
+        AND member = datdba)
     AND NOT (who = 'taskapp_warden' AND roleid IN (SELECT oid FROM person) AND inherits AND NOT admin
         AND (NOT sets OR current_setting('server_version_num')::int < 160000))
     AND NOT (member IN (SELECT oid FROM person) AND NOT admin AND NOT inherits AND sets
@@ -339,6 +422,11 @@ UNION ALL SELECT 'membership', format('of %s in %s', who, what), 'reaches',
     AND roleid NOT IN (SELECT oid FROM role UNION SELECT oid FROM person)
     AND (what ~ '^pg_' OR roleid IN (SELECT oid FROM powers WHERE power <> 'CREATEDB'))
     AND NOT (admin AND NOT inherits AND NOT sets AND grantor = 10 AND member = datdba)
-UNION ALL SELECT 'login', rolname, 'powers', power || CASE WHEN power = 'CREATEROLE'
-        AND pg_roles.oid IN (SELECT oid FROM administrator) THEN ', as who made the roles' ELSE '' END FROM pg_roles JOIN powers USING (oid), this
-    WHERE pg_roles.oid NOT IN (SELECT oid FROM role) AND pg_roles.oid NOT IN (10, datdba) AND rolname !~ '^pg_'
+UNION ALL
+-- A built-in role with the rights of another passes them on to all of its members.
+SELECT 'membership', format('of %s in %s', who, what), 'reaches', what FROM member
+    WHERE member.member < 16384 AND member.member <> 10 AND roleid NOT IN (SELECT oid FROM role UNION SELECT oid FROM person)
+-- The database's owner makes roles and databases; only a superuser may own it and pass policies as well.
+UNION ALL SELECT 'login', rolname, 'powers', power FROM pg_roles JOIN powers USING (oid), this
+    WHERE pg_roles.oid NOT IN (SELECT oid FROM role) AND pg_roles.oid <> 10 AND rolname !~ '^pg_'
+    AND NOT (pg_roles.oid = datdba AND (rolsuper OR power IN ('CREATEROLE', 'CREATEDB')))
