@@ -1,6 +1,9 @@
 """`flask isolation as`, `break-glass`, `approve`, `close`: a ticket first, then psql, then the ticket's end."""
 
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
@@ -9,7 +12,7 @@ from psycopg2.extensions import connection
 from taskapp.dba.login import GROUPS, becoming, clear, logged_in, plain, url_option
 from taskapp.dba.session import Ticket, closing_ticket, session_on
 
-_ASK_EVERY_SECONDS = 2.0
+_ASK_EVERY_SECONDS = 0.5
 
 _minutes = click.option("--minutes", type=click.IntRange(1, 480), default=60, show_default=True, help="How long at most.")
 _reason = click.option("--reason", required=True, help="Why, for the access log: a number of a ticket, and a few words.")
@@ -57,10 +60,10 @@ def break_glass(reason: str, minutes: int, url: str, only_print: bool) -> None:
 
 
 def _approval(conn: connection, number: int) -> datetime:
-    """Wait for the second person; take the request back when nobody comes."""
-    try:
+    """Wait for the second person's approval. Ctrl-C withdraws the request."""
+    with _ctrl_c_noted() as pressed:
         click.echo(f"break-glass {number} waits for a second person: flask isolation approve {number}", err=True)
-        while True:
+        while not pressed():
             with becoming(conn, "taskapp_breakglass") as cur:
                 cur.execute(
                     "SELECT expires_at, closed_by, opened_at < now() - interval '15 minutes' FROM app.access_log"
@@ -76,9 +79,29 @@ def _approval(conn: connection, number: int) -> datetime:
             if too_late:
                 raise click.ClickException(f"nobody has agreed to break-glass {number} within 15 minutes")
             time.sleep(_ASK_EVERY_SECONDS)
-    except KeyboardInterrupt:
         closing_ticket(conn, number, "taskapp_breakglass")
-        raise click.ClickException(f"break-glass {number} is withdrawn") from None
+        raise click.ClickException(f"break-glass {number} is withdrawn")
+
+
+@contextmanager
+def _ctrl_c_noted() -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C instead of interrupting a statement, after which the connection could not withdraw the request.
+
+    A second Ctrl-C interrupts.
+    """
+    pressed = False
+
+    def note(*_: object) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @click.command("approve")
