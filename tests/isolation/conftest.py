@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from conftest import Admin, Cluster
 from psycopg2.errors import InsufficientPrivilege
-from psycopg2.extensions import AsIs, connection, cursor
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, AsIs, connection, cursor
 
 from taskapp.api import personal_token
 from taskapp.isolation import identity
@@ -263,25 +263,70 @@ def seal_key(cluster: Cluster) -> SealKey:
     return SealKey.parse(cluster.environment["TASKAPP_SEAL_KEY"])
 
 
-@pytest.fixture
-def as_api(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
-    """Act as somebody through `taskapp_api`. All of a test's people take turns on one server connection."""
-    with closing(linked(cluster, "taskapp_api", seal_key)) as link:
+class Links:
+    """One open connection per role, handed from test to test.
+
+    Connecting, and filling the caches of a new server process, is more than half of a short test's time.
+    """
+
+    def __init__(self, cluster: Cluster, key: SealKey) -> None:
+        self._cluster = cluster
+        self._key = key
+        self._idle: dict[str, Link] = {}
+
+    @contextmanager
+    def of(self, role: str) -> Iterator[ActAs]:
+        """Act as anyone through `role`, on a connection without session state."""
+        link = self._idle.pop(role, None) or linked(self._cluster, role, self._key)
         yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+        if self._cleared(link):
+            self._idle[role] = link
+        else:
+            link.close()
+
+    @staticmethod
+    def _cleared(link: Link) -> bool:
+        """Discard the session's state; tell whether the connection is as good as a new one."""
+        if link.closed or link.info.transaction_status != TRANSACTION_STATUS_IDLE or not link.is_unchanged():
+            return False
+        try:
+            with link.cursor() as cur:
+                cur.execute("DISCARD ALL")
+        except psycopg2.OperationalError:  # A test has ended its process.
+            return False
+        return link.is_unchanged()
+
+    def close(self) -> None:
+        for link in self._idle.values():
+            link.close()
+
+
+@pytest.fixture(scope="session")
+def links(cluster: Cluster, seal_key: SealKey) -> Iterator[Links]:
+    """Connections of the application's roles that tests share, one test at a time."""
+    with closing(Links(cluster, seal_key)) as links:
+        yield links
 
 
 @pytest.fixture
-def as_operator(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
-    """Act as somebody through `taskapp_operator`."""
-    with closing(linked(cluster, "taskapp_operator", seal_key)) as link:
-        yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+def as_api(links: Links) -> Iterator[ActAs]:
+    """Act as a user through `taskapp_api`. All users of a test share one server connection."""
+    with links.of("taskapp_api") as act:
+        yield act
 
 
 @pytest.fixture
-def as_auth(cluster: Cluster, seal_key: SealKey) -> Iterator[ActAs]:
-    """Act as somebody through `taskapp_auth`."""
-    with closing(linked(cluster, "taskapp_auth", seal_key)) as link:
-        yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+def as_operator(links: Links) -> Iterator[ActAs]:
+    """Act as a user through `taskapp_operator`."""
+    with links.of("taskapp_operator") as act:
+        yield act
+
+
+@pytest.fixture
+def as_auth(links: Links) -> Iterator[ActAs]:
+    """Act as a user through `taskapp_auth`."""
+    with links.of("taskapp_auth") as act:
+        yield act
 
 
 def linked(cluster: Cluster, role: str, key: SealKey) -> Link:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
@@ -16,12 +16,13 @@ from waiting import wait_until
 from werkzeug.test import TestResponse
 
 from isolation.acting import acting, api, application_on, client_of
-from isolation.calls import ALICE, CALLS, CALLS_WITH_A_KEY, Call, Scene
+from isolation.calls import CALLS, CALLS_WITH_A_KEY, Call, Scene
 from isolation.conftest import User
 from isolation.message_table import PAGE, table
 from isolation.proxy import Loss, Message, Proxy
 from taskapp.api.work import operation_id
 from taskapp.auth.passwords import Passwords
+from taskapp.auth.refresh_token import RefreshToken
 from taskapp.isolation.identity import Nobody
 
 REQUEST_ID = "0198f3c2-request"
@@ -52,24 +53,27 @@ def password_hash(proxied: Flask) -> str:
 
 @pytest.fixture
 def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scene:
-    admin.execute("UPDATE app.users SET password_hash = %s", password_hash)
     alice = client_of(proxied, owner)
-    anonymous = Person(proxied.test_client(), {"X-Request-Id": REQUEST_ID})
     alice.headers["X-Request-Id"] = REQUEST_ID
-    alice.post("/v1/tasks", {"title": "second", "tags": ["scene"]})
-    list_id = alice.post("/v1/lists", {"name": "scene"}).get_json()["id"]
-    cursor = alice.get("/v1/tasks?limit=1").get_json()["next_cursor"]
-    tokens = anonymous.post("/v1/auth/login", ALICE).get_json()["tokens"]
-    newest, *_ = alice.get("/v1/auth/sessions").get_json()["items"]
+    other_session, list_id = str(uuid4()), str(uuid4())
+    admin.execute(
+        "UPDATE app.users SET password_hash = %s;"
+        "INSERT INTO app.sessions (user_id, id, expires_at) VALUES (%s, %s, now() + interval '1 day');"
+        "INSERT INTO app.lists (user_id, id, name) VALUES (%s, %s, 'scene');"
+        "INSERT INTO app.tags (user_id, key, name) VALUES (%s, 'scene', 'scene')",
+        *(password_hash, owner.id, other_session, owner.id, list_id, owner.id),
+    )
+    task(admin, alice, tags=["scene"])
+    done, trashed = task(admin, alice, status="completed"), task(admin, alice, deleted_at="now")
     return Scene(
         alice,
-        anonymous,
+        Person(proxied.test_client(), {"X-Request-Id": REQUEST_ID}),
         owner.task_id,
-        task(admin, alice, status="completed"),
-        task(admin, alice, deleted_at="now"),
-        cursor,
-        tokens["refresh_token"],
-        newest["id"],
+        done,
+        trashed,
+        alice.get("/v1/tasks?limit=1").get_json()["next_cursor"],
+        RefreshToken(UUID(owner.id), UUID(other_session), generation=1).write(proxied.config["TASKAPP"].refresh_keys),
+        other_session,
         list_id,
         owner.token,
         owner.token_id,
