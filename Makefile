@@ -93,18 +93,19 @@ format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# The stamps .venv/local and .venv/dev say which requirements the environment was made from.
+# The stamps .venv/local and .venv/dev say which requirements the environment was made from. Only what is imported is compiled,
+# when it is imported: compiling everything takes a third of the installation.
 .venv/local: requirements.txt requirements-local.txt setup.cfg
 	@echo "  installing into .venv/ …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskapp needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-local.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: .venv/local requirements-dev.txt requirements-tracing.txt
 	@echo "  installing what the tests need …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
 	@touch $@
 
 # The contenders need other versions of what the application needs, so they live apart. Without --no-deps, pip would add what

@@ -20,6 +20,8 @@ EVERYBODY = r"EVERYBODY until \d\d:\d\d UTC => $"
 
 At = Callable[..., Terminal]
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.fixture
 def at(staff: Staff) -> At:
