@@ -24,8 +24,10 @@ def bob(app: Flask, admin: Admin) -> Person:
 @ways
 def test_an_id_of_another_takes_as_long_as_one_that_never_was(bob: Person, way: Way) -> None:
     took: dict[str, list[float]] = {"hers": [], "never": []}
+    # One id for all turns, as hers is: an id that was not asked for before takes some 15 us longer, whosever it is.
+    unknown = way.never()
     for turn in range(2_000):
-        both = [("hers", way.hers), ("never", way.never())]
+        both = [("hers", way.hers), ("never", unknown)]
         for kind, thing in both if turn % 2 else reversed(both):
             begun = time.perf_counter()
             way.ask(bob, thing)
