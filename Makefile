@@ -95,18 +95,31 @@ format: .venv/dev ## Put the code in its usual form
 
 # The stamps .venv/local and .venv/dev say which requirements the environment was made from. Only what is imported is compiled,
 # when it is imported: compiling everything takes a third of the installation.
+#
+# Each is made by a second make that has locked this file, so that commands started at once install one after the other.
+LOCKED = $(PYTHON) -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
+	sys.exit(subprocess.call(sys.argv[1:]))' $(MAKE) --silent LOCK=held
+
 .venv/local: requirements.txt requirements-local.txt setup.cfg
+ifndef LOCK
+	@$(LOCKED) $@
+else
 	@echo "  installing into .venv/ …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskapp needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-local.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+endif
 
 .venv/dev: .venv/local requirements-dev.txt requirements-tracing.txt
+ifndef LOCK
+	@$(LOCKED) $@
+else
 	@echo "  installing what the tests need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
 	@touch $@
+endif
 
 # The contenders need other versions of what the application needs, so they live apart. Without --no-deps, pip would add what
 # the file does not pin; `pip check` says what that is.
