@@ -22,7 +22,7 @@ from taskapp.provision import new_key_id, new_seal_key
     metavar="MINUTES",
     default=24 * 60,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=31 * 24 * 60),
     help="How long the old keys stay good. Within it every process has to be restarted with the new environment.",
 )
 @write_options

@@ -15,6 +15,7 @@ from taskapp.isolation.doctor.policies import POLICIES
 from taskapp.isolation.doctor.roles import ROLES
 from taskapp.isolation.doctor.rule import PRELUDE, Finding, Rule
 from taskapp.isolation.doctor.tables import TABLES
+from taskapp.isolation.doctor.tickets import examine_tickets
 
 RULES = (*TABLES, *POLICIES, *GRANTS, *FUNCTIONS, *FUNCTION_BODIES, *ROLES, *COMMENTS)
 _BY_NUMBER = {rule.number: rule for rule in RULES}
@@ -23,9 +24,14 @@ _BY_NUMBER = {rule.number: rule for rule in RULES}
 def search_names_in_the_catalogue(cur: cursor) -> None:
     """Until the transaction ends: PostgreSQL prints a name with its schema only where a search would not find it.
 
+    It also prints names, texts and intervals as other settings have it, which the server or the database may have set.
     Without compiling, too: of questions as long as these, whose rows are few, that takes seconds where the server has LLVM.
     """
-    cur.execute("SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off")
+    cur.execute(
+        "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL quote_all_identifiers = off;"
+        " SET LOCAL standard_conforming_strings = on; SET LOCAL IntervalStyle = postgres; SET LOCAL DateStyle = 'ISO, MDY';"
+        " SET LOCAL bytea_output = hex; SET LOCAL extra_float_digits = 1; SET LOCAL TimeZone = 'UTC'"
+    )
 
 
 def examine(cur: cursor, acknowledged: Sequence[Line] = ()) -> list[Finding]:
@@ -35,7 +41,7 @@ def examine(cur: cursor, acknowledged: Sequence[Line] = ()) -> list[Finding]:
     :raises psycopg2.Error: as the server has it.
     """
     findings = hold_rules(cur)
-    return apply([*findings, *compare(cur, findings), *examine_keys(cur)], acknowledged)
+    return apply([*findings, *compare(cur, findings), *examine_keys(cur), *examine_tickets(cur)], acknowledged)
 
 
 def hold_rules(cur: cursor) -> list[Finding]:
