@@ -852,7 +852,142 @@ BREAKAGES = (
         " decode(string_agg(lpad(to_hex((i * i % 37) # 92), 2, '0'), '' ORDER BY i), 'hex'),"
         " now() + interval '1 hour' FROM generate_series(0, 63) AS i",
     ),
+    # By hand in what PostgreSQL brings, and beside it.
+    Breakage(
+        "S13", "a language for everybody's libraries", "UPDATE pg_language SET lanpltrusted = true WHERE lanname = 'c'"
+    ),
+    Breakage(
+        "S13",
+        "an estimator that is another",
+        "UPDATE pg_operator SET oprrest = 'eqsel'::regproc WHERE oid = '<(text,text)'::regoperator",
+    ),
+    Breakage(
+        "S13",
+        "a cast that runs by itself, by hand",
+        "UPDATE pg_cast SET castcontext = 'i' WHERE castsource = 'int8'::regtype AND casttarget = 'int4'::regtype",
+    ),
+    Breakage(
+        "S13",
+        "an index of users that orders them as numbers",
+        "UPDATE pg_amproc SET amproc = 'btint4cmp'::regproc WHERE amproc = 'uuid_cmp'::regproc",
+    ),
+    Breakage(
+        "S13",
+        "an operator that no index answers any more",
+        "DELETE FROM pg_amop WHERE amopopr = '>=(uuid,uuid)'::regoperator AND amopstrategy = 4",
+    ),
+    Breakage(
+        "S13",
+        "users without an operator class of their own",
+        "UPDATE pg_opclass SET opcdefault = false WHERE opcname = 'uuid_ops'",
+    ),
+    Breakage("S13", "bytes that print as text", "UPDATE pg_type SET typoutput = 'textout'::regproc WHERE typname = 'bytea'"),
+    Breakage(
+        "S13",
+        "words that are not found",
+        "ALTER TEXT SEARCH CONFIGURATION pg_catalog.simple DROP MAPPING FOR asciiword",
+    ),
+    Breakage(
+        "S13",
+        "an aggregate that is another",
+        "UPDATE pg_aggregate SET aggtransfn = 'network_smaller'::regproc WHERE aggfnoid = 'max(inet)'::regprocedure",
+    ),
+    Breakage(
+        "S13",
+        "a built-in function that nothing of ours calls",
+        "CREATE OR REPLACE FUNCTION pg_catalog.initcap(text) RETURNS text LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE"
+        " AS 'upper'",
+    ),
+    Breakage(
+        "S13",
+        "a view that everybody reads, of another table",
+        "SET LOCAL allow_system_table_mods = on; CREATE OR REPLACE VIEW information_schema.enabled_roles AS"
+        " SELECT rolpassword::information_schema.sql_identifier AS role_name FROM pg_authid",
+    ),
+    Breakage(
+        "S13",
+        "a rule on a view of PostgreSQL's",
+        "SET LOCAL allow_system_table_mods = on; CREATE RULE no AS ON INSERT TO pg_catalog.pg_tables DO INSTEAD NOTHING",
+    ),
+    Breakage(
+        "S13",
+        "a grant that is written down as PostgreSQL's own",
+        "GRANT SELECT (subconninfo) ON pg_subscription TO PUBLIC; INSERT INTO pg_init_privs"
+        " SELECT attrelid, 'pg_class'::regclass, attnum, 'i', attacl FROM pg_attribute"
+        " WHERE attrelid = 'pg_subscription'::regclass AND attname = 'subconninfo'",
+    ),
+    Breakage(
+        "S14",
+        "a file reader under another name",
+        "CREATE FUNCTION public.harmless(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all'",
+    ),
+    Breakage(
+        "S14",
+        "an aggregate that reads files",
+        "CREATE AGGREGATE public.harmless(*) (SFUNC = pg_read_file, STYPE = text, INITCOND = 'PG_VERSION')",
+    ),
+    Breakage(
+        "S14",
+        "long values past their table",
+        "DO $$ BEGIN EXECUTE format('GRANT SELECT ON %s TO taskapp_dba', (SELECT reltoastrelid::regclass FROM pg_class"
+        " WHERE oid = 'app.tasks'::regclass)); END $$",
+    ),
+    Breakage(
+        "S05",
+        "a trigger that is called PostgreSQL's own",
+        "CREATE FUNCTION public.seen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER seen AFTER INSERT ON app_private.keys FOR EACH ROW EXECUTE FUNCTION public.seen();"
+        "UPDATE pg_trigger SET tgisinternal = true WHERE tgname = 'seen'",
+    ),
+    # Rows by hand.
+    Breakage(
+        "S16",
+        "a retired key under another name",
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad) SELECT 'renewed', inner_pad, outer_pad"
+        " FROM app_private.keys; UPDATE app_private.keys SET not_after = now() WHERE key_id <> 'renewed'",
+    ),
+    Breakage(
+        "S16",
+        "an old key that is good for ten years more",
+        "INSERT INTO app_private.keys (key_id, inner_pad, outer_pad, not_after) SELECT 'old',"
+        " decode(string_agg(lpad(to_hex(byte # 54), 2, '0'), '' ORDER BY i), 'hex'),"
+        " decode(string_agg(lpad(to_hex(byte # 92), 2, '0'), '' ORDER BY i), 'hex'), now() + interval '10 years'"
+        " FROM generate_series(0, 63) AS i,"
+        " LATERAL (SELECT CASE WHEN i < 32 THEN get_byte(sha256('old'), i) ELSE 0 END) AS drawn (byte)",
+    ),
+    Breakage("S16", "no key that counts", "UPDATE app_private.keys SET not_after = now()", drift=True),
+    Breakage(
+        "S18",
+        "a ticket without an end",
+        A_TASK + "INSERT INTO app.access_log (kind, person, login, subject, reason, minutes, expires_at)"
+        " SELECT 'ticket', 'eve', 10, user_id, 'by hand', 5, 'infinity' FROM app.users LIMIT 1",
+    ),
+    Breakage(
+        "S18",
+        "a break-glass for a year",
+        "INSERT INTO app.access_log (kind, person, login, reason, minutes, approved_by, approved_at, expires_at)"
+        " VALUES ('break-glass', 'eve', 10, 'by hand', 5, 'mallory', now(), now() + interval '1 year')",
+    ),
+    Breakage(
+        "S18",
+        "a break-glass that was approved days later",
+        "INSERT INTO app.access_log (kind, person, login, reason, minutes, opened_at, approved_by, approved_at, expires_at)"
+        " VALUES ('break-glass', 'eve', 10, 'by hand', 60, now() - interval '2 days', 'mallory', now(),"
+        " now() + interval '1 hour')",
+    ),
     # What differs, and widens nothing.
+    Breakage("S01", "a revision that is not there", "UPDATE app.alembic_version SET version_num = '0018'", drift=True),
+    Breakage("S01", "a comment that says something else", "COMMENT ON COLUMN app.tasks.title IS 'A word.'", drift=True),
+    Breakage("S01", "rows in another order", "ALTER TABLE app.tasks CLUSTER ON tasks_pkey", drift=True),
+    Breakage(
+        "S01",
+        "another autovacuum of long values",
+        "ALTER TABLE app.tasks SET (toast.autovacuum_enabled = false)",
+        drift=True,
+    ),
+    Breakage("S02", "values that are stored apart", "ALTER TABLE app.tasks ALTER notes SET STORAGE EXTERNAL", drift=True),
+    Breakage("S02", "another compression", "ALTER TABLE app.tasks ALTER notes SET COMPRESSION pglz", drift=True),
+    Breakage("S02", "a number of titles", "ALTER TABLE app.tasks ALTER title SET (n_distinct = 5)", drift=True),
     Breakage("S02", "a column of a later release", "ALTER TABLE app.tasks ADD weight int", drift=True),
     Breakage("S02", "more statistics of moments", "ALTER TABLE app.tasks ALTER created_at SET STATISTICS 500", drift=True),
     Breakage("S04", "one more index", "CREATE INDEX extra ON app.tasks (user_id, created_at)", drift=True),

@@ -104,7 +104,7 @@ def _changed(
     """Compare what has one value, or, like a membership that several granted, a few of them."""
     expected = min(required or allowed, default="")
     if not values:
-        if required:
+        if required and aspect not in _PRIVATE:
             yield Difference(thing, aspect, "missing", expected=expected)
         return
     for value in sorted(values - allowed):
@@ -114,6 +114,8 @@ def _changed(
 _WHOLE = ("table", "view", "sequence", "materialized-view", "foreign-table")
 _BY_PROPERTY = ("built-in", "outside", "default-privileges", "database", "membership", "login", "large-objects", "server")
 """Kinds of objects that are there anyway, or whose presence is told by their properties."""
+_PRIVATE = frozenset({"revision"})
+"""Properties that not every login may read."""
 _WEIGHTS = frozenset({"owner without powers"})
 """Properties that are not compared: with them another one is no drift."""
 
@@ -187,6 +189,13 @@ DRIFT = (
         "extra changed missing",
         "When to vacuum and how full to fill pages is for whoever runs the server.",
     ),
+    Drift("column", "storage|compression|options", "extra changed missing", "It says how a value is stored, or how many"
+          " different ones a plan expects."),
+    Drift("table", "clustered by", "extra changed", "It says in which order CLUSTER writes rows."),
+    Drift("table|view|sequence|schema|function", "comments", "extra changed missing", "A comment does nothing."),
+    Drift("schema", "revision", "extra changed", "What is there is compared by itself; the next migration looks at this."),
+    Drift("server", "setting (log_\\w+|password_encryption|createrole_self_grant|zero_damaged_pages|ignore_checksum_failure"
+          "|default_transaction_read_only)", "extra changed", "It is for whoever runs the server, who has the data files."),
     Drift("table", "replica identity", "extra changed", "It says how rows are named in replication, which L26 looks for."),
     Drift("role|database", "connection limit|valid until", "extra changed", "It keeps somebody out, and lets nobody in."),
     Drift("database", "CONNECT to", "extra", "A login by itself reads no row; what else it may do is found by itself.",
@@ -367,6 +376,7 @@ _GRANTS = (
 )
 _TOLD: tuple[tuple[str, str, Sequence[str]], ...] = (
     ("table", "row security", ("L01", "L02", "L42")),
+    ("table|view|schema|function", "comments", ("L53",)),
     ("table", "persistence", ("L60",)),
     ("table", "children|parents", ("L27",)),
     ("table|view|sequence|function|schema", "owner", ("L07", "L22", "L43", "L57")),

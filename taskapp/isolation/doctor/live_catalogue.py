@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor
 
+from taskapp.isolation.doctor.private_rows import rows_as
+
 
 class Thing(NamedTuple):
     """An object of the catalogue: its kind in one word, and its name with the table that it is part of."""
@@ -34,4 +36,9 @@ def read(cur: cursor) -> Facts:
     found: defaultdict[Thing, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for kind, name, aspect, value in cur:
         found[Thing(kind, name)][aspect].add(value or "")
+    revisions = rows_as(cur, "taskapp_owner", "app.alembic_version", "SELECT version_num FROM app.alembic_version")
+    if revisions is not None:
+        found[Thing("schema", "app")]["revision"].add(
+            revisions if isinstance(revisions, str) else ", ".join(sorted(row[0] for row in revisions)) or "none"
+        )
     return {thing: {aspect: frozenset(values) for aspect, values in of.items()} for thing, of in found.items()}

@@ -43,7 +43,7 @@ WITH ours AS (
                WHEN 'f' THEN 'foreign-table' WHEN 'c' THEN 'type' ELSE 'table' END, c.oid::regclass) AS label,
            false AS definer, c.relkind IN ('r', 'p', 'v', 'm', 'f') AS has_rows
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind NOT IN ('i', 'I', 't') AND c.relnamespace NOT IN (SELECT oid FROM ours)
+    WHERE c.relkind NOT IN ('i', 'I') AND (c.relkind <> 't' OR c.relacl IS NOT NULL) AND c.relnamespace NOT IN (SELECT oid FROM ours)
     AND (c.relnamespace NOT IN (SELECT oid FROM passing) OR c.relpersistence <> 't')
     UNION ALL
     SELECT p.oid, p.proowner, p.proacl, 'pg_proc'::regclass, n.nspname, p.pronamespace, 'f',
@@ -85,6 +85,34 @@ WITH ours AS (
         'pg_stat_reset_shared', 'pg_stat_reset_single_function_counters', 'pg_stat_reset_single_table_counters',
         'pg_stat_reset_slru', 'pg_stat_reset_subscription_stats', 'pg_switch_wal', 'pg_wal_replay_pause',
         'pg_wal_replay_resume')
+), called AS (
+    -- What policies, functions and indexes of ours call, identities, seals and tickets among them.
+    SELECT oid FROM pg_proc
+    WHERE oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND proname IN (
+        'anytextcat', 'array_remove', 'array_replace', 'array_to_string', 'arraycontains', 'bit', 'booleq',
+        'btequalimage', 'btint8cmp', 'btint8skipsupport', 'btint8sortsupport', 'btrim', 'bttextcmp',
+        'bttextsortsupport', 'btvarstrequalimage', 'bytea_sortsupport', 'byteacmp', 'byteaeq', 'byteage', 'byteagt',
+        'byteale', 'bytealt', 'cardinality', 'char_length', 'clock_timestamp', 'concat', 'concat_ws', 'convert_to',
+        'current_setting', 'date_ge', 'date_le', 'date_trunc', 'datetime_pl', 'encode', 'extract', 'float4',
+        'float48eq', 'float8', 'float84div', 'float8mul', 'format', 'gen_random_uuid', 'hashtext', 'hashtextextended',
+        'in_range', 'int2', 'int24ge', 'int24le', 'int4', 'int4eq', 'int4ge', 'int4gt', 'int4le', 'int4lt', 'int4ne',
+        'int4pl', 'int8', 'int84gt', 'int84le', 'int8eq', 'int8ge', 'int8gt', 'int8le', 'int8lt', 'int8mi', 'int8mod',
+        'int8pl', 'is_normalized', 'jsonb_each', 'jsonb_extract_path_text', 'jsonb_typeof', 'left', 'length', 'lower',
+        'make_interval', 'nameeq', 'nameeqtext', 'now', 'numeric', 'numeric_eq', 'numeric_mul', 'octet_length',
+        'oideq', 'pg_advisory_unlock_all', 'pg_backend_pid', 'pg_current_snapshot', 'pg_current_xact_id',
+        'pg_has_role', 'pg_snapshot_xmax', 'pg_terminate_backend', 'pg_total_relation_size',
+        'pg_try_advisory_xact_lock', 'pg_xact_status', 'quote_literal', 'random', 'rtrim', 'set_config', 'sha256',
+        'split_part', 'starts_with', 'strpos', 'substr', 'text', 'text_ge', 'text_gt', 'text_le', 'text_lt',
+        'textcat', 'texteq', 'texteqname', 'textlike', 'textne', 'textregexeq', 'textregexne', 'time_lt',
+        'timestamp_cmp', 'timestamp_eq', 'timestamp_ge', 'timestamp_gt', 'timestamp_le', 'timestamp_lt',
+        'timestamp_skipsupport', 'timestamp_sortsupport', 'timestamptz', 'timestamptz_cmp', 'timestamptz_eq',
+        'timestamptz_ge', 'timestamptz_gt', 'timestamptz_le', 'timestamptz_lt', 'timestamptz_mi',
+        'timestamptz_mi_interval', 'timestamptz_pl_interval', 'timezone', 'to_char', 'to_regnamespace',
+        'to_timestamp', 'to_tsvector', 'translate', 'unnest', 'uuid_cmp', 'uuid_eq', 'uuid_ge', 'uuid_gt', 'uuid_le',
+        'uuid_lt', 'uuid_ne', 'uuid_skipsupport', 'uuid_sortsupport')
+), equal AS (
+    SELECT oid FROM pg_operator WHERE oid < 16384 AND oprname = '=' AND oprleft = oprright AND oprleft IN ('uuid'::regtype,
+        'text'::regtype, 'bytea'::regtype, 'name'::regtype, 'int8'::regtype, 'timestamptz'::regtype)
 ), arrived AS (
     -- Grants on what is not of ours, less those that came with PostgreSQL or with an extension.
     SELECT class, oid, 0 AS sub, coalesce(label, 'function ' || oid::regprocedure) AS label, owner, acl, acltype FROM stranger WHERE acl IS NOT NULL
@@ -135,6 +163,10 @@ WITH ours AS (
     UNION ALL
     SELECT 'text-search-dictionary', oid, 'pg_ts_dict'::regclass, dictname, dictnamespace FROM pg_ts_dict WHERE oid >= 16384
     UNION ALL
+    SELECT 'text-search-parser', oid, 'pg_ts_parser'::regclass, prsname, prsnamespace FROM pg_ts_parser WHERE oid >= 16384
+    UNION ALL
+    SELECT 'text-search-template', oid, 'pg_ts_template'::regclass, tmplname, tmplnamespace FROM pg_ts_template WHERE oid >= 16384
+    UNION ALL
     SELECT 'cast', oid, 'pg_cast'::regclass, format('from %s to %s', castsource::regtype, casttarget::regtype), 0 FROM pg_cast
     WHERE oid >= 16384
     UNION ALL SELECT 'transform', oid, 'pg_transform'::regclass, trftype::regtype::text, 0 FROM pg_transform WHERE oid >= 16384
@@ -161,6 +193,19 @@ UNION ALL SELECT kind, name, 'replica identity', relreplident::text FROM relatio
     WHERE relkind IN ('r', 'p') AND relreplident <> 'd'
 UNION ALL SELECT kind, name, 'option ' || split_part(entry, '=', 1), split_part(entry, '=', 2)
     FROM relation, unnest(reloptions) AS entry
+UNION ALL SELECT kind, name, 'option toast.' || split_part(entry, '=', 1), split_part(entry, '=', 2)
+    FROM relation JOIN pg_class AS toast ON toast.oid = relation.reltoastrelid, unnest(toast.reloptions) AS entry
+UNION ALL SELECT kind, name, 'clustered by', indexrelid::regclass::text FROM relation JOIN pg_index ON indrelid = relation.oid
+    WHERE indisclustered
+-- All of them as one digest: what people read there is no part of what holds.
+UNION ALL SELECT kind, name, 'comments', 'sha256 ' || left(encode(sha256(convert_to(
+        string_agg(concat_ws(' ', attname, description), E'\n' ORDER BY objsubid), 'UTF8')), 'hex'), 16)
+    FROM relation JOIN pg_description ON classoid = 'pg_class'::regclass AND objoid = relation.oid
+    LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND objsubid > 0 GROUP BY kind, name
+UNION ALL SELECT 'function', name, 'comments', 'sha256 ' || left(encode(sha256(convert_to(description, 'UTF8')), 'hex'), 16)
+    FROM routine JOIN pg_description ON classoid = 'pg_proc'::regclass AND objoid = routine.oid
+UNION ALL SELECT 'schema', nspname, 'comments', 'sha256 ' || left(encode(sha256(convert_to(description, 'UTF8')), 'hex'), 16)
+    FROM ours JOIN pg_description ON classoid = 'pg_namespace'::regclass AND objoid = ours.oid
 UNION ALL SELECT kind, name, 'definition', pg_get_viewdef(oid) FROM relation WHERE relkind IN ('v', 'm')
 UNION ALL SELECT kind, name, 'children', inhrelid::regclass::text FROM relation JOIN pg_inherits ON inhparent = relation.oid
 UNION ALL SELECT kind, name, 'numbers', format('%s, start %s, %s to %s by %s%s', format_type(seqtypid, NULL), seqstart, seqmin,
@@ -179,6 +224,10 @@ UNION ALL SELECT 'column', name, 'identity', CASE attidentity WHEN 'a' THEN 'alw
 UNION ALL SELECT 'column', name, CASE attgenerated WHEN '' THEN 'default' WHEN 's' THEN 'generated' ELSE 'generated, not stored' END,
     pg_get_expr(adbin, adrelid) FROM col JOIN pg_attrdef ON adrelid = relid AND adnum = attnum
 UNION ALL SELECT 'column', name, 'statistics', attstattarget::text FROM col WHERE attstattarget >= 0
+UNION ALL SELECT 'column', col.name, aspect, fact FROM col JOIN pg_type t ON t.oid = atttypid, LATERAL (
+        VALUES ('storage', CASE WHEN attstorage <> typstorage THEN attstorage::text END),
+            ('compression', nullif(attcompression::text, '')), ('options', (SELECT string_agg(entry, ', ') FROM unnest(attoptions) AS entry WHERE entry ~ '^n_distinct'))
+    ) AS of_column (aspect, fact) WHERE relkind IN ('r', 'p') AND fact IS NOT NULL
 UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'definition', pg_get_constraintdef(c.oid)
     FROM pg_constraint c JOIN relation ON relation.oid = conrelid WHERE contype NOT IN ('n', 't')
 UNION ALL SELECT 'constraint', format('%s on %s', conname, name), 'triggers', 'disabled'
@@ -224,7 +273,9 @@ UNION ALL SELECT 'trigger', format('%s on %s', tgname, name), aspect, fact
     FROM pg_trigger t JOIN relation ON relation.oid = tgrelid, LATERAL (
         VALUES ('definition', pg_get_triggerdef(t.oid)), ('enabled', CASE tgenabled WHEN 'O' THEN NULL WHEN 'D' THEN 'no'
             WHEN 'R' THEN 'on replicas' ELSE 'always' END)
-    ) AS of_trigger (aspect, fact) WHERE NOT tgisinternal AND fact IS NOT NULL
+    ) AS of_trigger (aspect, fact) WHERE fact IS NOT NULL
+    -- The triggers of a key are PostgreSQL's own, whatever is written beside one that is not.
+    AND NOT (tgisinternal AND tgfoid < 16384 AND tgconstraint IN (SELECT oid FROM pg_constraint WHERE contype <> 't'))
 UNION ALL SELECT 'rule', format('%s on %s', rulename, name), 'definition', pg_get_ruledef(w.oid)
     FROM pg_rewrite w JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN'
 UNION ALL SELECT 'policy', format('%s on %s', polname, name), aspect, fact
@@ -286,45 +337,72 @@ UNION ALL SELECT 'built-in', 'schema ' || nspname, 'owner', nspowner::regrole::t
     WHERE oid IN (SELECT oid FROM builtin) AND nspowner <> 10
 UNION ALL SELECT 'server', 'this', 'setting ' || name, reset_val FROM pg_settings WHERE reset_val <> boot_val
     AND name IN ('row_security', 'session_replication_role', 'allow_system_table_mods', 'session_preload_libraries',
-        'local_preload_libraries', 'transform_null_equals', 'ignore_system_indexes')
+        'local_preload_libraries', 'transform_null_equals', 'ignore_system_indexes', 'search_path', 'lo_compat_privileges',
+        'standard_conforming_strings', 'backslash_quote', 'debug_print_parse', 'debug_print_rewritten', 'debug_print_plan',
+        'log_statement', 'log_min_duration_statement', 'log_min_duration_sample', 'log_transaction_sample_rate',
+        'log_min_error_statement', 'password_encryption', 'createrole_self_grant', 'zero_damaged_pages',
+        'ignore_checksum_failure', 'default_transaction_read_only')
+    -- These log no literals, or fewer than by default.
+    AND (name, reset_val) NOT IN (('log_statement', 'ddl'), ('log_min_error_statement', 'log'),
+        ('log_min_error_statement', 'fatal'), ('log_min_error_statement', 'panic'))
     AND source IN ('configuration file', 'command line', 'environment variable', 'global')
 UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text FROM stranger WHERE oid < 16384 AND definer
 UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
         VALUES (CASE WHEN proleakproof THEN 'leakproof' END), (CASE WHEN lanname NOT IN ('internal', 'c') THEN 'in ' || lanname END)
     ) AS of_function (aspect) WHERE p.oid < 16384 AND pronamespace IN (SELECT oid FROM builtin) AND aspect IS NOT NULL
--- What policies, functions and indexes of ours call, identities, seals and tickets among them.
+-- What is named here, since it is called by what is ours; the rest of what PostgreSQL brings is told of by its digest below.
 UNION ALL SELECT 'built-in', 'function ' || p.oid::regprocedure, 'is', concat_ws(', ', CASE provolatile WHEN 'i' THEN 'immutable'
         WHEN 's' THEN 'stable' ELSE 'volatile' END, CASE WHEN proisstrict THEN 'strict' END, prosrc, probin,
         CASE WHEN lanname NOT IN ('internal', 'sql') THEN 'in ' || lanname END, pg_get_function_sqlbody(p.oid))
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang
-    WHERE p.oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND proname IN (
-        'anytextcat', 'array_remove', 'array_replace', 'array_to_string', 'arraycontains', 'bit', 'booleq',
-        'btequalimage', 'btint8cmp', 'btint8skipsupport', 'btint8sortsupport', 'btrim', 'bttextcmp',
-        'bttextsortsupport', 'btvarstrequalimage', 'bytea_sortsupport', 'byteacmp', 'byteaeq', 'byteage', 'byteagt',
-        'byteale', 'bytealt', 'cardinality', 'char_length', 'clock_timestamp', 'concat', 'concat_ws', 'convert_to',
-        'current_setting', 'date_ge', 'date_le', 'date_trunc', 'datetime_pl', 'encode', 'extract', 'float4',
-        'float48eq', 'float8', 'float84div', 'float8mul', 'format', 'gen_random_uuid', 'hashtext', 'hashtextextended',
-        'in_range', 'int2', 'int24ge', 'int24le', 'int4', 'int4eq', 'int4ge', 'int4gt', 'int4le', 'int4lt', 'int4ne',
-        'int4pl', 'int8', 'int84gt', 'int84le', 'int8eq', 'int8ge', 'int8gt', 'int8le', 'int8lt', 'int8mi', 'int8mod',
-        'int8pl', 'is_normalized', 'jsonb_each', 'jsonb_extract_path_text', 'jsonb_typeof', 'left', 'length', 'lower',
-        'make_interval', 'nameeq', 'nameeqtext', 'now', 'numeric', 'numeric_eq', 'numeric_mul', 'octet_length',
-        'oideq', 'pg_advisory_unlock_all', 'pg_backend_pid', 'pg_current_snapshot', 'pg_current_xact_id',
-        'pg_has_role', 'pg_snapshot_xmax', 'pg_terminate_backend', 'pg_total_relation_size',
-        'pg_try_advisory_xact_lock', 'pg_xact_status', 'quote_literal', 'random', 'rtrim', 'set_config', 'sha256',
-        'split_part', 'starts_with', 'strpos', 'substr', 'text', 'text_ge', 'text_gt', 'text_le', 'text_lt',
-        'textcat', 'texteq', 'texteqname', 'textlike', 'textne', 'textregexeq', 'textregexne', 'time_lt',
-        'timestamp_cmp', 'timestamp_eq', 'timestamp_ge', 'timestamp_gt', 'timestamp_le', 'timestamp_lt',
-        'timestamp_skipsupport', 'timestamp_sortsupport', 'timestamptz', 'timestamptz_cmp', 'timestamptz_eq',
-        'timestamptz_ge', 'timestamptz_gt', 'timestamptz_le', 'timestamptz_lt', 'timestamptz_mi',
-        'timestamptz_mi_interval', 'timestamptz_pl_interval', 'timezone', 'to_char', 'to_regnamespace',
-        'to_timestamp', 'to_tsvector', 'translate', 'unnest', 'uuid_cmp', 'uuid_eq', 'uuid_ge', 'uuid_gt', 'uuid_le',
-        'uuid_lt', 'uuid_ne', 'uuid_skipsupport', 'uuid_sortsupport')
+    WHERE p.oid IN (SELECT oid FROM called)
 -- Which of them an operator calls is looked up when it runs.
 UNION ALL SELECT 'built-in', 'operator ' || o.oid::regoperator, 'calls', oprcode::regprocedure::text
-    FROM pg_operator o JOIN pg_proc p ON p.oid = oprcode
-    WHERE o.oid < 16384 AND o.oprname = '=' AND oprleft = oprright AND oprleft IN ('uuid'::regtype, 'text'::regtype, 'bytea'::regtype,
-        'name'::regtype, 'int8'::regtype, 'timestamptz'::regtype)
+    FROM equal JOIN pg_operator o USING (oid)
+-- The rest of what PostgreSQL brings, which only a superuser can change, as one digest of each kind. Access lists, owners and
+-- what is leakproof are told of above; what initdb numbers as it comes is named.
+UNION ALL SELECT 'built-in', kind, 'are', 'sha256 ' || left(encode(sha256(convert_to(string_agg(fact, E'\n' ORDER BY fact COLLATE "C"),
+        'UTF8')), 'hex'), 16)
+    FROM (
+        SELECT 'other functions' AS kind, concat_ws(' ', proname, proargtypes, lanname, prorettype, proretset, proisstrict,
+            provolatile, prosrc, probin, prosupport, proargdefaults, pg_get_function_sqlbody(p.oid)) AS fact
+        FROM pg_proc p JOIN pg_language l ON l.oid = prolang
+        WHERE p.oid < 10000 AND p.oid NOT IN (SELECT oid FROM called)
+        UNION ALL SELECT 'aggregates', a::text FROM pg_aggregate a WHERE aggfnoid < 10000
+        UNION ALL SELECT 'operators', concat_ws(' ', oid, oprname, oprnamespace, oprcanmerge, oprcanhash, oprleft, oprright, oprresult,
+            oprcom, oprnegate, CASE WHEN oid NOT IN (SELECT oid FROM equal) THEN oprcode END, oprrest, oprjoin)
+        FROM pg_operator WHERE oid < 10000
+        UNION ALL SELECT 'casts', c::text FROM pg_cast c WHERE oid < 12000
+        UNION ALL SELECT 'operators of families', a::text FROM pg_amop a WHERE oid < 12000
+        UNION ALL SELECT 'functions of families', a::text FROM pg_amproc a WHERE oid < 12000
+        UNION ALL SELECT 'operator classes', concat_ws(' ', oid, opcmethod, opcname, opcfamily, opcintype, opcdefault, opckeytype)
+        FROM pg_opclass WHERE oid < 12000
+        UNION ALL SELECT 'access methods', a::text FROM pg_am a WHERE oid < 10000
+        UNION ALL SELECT 'types', concat_ws(' ', oid, typname, typnamespace, typlen, typbyval, typtype, typcategory, typispreferred,
+            typdelim, typelem, typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze, typalign, typstorage,
+            typnotnull, typbasetype, typdefault)
+        FROM pg_type WHERE oid < 10000
+        UNION ALL SELECT 'languages', concat_ws(' ', lanname, lanispl, lanpltrusted, lanplcallfoid::regproc, laninline::regproc,
+            lanvalidator::regproc)
+        FROM pg_language WHERE oid < 16384
+        UNION ALL SELECT 'first grants', concat_ws(' ', classoid::regclass, coalesce(c.relname, objoid::text), objsubid, grantee,
+            privilege_type, is_grantable)
+        FROM pg_init_privs i LEFT JOIN pg_class c ON classoid = 'pg_class'::regclass AND c.oid = objoid, aclexplode(initprivs)
+        WHERE objoid < 12000 OR c.relnamespace = 'pg_catalog'::regnamespace
+        UNION ALL SELECT 'conversions', concat_ws(' ', oid, conname, conforencoding, contoencoding, conproc, condefault)
+        FROM pg_conversion WHERE oid < 10000
+        UNION ALL SELECT 'text search', concat_ws(' ', oid, cfgname, cfgparser) FROM pg_ts_config WHERE oid < 10000
+        UNION ALL SELECT 'text search', m::text FROM pg_ts_config_map m WHERE mapcfg < 10000
+        UNION ALL SELECT 'text search', concat_ws(' ', oid, dictname, dicttemplate, dictinitoption) FROM pg_ts_dict WHERE oid < 10000
+        UNION ALL SELECT 'text search', p::text FROM pg_ts_parser p WHERE oid < 10000
+        UNION ALL SELECT 'text search', t::text FROM pg_ts_template t WHERE oid < 10000
+        UNION ALL SELECT 'views and rules of ' || relnamespace::regnamespace, concat_ws(' ', relname, reloptions::text, ev_enabled,
+            pg_get_ruledef(w.oid))
+        FROM pg_rewrite w JOIN pg_class c ON c.oid = ev_class
+        WHERE relnamespace IN (SELECT oid FROM builtin) AND ev_class < 16384
+        AND (relnamespace <> 'pg_catalog'::regnamespace OR relname NOT IN ('pg_roles', 'pg_settings', 'pg_stats') OR rulename <> '_RETURN')
+    ) AS built_in (kind, fact) GROUP BY kind
 -- What the doctor itself asks.
 UNION ALL SELECT 'built-in', 'view ' || relname, aspect, fact FROM pg_class c, LATERAL (
         VALUES ('definition', 'sha256 ' || left(encode(sha256(convert_to(pg_get_viewdef(c.oid), 'UTF8')), 'hex'), 16)),
@@ -343,6 +421,18 @@ UNION ALL SELECT 'outside', label, 'owner without powers', 'yes' FROM stranger, 
 UNION ALL SELECT 'outside', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text
     FROM stranger WHERE oid >= 16384 AND definer AND EXISTS (
         SELECT FROM extended e WHERE e.classid = class AND e.objid = stranger.oid)
+-- Another name for a function that PostgreSQL keeps from everybody: one by its symbol, or an aggregate, whose owner is asked
+-- whether it may call what the aggregate calls.
+UNION ALL SELECT 'outside', 'function ' || p.oid::regprocedure, 'reaches', 'language ' || lanname
+    FROM pg_proc p JOIN pg_language l ON l.oid = prolang
+    WHERE p.oid >= 16384 AND NOT lanpltrusted AND prokind <> 'a' AND pronamespace NOT IN (SELECT oid FROM ours)
+    AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+UNION ALL SELECT 'outside', 'function ' || p.oid::regprocedure, 'reaches', 'function ' || f.oid::regprocedure
+    FROM pg_proc p JOIN pg_aggregate a ON aggfnoid = p.oid JOIN pg_proc f ON f.oid IN (aggtransfn, aggfinalfn, aggcombinefn,
+        aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn)
+    WHERE p.oid >= 16384 AND NOT EXISTS (SELECT FROM aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) WHERE grantee = 0)
+    AND p.pronamespace NOT IN (SELECT oid FROM ours)
+    AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
 UNION ALL SELECT 'outside', 'schema ' || nspname, 'owner', nspowner::regrole::text FROM pg_namespace n
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public') AND oid NOT IN (SELECT oid FROM ours)
     AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid)
