@@ -4,13 +4,13 @@ import secrets
 import sys
 import tomllib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from demo import DemoError
 from demo.api import Api
 from demo.loading import PASSWORD, Described, id_of, load, token_of
 from demo.server import LOGIN, find, make_login
 from demo.terminal import FILE, read, write
+from taskapp.config.postgresql_url import read_url
 
 PEOPLE: list[Described] = tomllib.loads(Path(__file__).with_name("people.toml").read_text())["people"]
 
@@ -51,7 +51,8 @@ def main() -> None:
 
 def _play() -> str:
     server, kept = find(), read(FILE)
-    password = urlsplit(kept.get("TASKAPP_DBA_DATABASE_URL", "")).password or secrets.token_urlsafe(16)
+    before = kept.get("TASKAPP_DBA_DATABASE_URL")
+    password = (read_url(before).get("password") if before else None) or secrets.token_urlsafe(16)
     make_login(server, password)
     shown, made = {"API": f"http://127.0.0.1:{server.port}"}, 0
     for person in PEOPLE:

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import psycopg2
 
 from demo import DemoError
 from demo.api import Api
 from demo.terminal import FOLDER, read
+from taskapp.config.postgresql_url import read_url, write_url
 
 LOGIN = "demo"
 _NOT_RUNNING = "`make run` is not running in this folder: start it in another terminal, then say `make demo` again"
@@ -26,7 +26,7 @@ class Server:
 
     def url(self, login: str, password: str) -> str:
         """URL of the database for that login."""
-        return urlsplit(self.database_url)._replace(netloc=f"{login}:{password}@").geturl()
+        return write_url({**read_url(self.database_url), "user": login, "password": password})
 
 
 def find() -> Server:

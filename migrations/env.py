@@ -13,10 +13,11 @@ import psycopg2
 from alembic import context
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from flask import current_app
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from taskapp.config.postgresql_url import arguments, read_url
 from taskapp.isolation.doctor.comparison import compare
 from taskapp.isolation.doctor.examination import hold_rules
 from taskapp.isolation.doctor.rule import Finding
@@ -79,10 +80,10 @@ def tell_differences(connection: Connection, findings: list[Finding]) -> None:
             click.echo(f"  {'differs' if finding.warns else 'DIFFERS'} {finding.rule} {finding.object}", err=True)
 
 
-def connected(url: URL) -> Connection:
+def connected(url: str) -> Connection:
     """Connect, or say in one line why that failed."""
     try:
-        return create_engine(url, poolclass=NullPool).connect()
+        return create_engine("postgresql+psycopg2://", connect_args=arguments(url), poolclass=NullPool).connect()
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise SystemExit(f"TASKAPP_MIGRATION_DATABASE_URL: {reason}") from None
@@ -92,11 +93,10 @@ def run() -> None:
     url = current_app.config["TASKAPP"].migration_database_url
     if not url:
         raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL is not set: migrations need the role taskapp_migrator")
-    parsed = make_url(url).set(drivername="postgresql+psycopg2")
-    if "-pooler" in (parsed.host or ""):
+    if "-pooler" in read_url(url).get("host", ""):
         raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL names a pooler: migrations need the direct endpoint")
 
-    with connected(parsed) as connection:
+    with connected(url) as connection:
         # Known by what it does, since not every pooler has Neon's name.
         if is_pooled(connection.connection.driver_connection):
             raise SystemExit("TASKAPP_MIGRATION_DATABASE_URL leads through a pooler: migrations need the direct endpoint")

@@ -1,15 +1,15 @@
 """`flask database init`: make a database ours, or set one right that is."""
 
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urlsplit
 
 import click
 import psycopg2
-from psycopg2.extensions import connection, make_dsn, parse_dsn
+from psycopg2.extensions import connection
 from sqlalchemy.exc import DBAPIError
 
 from taskapp.admin.environment import handing_over, write_options
 from taskapp.config import ConfigError, given_secrets
+from taskapp.config.postgresql_url import Parameters, read_url, write_url
 from taskapp.dba.login import clear, logged_in, said
 from taskapp.isolation.bootstrap import LOGINS, RolesError, existing_roles
 from taskapp.isolation.keyring import KeyringError
@@ -59,28 +59,28 @@ def init(
     --given is for whoever has passwords and keys already, from `flask database new-secrets`, or because this server takes
     the place of another one: all of them have to be set, none is made, and nothing is printed.
     """
-    admin = _parsed(admin_url)
+    admin = _direct(admin_url)
     if given and (new_secrets or pooled_host or file):
         raise click.UsageError("--given makes and prints nothing: not with --new-secrets, --pooled-host or --write")
     with handing_over(file, force=force) as hand_over:
         with logged_in(admin_url) as conn:
             _check_server(conn)
             # With the password that was asked for.
-            admin_dsn = make_dsn(**{**parse_dsn(conn.dsn), "password": conn.info.password})
+            admin_url = write_url({**admin, "password": conn.info.password})
             there = existing_roles(conn) & set(LOGINS)
         if given:
             environment = _given(admin_url)
-            _provision(admin_dsn, _passwords(environment), environment, kept=True, roles_only=roles_only)
+            _provision(admin_url, _passwords(environment), environment, kept=True, roles_only=roles_only)
             return
         kept = _kept(admin_url) if there and not new_secrets else {}
         # Who is there keeps their password, also one that this environment does not know.
         passwords = {role: new for role, new in new_passwords().items() if not kept or role not in there} | _passwords(kept)
         environment = _environment(admin, passwords, kept, pooled_host)
-        _provision(admin_dsn, passwords, environment, kept=bool(kept), roles_only=roles_only)
+        _provision(admin_url, passwords, environment, kept=bool(kept), roles_only=roles_only)
         hand_over(environment)
 
 
-def _environment(admin: SplitResult, passwords: dict[str, str], kept: Environment, pooled_host: str | None) -> Environment:
+def _environment(admin: Parameters, passwords: dict[str, str], kept: Environment, pooled_host: str | None) -> Environment:
     """Name all that is to be set: what is kept as it stands, unless another pooler is to be named, and the rest anew."""
     made = urls(lambda role: _url(admin, role, passwords.get(role, ""), pooled_host))
     if pooled_host:
@@ -91,7 +91,7 @@ def _environment(admin: SplitResult, passwords: dict[str, str], kept: Environmen
     return environment
 
 
-def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environment, *, kept: bool, roles_only: bool) -> None:
+def _provision(admin_url: str, passwords: dict[str, str], environment: Environment, *, kept: bool, roles_only: bool) -> None:
     steps: list[str] = []
 
     def say(step: str) -> None:
@@ -99,7 +99,7 @@ def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environme
         click.echo(f"{step} …", err=True)
 
     try:
-        provision(admin_dsn, passwords, environment, say, roles_only=roles_only)
+        provision(admin_url, passwords, environment, say, roles_only=roles_only)
     except (ConfigError, RolesError, KeyringError) as error:
         raise click.ClickException(str(error)) from error
     except (psycopg2.Error, DBAPIError) as error:
@@ -109,15 +109,13 @@ def _provision(admin_dsn: str, passwords: dict[str, str], environment: Environme
         raise click.ClickException(f"{said(cause)}{again}") from error
 
 
-def _parsed(admin_url: str) -> SplitResult:
+def _direct(admin_url: str) -> Parameters:
+    """Read the administrator's URL, which leads to the server itself."""
     try:
-        admin = urlsplit(admin_url)
-        if admin.scheme not in {"postgresql", "postgres"}:
-            raise ValueError("another scheme")
+        admin = read_url(admin_url)
     except ValueError as error:
-        raise click.UsageError("--admin-url has to be postgresql://role:password@host/database") from error
-    host = admin.hostname or ""
-    if "-pooler" in host:
+        raise click.UsageError(f"--admin-url {error}") from None
+    if "-pooler" in (host := admin.get("host", "")):
         direct = host.replace("-pooler", "", 1)
         raise click.UsageError(f"--admin-url names a pooler; roles and migrations need the direct endpoint, {direct}")
     return admin
@@ -173,30 +171,57 @@ def _judged(admin_url: str, needed: set[str]) -> tuple[Environment, str]:
         raise click.ClickException(str(error)) from error
     if missing := sorted(needed - set(secrets)):
         return secrets, f"{', '.join(missing)} not set" if secrets else "no TASKAPP_ variables set"
-    if (theirs := _place(secrets[_MIGRATION])) != (ours := _place(admin_url)):
+    try:
+        theirs, ours = _place(secrets[_MIGRATION]), _place(admin_url)
+    except ValueError as error:
+        raise click.ClickException(f"{_MIGRATION} {error}") from None
+    if theirs != ours:
         return secrets, f"{_MIGRATION} is of {theirs}, not of {ours}"
     return secrets, ""
 
 
 def _place(url: str) -> str:
-    place = parse_dsn(url)
+    place = read_url(url)
     return f"{place.get('host', 'localhost')}:{place.get('port', '5432')}/{place.get('dbname', '')}"
 
 
 def _passwords(kept: Environment) -> dict[str, str]:
-    """Read each login role's password out of its URL."""
-    places = [parse_dsn(kept[name]) for name in urls(str) if name in kept]
-    return {place["user"]: place["password"] for place in places if "password" in place}
+    """Read each login role's password out of its URL.
+
+    :raises click.ClickException: when one is no URL.
+    """
+    passwords = {}
+    for name in urls(str).keys() & kept.keys():
+        try:
+            place = read_url(kept[name])
+        except ValueError as error:
+            raise click.ClickException(f"{name} {error}") from None
+        if "user" in place and "password" in place:
+            passwords[place["user"]] = place["password"]
+    return passwords
 
 
-def _url(admin: SplitResult, role: str, password: str, pooled_host: str | None) -> str:
+_OF_THE_ADMINISTRATOR = ("user", "password", "passfile", "sslpassword")
+
+
+def _url(admin: Parameters, role: str, password: str, pooled_host: str | None) -> str:
     """Write the administrator's URL for another role; all but migrations go through the pooler."""
-    direct = admin.netloc.rpartition("@")[2]
-    host = direct if role == "taskapp_migrator" else pooled_host or _neon_pooler(direct)
-    return admin._replace(netloc=f"{role}:{quote(password)}@{host}").geturl()
+    place = {name: value for name, value in admin.items() if name not in _OF_THE_ADMINISTRATOR}
+    if role != "taskapp_migrator":
+        place |= _pooler(place, pooled_host)
+    return write_url({"user": role, "password": password, **place})
 
 
-def _neon_pooler(host: str) -> str:
-    """Neon's pooler answers at the first label with ``-pooler``; anywhere else there is nothing to guess."""
-    name, dot, rest = host.partition(".")
-    return f"{name}-pooler.{rest}" if dot and rest.split(":")[0].endswith(".neon.tech") else host
+def _pooler(place: Parameters, given: str | None) -> Parameters:
+    """Return host and port of the pooler: the one that is given, or Neon's; anywhere else there is nothing to guess."""
+    if given is not None:
+        try:
+            named = read_url(f"postgresql://{given}/")
+        except ValueError:
+            named = {}
+        if set(named) - {"host", "port"} or "host" not in named:
+            raise click.UsageError("--pooled-host is a host, or host:port")
+        return {"port": "", **named}
+    name, dot, rest = place.get("host", "").partition(".")
+    # Neon's answers at the first label with `-pooler`.
+    return {"host": f"{name}-pooler.{rest}"} if dot and rest.endswith(".neon.tech") and "," not in rest else {}

@@ -28,10 +28,11 @@ def status(url: str | None, as_json: bool) -> None:
     except ConfigError:
         # Nothing is said of the keys in the environment, then.
         config = None
-    url = url or given_secrets().get("TASKAPP_MIGRATION_DATABASE_URL")
+    name = "--url" if url else "TASKAPP_MIGRATION_DATABASE_URL"
+    url = url or given_secrets().get(name)
     if url is None:
-        raise click.UsageError("give --url, or set TASKAPP_MIGRATION_DATABASE_URL")
-    with logged_in(url) as conn:
+        raise click.UsageError(f"give --url, or set {name}")
+    with logged_in(url, name=name) as conn:
         seen = look(conn, config)
     click.echo(json.dumps(asdict(seen), indent=2, default=_instant) if as_json else _page(seen))
     if seen.to_do:

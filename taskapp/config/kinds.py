@@ -3,15 +3,11 @@
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
-from taskapp.config.p256 import private_keys
+from taskapp.config.p256 import private_keys, with_line_breaks
+from taskapp.config.postgresql_url import MASK, masked_url, read_url
 from taskapp.config.setting import Kind
-
-MASK = "***"
 
 
 def number(low: int, high: int) -> Kind:
@@ -45,13 +41,11 @@ def _word(text: str) -> str:
 
 
 def _masked_url(url: str) -> str:
-    """Write a URL without its password, wherever it stands in it."""
+    """Write a URL without the password in front of its host."""
     parts = urlsplit(url)
     credentials, at, host = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    query = [(name, MASK if "password" in name.lower() else value) for name, value in parse_qsl(parts.query)]
-    netloc = f"{user}{colon and ':' + MASK}{at}{host}"
-    return parts._replace(netloc=netloc, query=urlencode(query, safe="*/", quote_via=quote), fragment="").geturl()
+    return parts._replace(netloc=f"{user}{colon and ':' + MASK}{at}{host}").geturl()
 
 
 def _postgresql_url(url: str) -> str:
@@ -59,17 +53,10 @@ def _postgresql_url(url: str) -> str:
 
     A pooler refuses start-up ``options`` (PgBouncer: ``unsupported startup parameter``), and a setting smuggled in there
     would be session-scoped, which this project never uses: better one clear line here than a FATAL at the first request.
+    With ``replication`` the server speaks another language.
     """
-    try:
-        parsed = make_url(url)
-        # SQLAlchemy forgives a slash in a password, libpq does not: it would read a port there.
-        _ = urlsplit(url).port
-    except (ArgumentError, ValueError) as error:
-        raise ValueError("is not a URL: postgresql://role:password@host/database") from error
-    if parsed.drivername not in {"postgresql", "postgres"}:
-        raise ValueError("must start with postgresql://")
-    if "options" in parsed.query:
-        raise ValueError("must not carry `options`: a transaction-mode pooler refuses them")
+    if refused := {"options", "replication"} & read_url(url).keys():
+        raise ValueError(f"must not carry `{min(refused)}`: a transaction-mode pooler refuses it")
     return url
 
 
@@ -80,7 +67,7 @@ def _redis_url(url: str) -> str:
     except ValueError:
         known = False
     # What the client takes from the query of a URL would override the time-outs that keep requests going.
-    if not known or parts.query or parts.fragment or not re.fullmatch("(/[0-9]*)?", parts.path):
+    if not known or not url.isprintable() or parts.query or parts.fragment or not re.fullmatch("(/[0-9]*)?", parts.path):
         raise ValueError("is not a URL of Redis: redis://user:password@host:6379/0")
     return url
 
@@ -159,7 +146,7 @@ def switching(keys: list[str], moment: datetime) -> str:
 def _switch_at(text: str) -> datetime | None:
     if _SWITCH not in text:
         return None
-    found = re.findall(rf"^{_SWITCH} (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$", text, re.MULTILINE)
+    found = re.findall(rf"^{_SWITCH} (\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$", with_line_breaks(text), re.MULTILINE)
     try:
         (moment,) = map(datetime.fromisoformat, found)
     except ValueError as error:
@@ -175,7 +162,7 @@ WORD = Kind("a word", _word)
 ORIGINS = Kind("origins such as `https://app.example.com`, with a comma between two", _origins)
 PUBLIC_URL = Kind("`https://host` or `https://host:port`", _public_url)
 HOSTS = Kind("names such as `tasks.example.com`, with a comma between two", _hosts)
-POSTGRESQL_URL = Kind("`postgresql://role:password@host/database`", _postgresql_url, _masked_url)
+POSTGRESQL_URL = Kind("`postgresql://role:password@host/database`", _postgresql_url, masked_url)
 REDIS_URL = Kind("`redis://[[user]:password@]host[:port][/database]`", _redis_url, _masked_url)
 HTTP_URL = Kind("`http://host:port` or `https://…`", _http_url, _masked_url)
 SEAL_KEY = Kind("`<key id>:<64 hex digits>`", _seal_key, lambda key: f"{key.partition(':')[0]}:{MASK}")

@@ -14,12 +14,17 @@ _PUBLISHED_KEYS = {
 }
 
 
+def with_line_breaks(text: str) -> str:
+    r"""Read a literal ``\n`` as the line break that it stands for in JSON and in some .env files; PEM itself has none."""
+    return text.replace(r"\r\n", "\n").replace(r"\n", "\n")
+
+
 def private_keys(text: str) -> list[str]:
     """Read PEM private keys, in their order.
 
     :raises ValueError: with the rest of a sentence that begins with the variable's name.
     """
-    pems = re.findall(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", text, re.DOTALL)
+    pems = re.findall(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", with_line_breaks(text), re.DOTALL)
     if not pems:
         raise ValueError("holds no PEM private key")
     for pem in pems:

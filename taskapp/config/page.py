@@ -23,6 +23,35 @@ that is wrong. A name that begins with `TASKAPP_` and resembles no setting is le
 replaces the keys.
 """
 
+_URLS = """
+## URLs of PostgreSQL
+
+    postgresql://role:password@host[:port][,host[:port]…]/database[?parameter=value&…]
+
+The parameters are [libpq's](https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS). Every URL, of a
+setting or of a command's option, is read in the same way. Whatever is special in a URL (`@ : / ? # %`, a space) is
+percent-encoded in a password: `%` as `%25`, `@` as `%40`. What cannot be read is refused without being quoted.
+
+Several hosts are tried in their order. With `target_session_attrs=read-write` the first that accepts writes is taken, so
+after a failover new connections find the new primary by themselves:
+
+    postgresql://taskapp_api:…@a.example.com,b.example.com/taskapp?sslmode=verify-full&target_session_attrs=read-write
+
+`options` and `replication` are refused. Variables of libpq's own stand in where a URL leaves something out, within limits:
+
+| variable | what it does here |
+|---|---|
+| `PGCLIENTENCODING`, `PGOPTIONS` | nothing: the encoding is UTF-8, and there are no options |
+| `PGHOSTADDR`, `PGPORT` | nothing where the URL names a host, whose port is 5432 by default |
+| `PGTZ`, `PGDATESTYLE`, `PGGEQO` | nothing to requests: each sets what it relies on for its own transaction |
+| `PGAPPNAME`, `PGCONNECT_TIMEOUT` | nothing to requests, which have their own |
+| `PGHOST`, `PGUSER`, `PGDATABASE` | completes a URL without one |
+| `PGPASSWORD`, `PGPASSFILE` | gives the password where the URL has none |
+| `PGSERVICE`, `PGSERVICEFILE` | completes the URL, before the others do |
+| `PGSSL…`, `PGCHANNELBINDING`, `PGREQUIREAUTH`, `PGGSS…` | protects the connection, unless the URL says how |
+| `PGTARGETSESSIONATTRS`, `PGLOADBALANCEHOSTS` | chooses among several hosts, unless the URL says so |
+"""
+
 _PRODUCTION = """
 ## What production refuses
 
@@ -49,6 +78,7 @@ def page() -> str:
             _table(needed),
             "\n## What may be set\n\n",
             _table(others),
+            _URLS,
             _PRODUCTION,
             "\n## Of commands\n\nThese are read by commands for people, and not by the application.\n\n",
             f"| variable | what it is |\n|---|---|\n{commands}",

@@ -2,9 +2,9 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from sqlalchemy import URL, make_url
+from taskapp.config.postgresql_url import hosts_of, read_url
 
 LOCAL_MARK = "local"
 """What a secret's name or first line begins with when `make run` made it, for one machine only."""
@@ -27,17 +27,9 @@ def unsafe(secrets: Mapping[str, str]) -> Iterator[str]:
 
 def _unencrypted(variable: str, url: str) -> Iterator[str]:
     """Find what libpq would send in the clear if the server, or who poses as it, does not offer encryption."""
-    parsed = make_url(url)
-    # As libpq has it: the query may name hosts and addresses too, several with commas between them.
-    named = [parsed.host or "", *_values(parsed, "host"), *_values(parsed, "hostaddr")]
-    far = [host for hosts in named for host in hosts.split(",") if not _is_near(host)]
-    if far and parsed.query.get("sslmode") not in _ENCRYPTED:
+    far = [host for host in hosts_of(url) if not _is_near(host)]
+    if far and read_url(url).get("sslmode") not in _ENCRYPTED:
         yield f"{variable} goes to {far[0]} and may not be encrypted: add ?sslmode=verify-full, or require"
-
-
-def _values(url: URL, name: str) -> Sequence[str]:
-    value = url.query.get(name, ())
-    return (value,) if isinstance(value, str) else value
 
 
 def _is_near(host: str) -> bool:

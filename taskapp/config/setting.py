@@ -65,7 +65,8 @@ class Setting:
         try:
             return self.kind.read(text)
         except ValueError as error:
-            raise ConfigError(f"{self.variable} {error}") from error
+            # Without its cause, which may quote the value: a traceback shows both.
+            raise ConfigError(f"{self.variable} {error}") from None
 
     def shown(self, value: Any) -> str:
         """Write a value for people to see, without what is secret."""
@@ -87,7 +88,7 @@ def text_of(variable: str) -> str | None:
     try:
         return Path(path).read_text().strip()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{variable}_FILE cannot be read: {type(error).__name__}") from error
+        raise ConfigError(f"{variable}_FILE cannot be read: {type(error).__name__}") from None
 
 
 def setting(kind: Kind, meaning: str = "", *, default: Any = _REQUIRED, variable: str | None = None) -> Any:

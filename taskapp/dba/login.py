@@ -8,8 +8,11 @@ from typing import Any
 
 import click
 import psycopg2
+from click.core import ParameterSource
 from psycopg2 import sql
-from psycopg2.extensions import connection, cursor, parse_dsn
+from psycopg2.extensions import connection, cursor
+
+from taskapp.isolation.connecting import connect
 
 GROUPS: Mapping[str, str] = {
     "taskapp_dba": "dba",
@@ -57,21 +60,34 @@ def plain(text: str) -> str:
 
 
 @contextmanager
-def logged_in(url: str) -> Iterator[connection]:
+def logged_in(url: str, *, name: str = "") -> Iterator[connection]:
     """Log in; ask for the password if neither the URL nor libpq's own means (``~/.pgpass``) have one.
 
+    :param name: of the variable that the URL is from; by default it is an option of the command.
     :raises click.ClickException: when that fails.
     """
     try:
-        conn = psycopg2.connect(url)
+        conn = connect(url)
+    except ValueError as error:
+        raise click.ClickException(f"{name or _option(url)} {error}") from None
     except psycopg2.OperationalError as error:
         if "no password supplied" not in str(error):
             raise click.ClickException(f"cannot log in: {str(error).strip().splitlines()[0]}") from error
-        conn = psycopg2.connect(**{**parse_dsn(url), "password": ask_password(new=False)})
+        conn = connect(url, password=ask_password(new=False))
     except psycopg2.Error as error:
-        raise click.ClickException("--url has to be postgresql://you@host/database") from error
+        raise click.ClickException(f"{name or _option(url)} has a parameter that libpq does not know") from error
     with closing(conn):
         yield conn
+
+
+def _option(url: str) -> str:
+    """Name the option of the current command that has this value, and the variable it is from."""
+    context = click.get_current_context()
+    option = next(param for param in context.command.params if param.name and context.params.get(param.name) == url)
+    if context.get_parameter_source(option.name or "") is not ParameterSource.ENVIRONMENT or option.envvar is None:
+        return option.opts[0]
+    variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+    return f"{option.opts[0]}, from {' or '.join(variables)},"
 
 
 def ask_password(*, new: bool) -> str:

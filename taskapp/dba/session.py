@@ -72,7 +72,8 @@ COMMIT;""")
 def _run(psql: str, conn: connection, ticket: Ticket) -> None:
     """Start psql with the ticket, and close that when it ends."""
     # Without the password, which everybody could see in the list of processes.
-    place = {name: value for name, value in parse_dsn(conn.dsn).items() if name != "password"}
+    # psql's own encoding is that of the terminal.
+    place = {name: value for name, value in parse_dsn(conn.dsn).items() if name not in {"password", "client_encoding"}}
     password = conn.info.password
     # As options of the connection, so that they hold again when psql connects again by itself.
     held = f"-c role={ticket.role} -c app.ticket={ticket.number} -c default_transaction_read_only=on"

@@ -7,9 +7,10 @@ migrations and keys included, runs as a role without privileges.
 from collections.abc import Mapping
 from contextlib import closing
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
+
+from taskapp.isolation.connecting import connect
 
 _SERVED = {
     "statement_timeout": "10s",
@@ -56,7 +57,7 @@ def make_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
         isolation; nothing is changed then.
     :raises psycopg2.Error: as the server has it; nothing is changed then.
     """
-    with closing(psycopg2.connect(admin_url)) as conn, conn, conn.cursor() as cur:
+    with closing(connect(admin_url)) as conn, conn, conn.cursor() as cur:
         _check_administrator(cur)
         existing = existing_roles(conn)
         # CREATE ROLE's defaults are what we want: no SUPERUSER, CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS. From

@@ -37,11 +37,12 @@ from psycopg2.extensions import (
     connection,
     cursor,
 )
-from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, Executable, Row, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, Executable, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.sql.dml import UpdateBase
 
 from taskapp.config import Config
+from taskapp.config.postgresql_url import arguments
 from taskapp.isolation import identity
 from taskapp.isolation.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
 from taskapp.isolation.pool import Pool, PoolUse
@@ -373,6 +374,7 @@ class Cursor(cursor):
 def _engine(url: str, config: Config) -> tuple[Engine, Door]:
     """Make the pool of one role, and the door that its connections come in by."""
     settings: dict[str, Any] = {
+        **arguments(url),
         "connection_factory": Link,
         "cursor_factory": Cursor,
         "application_name": _APPLICATION_NAME,
@@ -383,7 +385,7 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
         "keepalives_count": 3,
     }
     engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg2"),
+        "postgresql+psycopg2://",
         # The implicit transaction of each message is the transaction, so neither SQLAlchemy nor psycopg2 may send a
         # BEGIN or a ROLLBACK of its own: each would be a round trip.
         isolation_level="AUTOCOMMIT",
@@ -411,7 +413,7 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
 
     def knock() -> Link:
         # Not from the pool: what is idle there may be as dead as that on which somebody waited in vain.
-        link = make({**engine.dialect.create_connect_args(engine.url)[1], **settings})
+        link = make(settings)
         link.autocommit = True
         link.arm(key)
         return link

@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import psycopg2
 from psycopg2.extensions import cursor
 
+from taskapp.isolation.connecting import connect
 from taskapp.isolation.seal import SealKey
 
 
@@ -93,7 +93,7 @@ def is_believed(cur: cursor, key: SealKey) -> bool:
 
 @contextmanager
 def _as_definer(migration_url: str) -> Iterator[cursor]:
-    with closing(psycopg2.connect(migration_url)) as conn, conn, conn.cursor() as cur:
+    with closing(connect(migration_url)) as conn, conn, conn.cursor() as cur:
         cur.execute("SET LOCAL ROLE taskapp_definer")
         yield cur
 

@@ -2,12 +2,14 @@
 
 from urllib.parse import urlsplit
 
+import click
 import pytest
 
 from admin.conftest import Completed, Neon, refusal, shell
 from taskapp import create_app
-from taskapp.admin.init import _neon_pooler
+from taskapp.admin.init import _url
 from taskapp.config import Config
+from taskapp.config.postgresql_url import read_url
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +134,38 @@ def test_a_wrong_password_is_one_clear_line(neon: Neon) -> None:
     ],
 )
 def test_the_pooler_is_found_on_neon_and_guessed_nowhere_else(direct: str, pooled: str) -> None:
-    assert _neon_pooler(direct) == pooled
+    admin = read_url(f"postgresql://admin:s3cr3t@{direct}/tasks?sslmode=require&sslpassword=s3cr3t")
+    assert _url(admin, "taskapp_api", "%", None) == f"postgresql://taskapp_api:%25@{pooled}/tasks?sslmode=require"
+    assert _url(admin, "taskapp_migrator", "", None) == f"postgresql://taskapp_migrator@{direct}/tasks?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    ("given", "pooled"),
+    [
+        ("pooler", "pooler"),
+        ("pooler:6432", "pooler:6432"),
+        ("pooler,other:6432", "pooler,other:6432"),
+        ("[::1]:6432", "[::1]:6432"),
+    ],
+)
+def test_the_pooler_is_the_one_that_is_given(given: str, pooled: str) -> None:
+    admin = read_url("postgresql://admin@db.example.com:5432/tasks")
+    assert _url(admin, "taskapp_api", "x", given) == f"postgresql://taskapp_api:x@{pooled}/tasks"
+
+
+@pytest.mark.parametrize("given", ["", "s3cr3t@pooler", "pooler/tasks", "pooler:port", "pooler?sslmode=disable", "a b"])
+def test_what_is_no_host_is_no_pooler(given: str) -> None:
+    admin = read_url("postgresql://admin@db.example.com:5432/tasks")
+    with pytest.raises(click.UsageError, match=r"^--pooled-host is a host, or host:port$"):
+        _url(admin, "taskapp_api", "x", given)
+
+
+@pytest.mark.parametrize("password", ["s3cr3t%", "s3cr3t@s3cr3t", "s3cr3t/s3cr3t", "s3cr3t s3cr3t"])
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_a_password_that_is_not_encoded_is_not_quoted(password: str, how: str) -> None:
+    url = f"postgresql://admin:{password}@127.0.0.1/tasks"
+    given = {"option": ["--admin-url", url], "variable": []}[how]
+    environment = {"option": {}, "variable": {"TASKAPP_ADMIN_DATABASE_URL": url}}[how]
+    said = refusal("database", "init", *given, **environment)
+    assert "Error: --admin-url is not a URL" in said
+    assert "s3cr3t" not in said

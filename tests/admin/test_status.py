@@ -184,8 +184,10 @@ def test_a_pooler_is_told_and_for_migrations_it_will_not_do(neon: Neon, environm
     ("url", "complaint"),
     [
         ("postgresql://taskapp_migrator:secret@127.0.0.1:9/tasks", "Error: cannot log in: "),
-        ("nonsense", "Error: --url has to be"),
-        ("mysql://taskapp_migrator:secret@127.0.0.1/tasks", "Error: --url has to be"),
+        ("nonsense", "Error: --url is not a URL: postgresql://"),
+        ("postgresql://taskapp_migrator:secret%@127.0.0.1/tasks", "Error: --url is not a URL: postgresql://"),
+        ("postgresql://taskapp_migrator:secret@127.0.0.1/tasks?secret=1", "Error: --url has a parameter that libpq"),
+        ("mysql://taskapp_migrator:secret@127.0.0.1/tasks", "Error: --url must start with postgresql://"),
     ],
 )
 def test_a_url_that_will_not_do_is_refused_in_one_line(url: str, complaint: str) -> None:

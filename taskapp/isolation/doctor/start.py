@@ -6,6 +6,7 @@ from contextlib import closing
 import psycopg2
 from uuid_utils.compat import uuid7
 
+from taskapp.isolation.connecting import connect
 from taskapp.isolation.doctor.acknowledgements import Line
 from taskapp.isolation.doctor.examination import examine
 from taskapp.isolation.doctor.rule import Finding
@@ -29,7 +30,7 @@ def insist(urls: Mapping[str, str], connect_seconds: int, acknowledged: Sequence
     findings: set[Finding] = set()
     for role, url in urls.items():
         try:
-            with closing(psycopg2.connect(url, connect_timeout=connect_seconds)) as conn, conn.cursor() as cur:
+            with closing(connect(url, connect_timeout=connect_seconds)) as conn, conn.cursor() as cur:
                 cur.execute("SELECT session_user")
                 if (found := cur.fetchone()) != (role,):
                     raise NotIsolatedError(f"the URL for {role} logs in as {found and found[0]}")
@@ -53,7 +54,7 @@ def insist_on_seal(url: str, key: SealKey, connect_seconds: int) -> None:
     """
     nobody = str(uuid7())
     try:
-        with closing(psycopg2.connect(url, connect_timeout=connect_seconds)) as conn, conn.cursor() as cur:
+        with closing(connect(url, connect_timeout=connect_seconds)) as conn, conn.cursor() as cur:
             cur.execute("SELECT extract(epoch FROM clock_timestamp()), session_user::text")
             ((now, role),) = cur.fetchall()
             seal = key.seal(session_subject(role, nobody, nobody), float(now))
