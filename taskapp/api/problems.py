@@ -231,7 +231,10 @@ _BY_SQLSTATE = {
     "08": "service_unavailable",  # connection exception
     "53": "service_unavailable",  # insufficient resources, too many connections
     "57": "service_unavailable",  # operator intervention: shut down, still starting, statement timeout
+    "58": "service_unavailable",  # the server's own files or disk fail
     "55P03": "service_unavailable",  # lock timeout
+    "25P03": "service_unavailable",  # idle in a transaction for too long: the server has ended the connection
+    "25P04": "service_unavailable",  # so it has after a transaction of more than 30 s
     "25P02": "service_unavailable",  # an earlier statement of the transaction failed, so nothing of it is kept
     "40": "service_unavailable",  # deadlock, serialisation: rolled back, so trying again is safe
 }
@@ -406,7 +409,7 @@ def database_problem(error: DBAPIError) -> Problem:
         return invalid([FieldError("invalid_value", "Is not acceptable.", pointer=f"#/{column}")])
     code = _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])
     if code is None and (error.connection_invalidated or (not state and error.statement is None)):
-        # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either.
+        # Lost on the way, or never reached: psycopg2 has no SQLSTATE for either. Or given up on, as one to a standby.
         code = "service_unavailable"
     if code not in {"invalid_token", "insufficient_scope"}:
         _log_database_error(error, state, constraint, code)

@@ -37,15 +37,26 @@ def get_health() -> Response:
 @blp.get("/readyz")
 @blp.response(200, HealthSchema)
 def get_readiness() -> Response:
-    """Tell that the database answers and is migrated.
+    """Tell that the database answers, is migrated, and accepts writes.
 
     Send no requests to a process that answers 503 here.
     """
-    rows = roles.api().execute(text("SELECT version_num FROM app.alembic_version"))
+    rows = roles.api().execute(_READINESS)
     # Newer is fine: while a deployment goes on, the database is ahead of the processes that are still to be replaced.
-    if not rows or rows[0].version_num < _needed_revision(current_app.extensions["migrate"].directory):
+    if (
+        not rows
+        or not rows[0].writable
+        or rows[0].version_num < _needed_revision(current_app.extensions["migrate"].directory)
+    ):
         raise Problem("service_unavailable")
     return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+# This request's own transaction is read-only, so its access mode says nothing.
+_READINESS = text(
+    "SELECT version_num, NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off' AS writable"
+    " FROM app.alembic_version"
+)
 
 
 @cache

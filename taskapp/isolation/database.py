@@ -78,8 +78,8 @@ class Database:
         try:
             return self._execute_once(statement, parameters)
         except DBAPIError as error:
-            # Class 40 is a deadlock or the like: PostgreSQL has undone all of it.
-            undone = sqlstate(error).startswith("40")
+            # Class 40 is a deadlock or the like: PostgreSQL has undone all of it. A server that only reads has done nothing.
+            undone = sqlstate(error).startswith("40") or is_read_only(error)
             if not (undone or (error.connection_invalidated and identity.current().read_only)):
                 raise
             return self._execute_once(statement, parameters)
@@ -161,6 +161,14 @@ def sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "pgcode", None) or ""
 
 
+def is_read_only(error: DBAPIError) -> bool:
+    """Tell whether a server has refused to write: a standby, as after a failover, or one that an operator has fenced off.
+
+    Where the request itself is one that must not write, the server is right, and the statement is our own mistake.
+    """
+    return sqlstate(error) == _READ_ONLY and not identity.current().read_only
+
+
 def _takes_several_messages(statement: Executable, parameters: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether SQLAlchemy may split this: an INSERT of 1000 sets or 32,700 values, or rows wanted back in order."""
     return len(parameters) > 500 or (isinstance(statement, UpdateBase) and len(statement.exported_columns) > 0)
@@ -204,6 +212,7 @@ _REPORTED = (
     "session_authorization",
 )
 _END_SECONDS = 2
+_READ_ONLY = "25006"
 
 
 class Link(connection):
@@ -240,6 +249,10 @@ class Link(connection):
         self._preamble = _PREAMBLE + named + b"COMMIT; " + (b"" if iso else b"SET LOCAL DateStyle = 'ISO'; ")
         self._reported = self._parameters()
         self._key = key
+
+    def is_on_standby(self) -> bool:
+        """Tell whether the server is a standby, by what it has reported: this sends nothing. A pooler may report nothing."""
+        return self._parameter("in_hot_standby") == "on"
 
     def is_unchanged(self) -> bool:
         """Tell whether the server reads messages as it did at first, by what it has reported: this sends nothing."""
@@ -425,7 +438,11 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
         return door.connect(lambda: make(place))
 
     @event.listens_for(engine, "handle_error")
-    def shut_door(context: ExceptionContext) -> None:
+    def give_up(context: ExceptionContext) -> None:
+        # The address leads to another server by now, or soon; a connection to this one would stay here for ever, and so
+        # would all others of the pool.
+        if isinstance(context.sqlalchemy_exception, DBAPIError) and is_read_only(context.sqlalchemy_exception):
+            context.is_disconnect = True
         error = context.original_exception
         if isinstance(error, Unanswered) and error.waited_since is not None:
             door.shut(error.waited_since)
@@ -437,8 +454,11 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
     @event.listens_for(engine, "checkin")
     def close_unless_idle(link: Link | None, record: object) -> None:
         # A transaction that is still open, by a stray BEGIN for one, would take in the next request; and a message to a
-        # server that reads it otherwise than it was written would change what the next user writes.
-        if link is not None and (link.get_transaction_status() != TRANSACTION_STATUS_IDLE or not link.is_unchanged()):
+        # server that reads it otherwise than it was written would change what the next user writes. A standby may have been
+        # left behind by a failover, so it answers one request; by then the address may lead to the primary.
+        if link is not None and (
+            link.get_transaction_status() != TRANSACTION_STATUS_IDLE or not link.is_unchanged() or link.is_on_standby()
+        ):
             link.close()
 
     @event.listens_for(engine, "checkout")

@@ -114,6 +114,10 @@ class Proxy:
         finally:
             said += self._messages[start:]
 
+    def lead_to(self, server_port: int) -> None:
+        """Carry new connections to another server, as an address does after a switchover. Those there are stay."""
+        self._server_port = server_port
+
     def lose(self, beginning: bytes, loss: Loss) -> None:
         """Lose the next query that begins like this. Repeat to lose more of them."""
         self._losses.append((beginning, loss))

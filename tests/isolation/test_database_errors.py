@@ -42,8 +42,22 @@ def write_while_reading() -> str:
     return "written"
 
 
+def fail(kind: str) -> str:
+    """Fail at the database with this SQLSTATE."""
+    roles.api().execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{kind}'; END $$"))
+    return "not raised"
+
+
+def ask(kind: str) -> str:
+    """Call a function of the server."""
+    roles.api().execute(text(f"SELECT {kind}"))
+    return "answered"
+
+
 refusing = Blueprint("refusing", __name__, path={"kind": {"description": "Of refusal."}})
 refusing.add_url_rule("/refusing/<kind>", view_func=refuse, methods=["POST"])
+refusing.add_url_rule("/raising/<kind>", view_func=fail, methods=["POST"])
+refusing.add_url_rule("/asking/<kind>", view_func=ask, methods=["POST"])
 refusing.add_url_rule("/reading", view_func=write_while_reading)
 
 
@@ -94,6 +108,33 @@ class TestAStatementThatIsRefused:
     def test_is_in_the_log_without_what_the_user_wrote(self, client: Person, log: Journal, kind: str) -> None:
         client.post(f"/refusing/{kind}")
         assert [line for line in log.lines if SECRET in line] == []
+
+
+# What says nothing of the request, and may be over the next moment; the rest are mistakes of ours.
+UNAVAILABLE = [
+    *("08000", "08001", "08003", "08004", "08006", "08007", "08P01"),
+    *("25006", "25P02", "25P03", "25P04", "40001", "40P01", "53000", "53100", "53200", "53300", "53400", "55P03"),
+    *("57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "58000", "58030", "58P01", "58P02"),
+]
+OURS = [
+    *("0A000", "22P02", "23502", "25001", "26000", "3D000", "3F000", "42501", "42P01", "42804", "54001", "55000"),
+    *("XX000", "XX001"),
+]
+
+
+@pytest.mark.parametrize("state", [*UNAVAILABLE, *OURS])
+def test_a_server_that_cannot_serve_is_503_and_a_mistake_of_ours_500(client: Person, state: str) -> None:
+    response = client.post(f"/raising/{state}")
+    if state in UNAVAILABLE:
+        problem(response, 503, "service_unavailable")
+        assert int(response.headers["Retry-After"]) > 0
+    else:
+        problem(response, 500, "internal_error")
+
+
+def test_a_connection_that_the_server_ends_is_503_and_the_next_one_serves(client: Person) -> None:
+    problem(client.post("/asking/pg_terminate_backend(pg_backend_pid())"), 503, "service_unavailable")
+    assert client.post("/asking/pg_backend_pid()").status_code == 200
 
 
 class TestAViewThatWritesWhereItShouldRead:
