@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from taskapp import create_app
-from taskapp.config import Config, ConfigError
+from taskapp.config import Config, ConfigError, switching
+from taskapp.keys.pem import new_private_key
 from taskapp.local import _local_keys
 from taskapp.provision import new_keys
 
@@ -160,6 +162,21 @@ def test_an_empty_variable_is_named(env: pytest.MonkeyPatch, variable: str) -> N
 def test_a_wrong_value_is_named(env: pytest.MonkeyPatch, variable: str, value: str) -> None:
     env.setenv(variable, value)
     refused(variable)
+
+
+@pytest.mark.parametrize("line_break", [r"\n", r"\r\n", "\r\n"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_keys_are_read_with_line_breaks_as_json_and_env_files_write_them(
+    env: pytest.MonkeyPatch, line_break: str, quote: str
+) -> None:
+    two = switching([new_private_key(), new_private_key()], datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", quote + two.replace("\n", line_break) + quote)
+    read = Config.from_environment()
+    env.setenv("TASKAPP_JWT_PRIVATE_KEY", two)
+    wanted = Config.from_environment()
+    assert read.jwt_private_keys == wanted.jwt_private_keys
+    assert len(read.jwt_private_keys) == 2
+    assert read.jwt_switch_at == wanted.jwt_switch_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ _PUBLISHED_KEYS = {
 
 def with_line_breaks(text: str) -> str:
     r"""Read a literal ``\n`` as the line break that it stands for in JSON and in some .env files; PEM itself has none."""
-    return text.replace(r"\r\n", "\n").replace(r"\n", "\n")
+    return text.replace(r"\r", "").replace(r"\n", "\n").replace("\r", "")
 
 
 def private_keys(text: str) -> list[str]:

@@ -211,6 +211,21 @@ _REPORTED = (
     "default_transaction_read_only",
     "session_authorization",
 )
+# What statements and the driver rely on, whatever the defaults of the server, the database, the role and the environment.
+_RELIED_ON = {
+    "DateStyle": "ISO, MDY",  # psycopg2 reads no other
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "gin_fuzzy_search_limit": "0",
+    "row_security": "on",  # off makes every statement fail
+    "exit_on_error": "off",
+    "transaction_isolation": "read committed",
+    "transaction_deferrable": "off",
+}
 _END_SECONDS = 2
 _READ_ONLY = "25006"
 
@@ -232,7 +247,9 @@ class Link(connection):
             cur.execute(
                 "RESET ALL; SELECT extract(epoch FROM clock_timestamp())::float8,"
                 " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'), session_user::text,"
-                " current_setting('application_name')"
+                " current_setting('application_name'),"
+                " ARRAY(SELECT name FROM unnest(%s, %s) AS relied (name, value) WHERE current_setting(name, true) <> value)",
+                (list(_RELIED_ON), list(_RELIED_ON.values())),
             )
             row = cur.fetchone()
         assert row is not None
@@ -242,11 +259,10 @@ class Link(connection):
         self._shown_bytes: int = row[1]
         self._role: str = row[2]
         self._name = uuid4().hex
-        # psycopg2 reads dates in ISO only, and has asked for that where the server's default is another.
-        iso = self._parameter("DateStyle").startswith("ISO")
         # A pooler sets the name once for each client, and RESET ALL takes that back.
-        named = b"" if row[3] == _APPLICATION_NAME else f"SET application_name = '{_APPLICATION_NAME}'; ".encode()
-        self._preamble = _PREAMBLE + named + b"COMMIT; " + (b"" if iso else b"SET LOCAL DateStyle = 'ISO'; ")
+        again = [] if row[3] == _APPLICATION_NAME else [f"SET application_name = '{_APPLICATION_NAME}'"]
+        relied = [f"SET LOCAL {name} = '{_RELIED_ON[name]}'" for name in row[4]]
+        self._preamble = _PREAMBLE + "".join(f"{each}; " for each in (*again, "COMMIT", *relied)).encode()
         self._reported = self._parameters()
         self._key = key
 
