@@ -12,8 +12,10 @@ Before you ship it, read this list; most of it fails silently:
   same type deletes what ANALYZE has gathered. No index on an expression: it has statistics of its own.
 * COMMENT ON the table and every column, equal to the model's comment.
 * Views: `WITH (security_invoker = true)`. SECURITY DEFINER functions: owned by taskapp_definer, search_path pinned.
-* A back-fill begins with `SET LOCAL row_security = off`: under FORCE, an UPDATE as the owner otherwise changes zero rows
-  and says nothing. It will then raise; `ALTER TABLE … NO FORCE` before and FORCE after it, in this same transaction.
+* A back-fill stands between `ALTER TABLE … NO FORCE ROW LEVEL SECURITY` and `… FORCE ROW LEVEL SECURITY`, in this same
+  transaction. Without that any statement about rows is an error, as the runner sets row_security = off: under FORCE it would
+  find no row, and say nothing. So does the check of a foreign key that is added to a table with rows: NO FORCE for both
+  tables, or, where its columns are new and so empty, `SET LOCAL row_security = on` and a sentence why.
 * Locks: the runner sets lock_timeout and statement_timeout; add constraints NOT VALID, validate them in a later revision.
 * Import nothing from taskapp: a revision must mean the same in five years.
 

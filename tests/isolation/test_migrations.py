@@ -15,6 +15,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from conftest import Admin, Cluster
 from flask import Flask
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from isolation.conftest import SqlClient, Stray, User, rows_of
 from isolation.pooler import PgBouncer
@@ -343,6 +344,63 @@ def test_a_revision_that_breaks_isolation_is_not_applied_although_another_one_fo
     assert str(refused.value) == "Isolation would not hold: revision 9999 is not applied."
     assert "BROKEN L01 app.notes" in capsys.readouterr().err
     assert admin.execute("SELECT to_regclass('app.notes'), version_num < '9999' FROM app.alembic_version") == [(None, True)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE app.tasks SET priority = 'high'",
+        "DELETE FROM app.tasks",
+        "SELECT count(*) FROM app.tasks",
+        "INSERT INTO app.tags (user_id, key, name) SELECT user_id, title, title FROM app.tasks",
+        "INSERT INTO app.tags (user_id, key, name) VALUES (gen_random_uuid(), 'x', 'x')",
+        "MERGE INTO app.tasks t USING app.users u ON t.user_id = u.user_id WHEN MATCHED THEN UPDATE SET priority = 'high'",
+        "WITH gone AS (DELETE FROM app.tasks RETURNING id) SELECT count(*) FROM gone",
+        "DO $$ BEGIN PERFORM FROM app.tasks; END $$",
+        "CREATE TABLE app.copied AS SELECT title FROM app.tasks",
+        "SET LOCAL ROLE taskapp_definer; UPDATE app.tasks SET priority = 'high'",
+        "SET LOCAL ROLE taskapp_definer; UPDATE app_private.keys SET not_after = now()",
+    ],
+)
+def test_a_revision_that_a_policy_would_filter_is_an_error(
+    admin: Admin, app: Flask, owner: User, with_notes: Callable[[str], Path], statement: str
+) -> None:
+    before = rows_of(admin, owner.id)
+    folder = with_notes(f"{ISOLATED}; {statement};")
+    with app.app_context(), pytest.raises(ProgrammingError, match="would be affected by row-level security policy"):
+        flask_migrate.upgrade(str(folder))
+    assert rows_of(admin, owner.id) == before
+    assert admin.execute("SELECT to_regclass('app.notes'), version_num < '9999' FROM app.alembic_version") == [(None, True)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sql AS 'SELECT nonsense FROM app.tasks'",
+        "sql SET search_path = app AS 'SELECT nonsense FROM tasks'",
+        "plpgsql AS 'BEGIN; nonsense'",
+    ],
+)
+def test_a_function_that_cannot_be_is_not_migrated_to(
+    admin: Admin, app: Flask, with_notes: Callable[[str], Path], body: str
+) -> None:
+    folder = with_notes(f"{ISOLATED}; CREATE FUNCTION app.broken() RETURNS text LANGUAGE {body};")
+    with app.app_context(), pytest.raises((DBAPIError, psycopg2.Error), match=r"nonsense|syntax error"):
+        flask_migrate.upgrade(str(folder))
+    assert admin.execute("SELECT to_regclass('app.notes'), version_num < '9999' FROM app.alembic_version") == [(None, True)]
+
+
+def test_a_back_fill_that_says_so_changes_the_rows_of_all_users(
+    admin: Admin, app: Flask, owner: User, other: User, with_notes: Callable[[str], Path]
+) -> None:
+    back_fill = (
+        "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY; UPDATE app.tasks SET priority = 'high';"
+        " ALTER TABLE app.tasks FORCE ROW LEVEL SECURITY;"
+    )
+    with app.app_context():
+        flask_migrate.upgrade(str(with_notes(ISOLATED + back_fill)))
+    for user in (owner, other):
+        assert {*admin.execute("SELECT priority FROM app.tasks WHERE user_id = %s", user.id)} == {("high",)}
 
 
 def test_a_table_that_is_isolated_is(admin: Admin, app: Flask, with_notes: Callable[[str], Path]) -> None:
