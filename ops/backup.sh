@@ -5,6 +5,13 @@
 set -eu
 umask 077
 url=$1 folder=$2 here=$(dirname "$0")
+# pg_dump refuses a server that is newer than itself. Of one that is older it writes a file that such a server cannot restore.
+server=$(psql -XAtc 'SHOW server_version_num' "$url") tool=$(pg_dump --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+if [ "$tool" -ne $((server / 10000)) ]; then
+    echo "not a backup: the server is PostgreSQL $((server / 10000)), and pg_dump is of $tool; a dump by it would not restore on" \
+        "such a server. Put the programs of $((server / 10000)) first in PATH, as in PATH=/usr/lib/postgresql/$((server / 10000))/bin:\$PATH" >&2
+    exit 1
+fi
 mkdir -p "$folder"
 dump=$folder/taskapp.dump.new rows=$folder/rows.new
 trap 'rm -f "$dump" "$rows"' EXIT

@@ -195,6 +195,24 @@ def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none_and_leaves_the
     assert {file.name: file.read_text() for file in (tmp_path / "backup").iterdir()} == before
 
 
+@pytest.mark.parametrize("version", [15, 16])
+def test_tools_that_are_newer_than_the_server_make_none_and_say_so(tmp_path: Path, version: int) -> None:
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup" / "rows").write_text("app.users 1")
+    (tmp_path / "bin").mkdir()
+    for tool in TOOLS:
+        (tmp_path / "bin" / tool).symlink_to(_find_install(18) / "bin" / tool)
+    with EmbeddedServer(
+        tmp_path / "old", version=version, durable=False, tcp_port=free_port(), programs=programs(version)
+    ) as old:
+        command = [str(PROJECT / "ops" / "backup.sh"), old.admin_url, str(tmp_path / "backup")]
+        search = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+        made = subprocess.run(command, env=search, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
+    assert (made.returncode, made.stdout, made.stderr.count("\n")) == (1, "", 1)
+    assert f"the server is PostgreSQL {version}, and pg_dump is of 18" in made.stderr
+    assert {file.name: file.read_text() for file in (tmp_path / "backup").iterdir()} == {"rows": "app.users 1"}
+
+
 def test_people_go_on_as_if_nothing_had_happened(restored: Restored) -> None:
     with (
         serving(restored.environment) as url,
