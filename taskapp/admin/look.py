@@ -14,13 +14,26 @@ from psycopg2.extensions import connection, cursor
 from taskapp import MIGRATIONS
 from taskapp.api.signing_keys import SigningKeys
 from taskapp.config import Config
-from taskapp.isolation.bootstrap import ROLES, wrong_roles
+from taskapp.isolation.bootstrap import LOGINS, ROLES, wrong_roles
 from taskapp.isolation.keyring import StoredKey, is_believed, stored_keys
 from taskapp.isolation.pooling import is_pooled
 from taskapp.isolation.seal import SealKey
 from taskapp.isolation.versions import is_patched, warning, written
 
 _INIT = "flask database init"
+_LOGS_NO_STATEMENT = {
+    # A statement that fails, at a full disk for one, has what a user wrote in it, and a seal.
+    "log_min_error_statement": "panic",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_parameter_max_length_on_error": "0",
+    # Of modules that a server may have.
+    "auto_explain.log_min_duration": "-1",
+    "pgaudit.log": "none",
+}
+"""With these values PostgreSQL says in its log what went wrong, and not the statement."""
 _ATTRIBUTES = ("superuser", "bypassrls", "createrole", "createdb", "replication")
 
 
@@ -94,6 +107,7 @@ def look(conn: connection, config: Config | None) -> Status:
     if warned := warning(conn.server_version):
         seen.warnings.append(warned)
     _judge(seen)
+    _judge_log(conn, seen, config)
     if config is not None:
         _judge_environment(conn, seen, config)
     return seen
@@ -120,6 +134,31 @@ def _judge(seen: Status) -> None:
         )
     if seen.seal_keys is not None and not any(key.believed for key in seen.seal_keys):
         seen.to_do.append(f"no seal key is believed, so nobody can sign in: {_INIT} --new-secrets")
+
+
+def _judge_log(conn: connection, seen: Status, config: Config | None) -> None:
+    """Look at what the server writes into its log of the statements of our logins."""
+    with conn, conn.cursor() as cur:
+        # A login's own value goes before that of the database and of the server, which this session has.
+        cur.execute(
+            "SELECT asked.name, found.value, array_agg(login ORDER BY login)"
+            " FROM unnest(%s, %s) AS asked (name, value), unnest(%s) AS login, LATERAL (SELECT coalesce((SELECT"
+            " split_part(entry, '=', 2) FROM pg_db_role_setting JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) entry"
+            " WHERE rolname = login AND split_part(entry, '=', 1) = asked.name"
+            " AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"
+            " ORDER BY setdatabase DESC LIMIT 1), current_setting(asked.name, true)) AS value) AS found"
+            " WHERE found.value <> asked.value GROUP BY 1, 2 ORDER BY 1, 2",
+            (list(_LOGS_NO_STATEMENT), list(_LOGS_NO_STATEMENT.values()), list(LOGINS)),
+        )
+        wrong = cur.fetchall()
+    # Where somebody else runs the server, there is nothing that the reader could do.
+    said = seen.warnings if config is not None and config.platform == "neon" else seen.to_do
+    for name, value, logins in wrong:
+        of = "" if len(logins) == len(LOGINS) else f" for {', '.join(logins)}"
+        said.append(
+            f"the server's log gets statements, with what users wrote: {name} is {value}{of}:"
+            f" ALTER SYSTEM SET {name} = '{_LOGS_NO_STATEMENT[name]}'"
+        )
 
 
 def _judge_environment(conn: connection, seen: Status, config: Config) -> None:

@@ -10,7 +10,7 @@ from conftest import Cluster
 from isolation.pooler import PgBouncer
 
 from admin.conftest import Completed, Neon, flask, printed_environment, refusal, shell, succeed
-from taskapp.isolation.bootstrap import ROLES
+from taskapp.isolation.bootstrap import LOGINS, ROLES
 from taskapp.isolation.versions import is_patched
 
 
@@ -162,6 +162,48 @@ def test_a_database_that_nobody_has_made_ready_is_seen_as_such(neon: Neon, envir
 def test_who_may_not_see_the_keys_is_told_so(environment: dict[str, str], name: str) -> None:
     status = succeed("database", "status", "--url", environment[name])
     assert "The seal keys are not for taskapp_" in status.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("log_min_error_statement", "error", "panic"),
+        ("log_statement", "ddl", "none"),
+        ("log_min_duration_statement", "1000", "-1"),
+        ("log_min_duration_sample", "1000", "-1"),
+        ("log_transaction_sample_rate", "1", "0"),
+        ("log_parameter_max_length_on_error", "-1", "0"),
+        ("auto_explain.log_min_duration", "0", "-1"),
+    ],
+)
+@pytest.mark.parametrize("place", ["ROLE taskapp_auth IN DATABASE tasks", "ROLE taskapp_auth", "DATABASE tasks"])
+def test_a_log_that_gets_statements_is_to_be_mended(
+    neon: Neon, environment: dict[str, str], name: str, value: str, needed: str, place: str
+) -> None:
+    neon.execute(f"ALTER {place} SET {name} = '{value}'")
+    try:
+        (said,) = to_do(**environment)
+        assert seen("--url", environment["TASKAPP_OPERATOR_DATABASE_URL"], **environment)["to_do"] == [said]
+        on_neon = seen(**environment, TASKAPP_PLATFORM="neon")
+    finally:
+        neon.execute(f"ALTER {place} RESET {name}")
+    of = "" if place.startswith("DATABASE") else " for taskapp_auth"
+    assert f"{name} is {value}{of}: ALTER SYSTEM SET {name} = '{needed}'" in said.replace("1s", "1000")
+    assert on_neon["to_do"] == []
+    assert said in on_neon["warnings"]
+    assert to_do(**environment) == []
+
+
+def test_a_login_whose_own_value_is_right_is_no_matter(neon: Neon, environment: dict[str, str]) -> None:
+    neon.execute("ALTER DATABASE tasks SET log_min_error_statement = 'error'")
+    for role in LOGINS:
+        neon.execute(f"ALTER ROLE {role} IN DATABASE tasks SET log_min_error_statement = 'panic'")
+    try:
+        assert to_do(**environment) == []
+    finally:
+        neon.execute("ALTER DATABASE tasks RESET log_min_error_statement")
+        for role in LOGINS:
+            neon.execute(f"ALTER ROLE {role} IN DATABASE tasks RESET log_min_error_statement")
 
 
 def test_who_may_not_see_the_revision_is_told_so(environment: dict[str, str]) -> None:
