@@ -13,6 +13,7 @@ from psycopg2.extensions import connection
 from taskapp.dba.login import clear, logged_in
 from taskapp.isolation.doctor.acknowledgements import PLATFORMS, AcknowledgementsError, acknowledged
 from taskapp.isolation.doctor.canary import try_it
+from taskapp.isolation.doctor.comparison import AREAS, DRIFT, RIGHTS
 from taskapp.isolation.doctor.examination import RULES, examine
 from taskapp.isolation.doctor.rule import Finding, Trial
 from taskapp.isolation.doctor.visit import visit
@@ -39,6 +40,14 @@ from taskapp.isolation.doctor.visit import visit
     help="Accept what this provider adds to every database; also from TASKAPP_PLATFORM.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option(
+    "--rules",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, asked: _list_rules(context) if asked else None,
+    help="List what has to hold, and of each whether it stops a start in production, and why. Asks no database.",
+)
 @clear
 def doctor(url: str, file: str | None, platform: str, as_json: bool) -> None:
     """Prove that isolation holds on this database. Changes nothing.
@@ -77,6 +86,19 @@ def doctor(url: str, file: str | None, platform: str, as_json: bool) -> None:
         click.echo(_verdict(len(broken), len(findings) - len(broken)))
     if broken:
         raise SystemExit(1)
+
+
+def _list_rules(context: click.Context) -> None:
+    """Print each rule, what it does to a start when it is broken, and why; then what is no finding of the comparison."""
+    for rule in sorted(RULES, key=lambda rule: rule.number):
+        click.echo(f"{rule.number}  {rule.severity}  {rule.statement}\n{'':12}{rule.only_warns or rule.why}")
+    for area in sorted((*AREAS, RIGHTS), key=lambda area: area.number):
+        click.echo(f"{area.number}  stops  {area.statement}\n{'':12}{area.why}")
+    click.echo("\nOf differences from the catalogue of the migrations (S…) these only warn:\n")
+    for entry in DRIFT:
+        what = " ".join(part for part in (entry.kinds, entry.aspect, f"({entry.hows})") if part)
+        click.echo(f"  {what}\n{'':12}{entry.why}")
+    context.exit()
 
 
 def _try(conn: connection) -> tuple[str, Trial]:

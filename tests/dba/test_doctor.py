@@ -49,6 +49,16 @@ def test_the_migrator_is_told_that_isolation_holds(cluster: Cluster) -> None:
     assert "BROKEN" not in told.stdout
 
 
+def test_the_rules_are_listed_without_a_database() -> None:
+    told = CliRunner().invoke(isolation, ["doctor", "--rules"], catch_exceptions=False)
+    assert told.exit_code == 0
+    for rule in RULES:
+        assert (
+            f"{rule.number}  {rule.severity}  {rule.statement}\n            {rule.only_warns or rule.why}\n" in told.stdout
+        )
+    assert {rule.number for rule in RULES if rule.severity == "warns"} == {"L25", "L32", "L47", "L53"}
+
+
 def test_two_users_reach_nothing_of_each_others(cluster: Cluster) -> None:
     with closing(psycopg2.connect(cluster.url(MIGRATOR))) as conn:
         assert try_it(conn).findings == []

@@ -202,7 +202,8 @@ BREAKAGES = (
     Breakage("L22", "an identity that the tables' owner tells", "ALTER FUNCTION app.current_user_id OWNER TO taskapp_owner"),
     Breakage("L23", "an immutable identity", "ALTER FUNCTION app.current_user_id IMMUTABLE"),
     Breakage("L24", "a leakproof function", "ALTER FUNCTION app.words LEAKPROOF"),
-    Breakage("L25", "an identity that forbids parallel plans", "ALTER FUNCTION app.login_email PARALLEL UNSAFE"),
+    Breakage("L25", "an identity that forbids parallel plans", "ALTER FUNCTION app.login_email PARALLEL UNSAFE", drift=True),
+    Breakage("S07", "one that is something else besides", "ALTER FUNCTION app.login_email PARALLEL UNSAFE STRICT"),
     Breakage("L26", "a publication of everything", "CREATE PUBLICATION everything FOR ALL TABLES"),
     Breakage("L26", "a publication of a table", "CREATE PUBLICATION tasks FOR TABLE app.tasks"),
     Breakage("L27", "a table that inherits", "CREATE TABLE app.more_tasks () INHERITS (app.tasks)"),
@@ -289,7 +290,7 @@ BREAKAGES = (
         "ALTER TABLE app.tasks DROP CONSTRAINT tasks_list_id_fkey, ADD CONSTRAINT tasks_list_id_fkey"
         " FOREIGN KEY (user_id, list_id) REFERENCES app.lists (user_id, id) ON DELETE SET NULL",
     ),
-    Breakage("L47", "an enum", "CREATE TYPE app.status AS ENUM ('open')"),
+    Breakage("L47", "an enum", "CREATE TYPE app.status AS ENUM ('open')", drift=True),
     Breakage("L48", "people who write", "GRANT UPDATE (title) ON app.tasks TO taskapp_dba"),
     Breakage("L48", "people who delete", "GRANT DELETE ON app.tasks TO taskapp_breakglass"),
     Breakage("L49", "auditors who read titles", "GRANT SELECT (title) ON app.tasks TO taskapp_auditor"),
@@ -553,8 +554,10 @@ BREAKAGES = (
     ),
     # Roles and what they become.
     Breakage("S10", "waiting without an end", "ALTER DATABASE taskapp SET lock_timeout = 0"),
-    Breakage("S10", "a login that cannot write", "ALTER ROLE taskapp_api SET default_transaction_read_only = on"),
-    Breakage("S10", "text in another encoding", "ALTER ROLE taskapp_auth SET client_encoding = 'LATIN1'"),
+    Breakage(
+        "S10", "a login that cannot write", "ALTER ROLE taskapp_api SET default_transaction_read_only = on", drift=True
+    ),
+    Breakage("S10", "text in another encoding", "ALTER ROLE taskapp_auth SET client_encoding = 'LATIN1'", drift=True),
     Breakage("S10", "statements in the log", "ALTER DATABASE taskapp SET log_min_duration_statement = 0"),
     Breakage("S10", "a database to copy from", "ALTER DATABASE taskapp IS_TEMPLATE true"),
     Breakage("S11", "a migrator that passes the owner on", "GRANT taskapp_owner TO taskapp_migrator WITH ADMIN OPTION"),
@@ -997,6 +1000,18 @@ BREAKAGES = (
     Breakage("S01", "a view that is gone", "DROP VIEW app.overdue", drift=True),
     Breakage("S08", "a right that is gone", "REVOKE SELECT (title) ON app.tasks FROM taskapp_dba", drift=True),
     Breakage("S10", "more memory", "ALTER DATABASE taskapp SET work_mem = '64MB'", drift=True),
+    *(
+        Breakage("S10", f"{name} for {place}", f"ALTER {place} SET {name} = '{value}'", drift=True)
+        for place in ("DATABASE taskapp", "ROLE taskapp_api", "ROLE taskapp_auth IN DATABASE taskapp")
+        for name, value in (
+            ("log_min_error_statement", "panic"),
+            ("default_transaction_read_only", "on"),
+            ("DateStyle", "SQL, DMY"),
+            ("default_transaction_isolation", "serializable"),
+        )
+    ),
+    Breakage("S10", "fewer statements kept out of the log", "ALTER ROLE taskapp_api SET log_min_error_statement = 'error'"),
+    Breakage("S04", "a key that is packed less densely", "ALTER INDEX app.tasks_pkey SET (fillfactor = 70)", drift=True),
     Breakage("S10", "fewer connections", "ALTER ROLE taskapp_api CONNECTION LIMIT 20", drift=True),
     Breakage("S10", "a login until tomorrow", "ALTER ROLE taskapp_operator VALID UNTIL '2099-01-01'", drift=True),
     Breakage(

@@ -18,6 +18,6 @@ COMMENTS = (
         " JOIN pg_attribute ON attrelid = relation.oid"
         " WHERE relkind IN ('r', 'v') AND attnum > 0 AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL"
         " UNION SELECT signature FROM function WHERE obj_description(oid, 'pg_proc') IS NULL",
-        warns=True,
+        only_warns="A comment that is missing shows nothing to anybody.",
     ),
 )

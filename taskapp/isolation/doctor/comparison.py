@@ -143,10 +143,27 @@ class Drift:
         )
 
 
+def _but_parallel(attributes: str) -> list[str]:
+    return [each for each in attributes.split(", ") if not each.startswith("parallel ")]
+
+
+def _but_storage(index: str) -> str:
+    return re.sub(r" WITH \(fillfactor='\d+'\)", "", index)
+
+
 _OF_PLANS = (
     "work_mem|maintenance_work_mem|hash_mem_multiplier|effective_cache_size|random_page_cost|seq_page_cost|cpu_\\w+_cost|jit"
     "|jit_\\w+|max_parallel_\\w+|effective_io_concurrency|default_statistics_target|application_name|tcp_\\w+"
 )
+_SET_BY_REQUESTS = (
+    "DateStyle|IntervalStyle|TimeZone|bytea_output|extra_float_digits|array_nulls|transform_null_equals|client_encoding"
+    "|gin_fuzzy_search_limit|exit_on_error|default_transaction_isolation|default_transaction_deferrable"
+)
+_QUIET = frozenset({
+    "log_min_error_statement=panic", "log_statement=none", "log_min_duration_statement=-1", "log_min_duration_sample=-1",
+    "log_transaction_sample_rate=0", "log_parameter_max_length_on_error=0", "default_transaction_read_only=on",
+})  # fmt: skip
+"""Settings that close something; `flask database status` asks for most of them."""
 _PLAIN_INDEX = frozenset({"definition"})
 _HARMLESS_EXTENSIONS = ("pg_stat_statements",)
 
@@ -206,9 +223,21 @@ DRIFT = (
         "extra changed missing",
         "It changes how a query is run, and not what it finds.",
     ),
+    Drift(
+        "database|role",
+        f"setting (?i:{_SET_BY_REQUESTS})( of all databases| in this database)?",
+        "extra changed missing",
+        "Every request sets what it relies on.",
+    ),
+    Drift("database|role", "setting .*", "extra changed", "It keeps something out of the log, or from being written.",
+          lambda each: f"{each.aspect.split()[1]}={each.live}" in _QUIET),
+    Drift("index", "definition", "changed", "How full to fill pages is for whoever runs the server.",
+          lambda each: _but_storage(each.live) == _but_storage(each.expected)),
     Drift("membership", "", "missing", "Who is a member of fewer roles can do less."),
     Drift("schema", "", "missing", "Nothing of ours is in schema public.", lambda each: each.thing.name == "public"),
     Drift("function", "cost|rows", "extra changed missing", "No estimate moves a condition before a policy."),
+    Drift("function", "is", "changed", "A query that runs in one process finds the same rows, later.",
+          lambda each: _but_parallel(each.live) == _but_parallel(each.expected)),
     Drift("outside", "owner|is", "extra changed", "Grants on it, functions that run as their owner, and views of ours (L69)"
           " are found by themselves; an ordinary role that owns rows needs no grant.",
           lambda each: "owner without powers" not in each.properties),
@@ -353,7 +382,7 @@ def area(difference: Difference) -> Area:
     return next(entry for entry in AREAS if re.fullmatch(entry.kinds, kind))
 
 
-# What the rules tell already, with a reason of their own.
+# What the rules tell already, with a reason of their own. One that only warns is here if all that it names is harmless.
 
 _GRANTS = (
     "L08",
@@ -393,7 +422,7 @@ _TOLD: tuple[tuple[str, str, Sequence[str]], ...] = (
     ("rule", "", ("L61",)),
     ("policy", ".*", ("L10", "L11", "L12", "L13", "L33", "L35", "L36", "L37", "L42", "L60")),
     ("function", "body", ("L55", "L58", "L70")),
-    ("function", "is|settings", ("L20", "L21", "L23", "L24", "L25", "L28", "L59", "L70")),
+    ("function", "is|settings", ("L20", "L21", "L23", "L24", "L28", "L59", "L70")),
     ("function", "", ("L20", "L40", "L57", "L70", "L72")),
     ("default-privileges", ".*", ("L29",)),
     ("role", "|is", ("L03", "L06", "L62")),

@@ -56,4 +56,4 @@ def hold_rules(cur: cursor) -> list[Finding]:
 
 
 def _finding(rule: Rule, offender: str) -> Finding:
-    return Finding(rule.number, rule.statement, offender, rule.why, rule.mend, rule.warns)
+    return Finding(rule.number, rule.statement, offender, rule.why, rule.mend, rule.severity == "warns")

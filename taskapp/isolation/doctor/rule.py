@@ -1,14 +1,16 @@
 """What a rule is, and what all of them look at."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Rule:
     """Something that has to hold in the catalogue.
 
-    ``offenders`` is a query, after :data:`PRELUDE`, for whatever breaks it: one text column. Rules that only warn are about
-    what whoever runs the service may not be able to change.
+    ``offenders`` is a query, after :data:`PRELUDE`, for whatever breaks it: one text column. ``only_warns`` says why a start
+    goes on although the rule is broken: what breaks it shows and changes nothing, or is not the operator's to mend. Without
+    it a broken rule stops a start, and ``why`` says what isolation would lose.
     """
 
     number: str
@@ -16,7 +18,12 @@ class Rule:
     why: str
     mend: str
     offenders: str
-    warns: bool = False
+    only_warns: str = ""
+
+    @property
+    def severity(self) -> Literal["stops", "warns"]:
+        """Tell what a broken rule does to a start in production."""
+        return "warns" if self.only_warns else "stops"
 
 
 @dataclass(frozen=True)
