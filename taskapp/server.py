@@ -44,12 +44,18 @@ LARGE = 256 * 1024
 """Beyond so many bytes, or when nobody knows how many it will have, an answer is a large one."""
 FILE_BLOCK = 64 * 1024
 """Bytes of a file that are read and sent at a time."""
+SINGLE = {"AUTHORIZATION", "IDEMPOTENCY-KEY"}
+"""Headers that are sent once. gunicorn itself refuses a second Host, Content-Type and Content-Length."""
 ALIVE = "/healthz"
 """Tells that the process answers, so it takes no place: it has to be told also while all of them are taken."""
 
 
 class TooSlow(ParseException):  # type: ignore[misc]
     """A request did not come in within its time."""
+
+
+class Repeated(ParseException):  # type: ignore[misc]
+    """A header of which there can be one is there twice."""
 
 
 class Crowded(Exception):  # noqa: N818 - named like its neighbours
@@ -168,7 +174,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().murder_keepalived(force or self.nr_conns >= self.worker_connections)
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Answer a request. Tell whether the connection can be used for another one."""
+        """Answer a request. Tell whether the connection can be used for another one.
+
+        :raises Repeated: when the application would see two headers as one, their values joined by a comma.
+        """
+        names = [name for name, _ in req.headers if name in SINGLE]
+        if len(set(names)) < len(names):
+            raise Repeated
         try:
             goes_on: bool = super().handle_request(req, conn)
         except TimeoutError:

@@ -12,7 +12,7 @@ import flask_smorest
 from flask import Response, current_app, request
 
 from taskapp.api import idempotency, operation, personal_token
-from taskapp.api.parser import Parser
+from taskapp.api.parser import Parser, refuse_what_is_not_taken
 from taskapp.api.problems import Problem
 from taskapp.api.sign_in import sign_in
 from taskapp.api.work import operation_id
@@ -50,6 +50,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         if not public:
             self.before_request(self._sign_in)
         self.before_request(_refuse_unheeded_condition)
+        self.before_request(_refuse_what_is_not_taken)
         self.after_request(self._keep_private)
 
     def add_url_rule(self, rule: str, endpoint: str | None = None, view_func: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -69,7 +70,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         ]
         if kwargs["parameters"]:
             view_func = self.fails("not_found")(view_func)
-        super().add_url_rule(rule, endpoint, self.doc(**doc)(view_func), *args, **kwargs)
+        view_func = self.doc(**doc)(view_func)
+        view_func.takes = operation.locations(view_func)
+        super().add_url_rule(rule, endpoint, view_func, *args, **kwargs)
 
     def lets_any_token_in(self, view: View) -> View:
         """Mark a view that needs no scope of a personal access token."""
@@ -121,3 +124,10 @@ def _refuse_unheeded_condition() -> None:
         raise Problem("precondition_failed", "This operation does not know conditions; send it without If-Match.")
     if "If-None-Match" in request.headers:
         raise Problem("precondition_failed", "Changes do not know If-None-Match; send this without it.")
+
+
+def _refuse_what_is_not_taken() -> None:
+    # RFC 9110 section 9.3.7: OPTIONS asks about a resource, and is no operation of ours.
+    if request.method != "OPTIONS":
+        view: Any = current_app.view_functions[request.endpoint or ""]
+        refuse_what_is_not_taken(request, view.takes)

@@ -55,6 +55,11 @@ HEADERS = {
         'Bearer realm="taskapp", error="invalid_token"',
         always=False,
     ),
+    "Accept-Encoding": _header(
+        "How a body may be encoded (RFC 9110 section 12.5.3). It is there when `Content-Encoding` was something else.",
+        "identity",
+        always=False,
+    ),
     "Content-Disposition": _header("Proposes a name for the file.", 'attachment; filename="taskapp-export.json"'),
 }
 """Each is a component of the document; a header that no operation names is left out there."""
@@ -69,6 +74,7 @@ BY_STATUS = {
     404: ("Idempotency-Replayed",),
     409: ("Idempotency-Replayed", "Retry-After"),
     412: ("Idempotency-Replayed",),
+    415: ("Accept-Encoding",),
     422: ("Idempotency-Replayed",),
     429: ("Retry-After",),
     503: ("Retry-After",),

@@ -20,7 +20,8 @@ _PUBLIC_URL = "https://tasks.example.com"
 
 def implied(doc: dict[str, Any], method: str) -> set[str]:
     """Return the codes that follow from what an operation takes: its method, its parameters, its body."""
-    codes = {"internal_error", "service_unavailable"}
+    # Parameters and bodies that an operation does not take are refused; see api/parser.py.
+    codes = {"internal_error", "service_unavailable", "validation_error"}
     # What the server refuses before the application sees it: see taskapp/server.py.
     codes |= {"malformed_request", "request_timeout", "uri_too_long", "headers_too_large"}
     if method != "get":
@@ -28,10 +29,9 @@ def implied(doc: dict[str, Any], method: str) -> set[str]:
         codes |= {"precondition_failed"}
     for parameter in doc.get("parameters", []):
         if isinstance(parameter, dict) and parameter["in"] == "query":
-            codes |= {"validation_error"}
             codes |= {"invalid_cursor"} if "cursor" in resolve_schema_instance(parameter["schema"]).fields else set()
     if content := doc.get("requestBody", {}).get("content"):
-        codes |= {"payload_too_large", "unsupported_media_type", "validation_error", "not_nullable"}
+        codes |= {"payload_too_large", "unsupported_media_type", "not_nullable"}
         codes |= {"read_only"} if MERGE_PATCH in content else set()
     return codes
 

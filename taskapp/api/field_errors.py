@@ -23,8 +23,9 @@ FIELD_ERRORS = {
     "too_long": "It has too many characters; `detail` names how many it may have.",
     "too_many": "There are too many items, keys, or repetitions of a parameter; `detail` names how many there may be.",
     "too_short": "It has too few characters; `detail` names how many it has to have.",
+    "unexpected_body": "The request has a body, and the operation takes none. Send it without one.",
     "unknown_list": "You have no list with this id, or it cannot be named here.",
-    "unknown_member": "No member or parameter of this name is known here. Check the spelling.",
+    "unknown_member": "No member or parameter of this name is known here. Check the spelling; case counts.",
     "unknown_task": "You have no task with this id, or it cannot be named here: deleted, or in another list.",
     "unknown_timezone": "It is not the name of an IANA time zone, such as `Europe/Berlin`.",
 }

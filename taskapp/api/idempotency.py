@@ -31,9 +31,10 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 
 KEPT_PROBLEMS = {"not_found", "id_conflict", "occurrence_mismatch", "precondition_failed", "quota_exceeded"}
-# A string of RFC 8941 section 3.3.3 with 1 to 255 characters, or its content as it is, which most clients send.
+# A string of RFC 8941 section 3.3.3 with 1 to 255 characters, or its content as it is, which most clients send. A comma is
+# only in the former: it is also what a server or proxy writes between the values of two headers.
 _QUOTED = r'"(?:[ !#-\[\]-~]|\\["\\]){1,255}"'
-_BARE = "[!#-~][ -~]{0,254}"
+_BARE = r"[!#-+\--~][ -+\--~]{0,254}"
 PATTERN = f"^({_QUOTED}|{_BARE})$"
 
 _KEPT_HOURS = 24
@@ -109,7 +110,7 @@ def _read(header: str) -> str:
         return re.sub(r"\\(.)", r"\1", header[1:-1])
     if re.fullmatch(_BARE, header):
         return header
-    error = FieldError("invalid_value", "Must have 1 to 255 printable ASCII characters.", parameter=HEADER)
+    error = FieldError("invalid_value", "Must be one key of 1 to 255 printable ASCII characters.", parameter=HEADER)
     raise Problem("malformed_request", f"The header {HEADER} is malformed.", errors=[error])
 
 

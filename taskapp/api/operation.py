@@ -48,6 +48,12 @@ def noting(key: str, *values: str) -> Callable[[View], View]:
     return note
 
 
+def locations(view: Any) -> frozenset[str]:
+    """Return where an operation reads from, by the schemas it declares: ``query``, ``json``."""
+    declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    return frozenset(parameter["in"] for parameter in declared)
+
+
 def document(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: Any, method: str, **_: Any) -> dict[str, Any]:
     """Complete what flask-smorest knows of an operation."""
     if conditions := doc_info.get("conditions"):

@@ -42,8 +42,9 @@ PROBLEMS = {
         400,
         "Malformed request",
         "The request could not be read: it is not valid HTTP, not valid JSON, or more than 10 levels deep.",
-        "Let a JSON library write the body: UTF-8, one value, no member twice, no NaN. Conditional headers take quoted "
-        'tags: `If-Match: "3"`. Sending the same request again fails again.',
+        "Let a JSON library write the body: UTF-8, one value, no member twice, no NaN. Let a URL library encode the query: "
+        '`%` and two hex digits, UTF-8. Conditional headers take quoted tags: `If-Match: "3"`; `Idempotency-Key` and '
+        "`Authorization` are sent once. Sending the same request again fails again.",
     ),
     "invalid_cursor": ProblemType(
         400,
@@ -163,14 +164,15 @@ PROBLEMS = {
         415,
         "Unsupported media type",
         "Send the body as application/json; a PATCH also as application/merge-patch+json.",
-        "Set the header `Content-Type: application/json`. With curl that takes `-H`: `-d` alone sends a form.",
+        "Set the header `Content-Type: application/json`. With curl that takes `-H`: `-d` alone sends a form. Send UTF-8, "
+        "and no compressed body.",
     ),
     "validation_error": ProblemType(
         422,
         "Validation failed",
         "The request was understood and some of its members are not acceptable; `errors` lists them.",
-        "Mend each place that `errors` names: `pointer` is one in the body (RFC 6901), `parameter` one of the URL. Go by "
-        "the `code` of each, and show its `detail` to people.",
+        "Mend each place that `errors` names: `pointer` is one in the body (RFC 6901; `#` is all of it), `parameter` one of "
+        "the URL. Go by the `code` of each, and show its `detail` to people.",
     ),
     "read_only": ProblemType(
         422,

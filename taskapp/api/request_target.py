@@ -7,7 +7,7 @@ needs interpretation is refused (RFC 9112 section 3.2). Nothing is built from th
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from flask import Flask, Request, request
 from werkzeug.exceptions import BadRequest, NotFound
@@ -15,6 +15,7 @@ from werkzeug.routing import MapAdapter
 
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.IGNORECASE | re.ASCII)
 _ABSOLUTE = re.compile("https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _PROBES = {"/healthz", "/readyz"}
 _TAGS = "/v1/tags/"
 
@@ -39,7 +40,8 @@ def check(environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
 
     :param trusted_hosts: names the service answers for; empty for all.
     :raises werkzeug.exceptions.BadRequest: when either is malformed, they contradict each other, or the host is not trusted.
-    :raises werkzeug.exceptions.NotFound: for another spelling of a path, such as ``//v1/tasks`` or ``/v1%2Ftasks``.
+    :raises werkzeug.exceptions.NotFound: for another spelling of a path, such as ``//v1/tasks`` or ``/v1%2Ftasks``, and for
+        one that is no text.
     """
     target: str = environ.get("RAW_URI") or _quoted(environ.get("PATH_INFO", ""))
     host: str | None = environ.get("HTTP_HOST")
@@ -62,11 +64,29 @@ def check(environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
 def _quoted(path: str) -> str:
     """Return a decoded path as a client has to send it. Not needed under gunicorn, which tells the path as it was sent."""
     before, tags, name = path.partition(_TAGS)
-    return quote(before + tags) + quote(name, safe="") if not before else quote(path)
+    if before:
+        return quote(path, encoding="latin-1")
+    return quote(before + tags, encoding="latin-1") + quote(name, safe="", encoding="latin-1")
+
+
+def is_text(part: str) -> bool:
+    """Tell whether a path or query is percent-encoded UTF-8. Libraries read U+FFFD where it is not, or a percent sign.
+
+    :param part: as WSGI has it: each byte is a character (PEP 3333).
+    """
+    if part.isascii() and "%" not in part:
+        return True
+    try:
+        unquote_to_bytes(part.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        return False
+    return _NO_ESCAPE.search(part) is None
 
 
 def _check_path(path: str) -> None:
     """Check the path as it was sent, before anything decodes it."""
+    if not is_text(path):
+        raise NotFound
     segments = [unquote(segment) for segment in path.split("/")]
     # Clients and proxies resolve dot segments, encoded ones too, as they please (RFC 3986 section 5.2.4).
     if path.startswith("//") or "." in segments or ".." in segments:

@@ -107,6 +107,36 @@ def test_what_the_server_refuses_is_a_problem_too(
     assert "x" * 100 not in json.dumps(body)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "twice",
+    [
+        "Authorization: Bearer x",
+        "Idempotency-Key: x",
+        "Content-Type: application/json",
+        "Content-Length: 2",
+        "Host: localhost",
+    ],
+)
+def test_a_header_that_is_sent_once_is_malformed_twice(address: tuple[str, int], method: str, twice: str) -> None:
+    name, _, value = twice.partition(":")
+    # In two spellings, which are one name.
+    head = [f"{method} /v1/tasks HTTP/1.1", "Host: localhost", twice, f"{name.lower()}:{value}", "", "{}"]
+    with closing(socket.create_connection(address, timeout=60)) as connection:
+        connection.sendall("\r\n".join(head).encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())["code"]) == (400, "malformed_request")
+
+
+def test_conditions_may_be_sent_in_several_headers(address: tuple[str, int]) -> None:
+    # RFC 9110 section 5.3: these are lists. It gets as far as the missing token.
+    head = ["DELETE /v1/trash HTTP/1.1", "Host: localhost", 'If-Match: "1"', 'If-Match: "2"', "", ""]
+    with closing(socket.create_connection(address, timeout=60)) as connection:
+        connection.sendall("\r\n".join(head).encode())
+        assert read(connection).status == 401
+
+
 def test_after_a_refusal_the_next_connection_is_served(address: tuple[str, int]) -> None:
     for _ in range(30):
         with closing(socket.create_connection(address, timeout=60)) as connection:

@@ -193,7 +193,9 @@ def test_a_key_may_come_as_a_structured_string_or_bare(alice: Person, admin: Adm
     assert tasks(admin) == 1
 
 
-@pytest.mark.parametrize("key", ["", '""', '"open', '"a"b', '"a\\b"', "x" * 256, "ä", "a\tb", '"é"'])
+@pytest.mark.parametrize(
+    "key", ["", '""', '"open', '"a"b', '"a\\b"', "x" * 256, "ä", "a\tb", '"é"', "a,b", "a, a", '"a","a"', "a,"]
+)
 def test_a_malformed_key_is_refused_and_nothing_done(alice: Person, admin: Admin, key: str) -> None:
     problem = expect.problem(keyed(alice, "/v1/tasks", {"title": "Pay rent"}, key), 400, "malformed_request")
     assert [(error["parameter"], error["code"]) for error in problem["errors"]] == [("Idempotency-Key", "invalid_value")]
