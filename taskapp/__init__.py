@@ -12,7 +12,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from taskapp import logs
 from taskapp.account.cli import users as users_cli
 from taskapp.account.routes import blp as account
-from taskapp.api import access_token, cors, headers, openapi, problems, rate_limits, request_target, sign_in, work
+from taskapp.api import (
+    access_token,
+    cors,
+    headers,
+    openapi,
+    path_prefix,
+    problems,
+    rate_limits,
+    request_target,
+    sign_in,
+    work,
+)
 from taskapp.auth import passwords
 from taskapp.auth.routes import blp as sessions
 from taskapp.auth.routes import public as auth
@@ -62,7 +73,8 @@ def create_app(config: Config | None = None) -> Flask:
     # One more than is allowed, so that a body cut off at this length is known to be too long; see api/parser.py.
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes + 1
     # The client's address is what the last proxies we know of say it is, and nobody else.
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.trusted_proxies, x_proto=config.trusted_proxies)  # type: ignore[method-assign]
+    inner = path_prefix.PathPrefix(app.wsgi_app, config)
+    app.wsgi_app = ProxyFix(inner, x_for=config.trusted_proxies, x_proto=config.trusted_proxies)  # type: ignore[method-assign]
 
     work.init_app(app)
     logs.init_app(app)

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import orjson
 from flask import Flask
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
+from gunicorn.http.errors import ConfigurationProblem, LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.util import close_graceful
@@ -29,7 +30,9 @@ from werkzeug.wsgi import ClosingIterator
 
 from taskapp.api.client import client_of
 from taskapp.api.headers import ALWAYS, CONTENT_SECURITY_POLICY
+from taskapp.api.path_prefix import stripped
 from taskapp.api.problems import PROBLEMS, RETRY_AFTER_SECONDS, Problem
+from taskapp.config import Config
 from taskapp.places import Places, Refusal, SharedSlots
 
 ARRIVAL_SECONDS = 20
@@ -67,6 +70,7 @@ class OverShare(Exception):  # noqa: N818 - named like its neighbours
 
 
 _CODES = {
+    ConfigurationProblem: "not_found",  # a path that does not begin with SCRIPT_NAME
     LimitRequestLine: "uri_too_long",
     LimitRequestHeaders: "headers_too_large",
     TooSlow: "request_timeout",
@@ -241,9 +245,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         config = self._application.config["TASKAPP"]
         client.settimeout(config.response_seconds)
         try:
-            client.sendall(_response(code, config.public_url or "", request_id))
+            client.sendall(_response(code, (config.public_url or "") + _prefix(req, config), request_id))
         except OSError:
             self.log.debug("the client of a refused request has gone")
+
+
+def _prefix(req: Any, config: Config) -> str:
+    """Return what paths begin with for the client of a request, as far as it was read."""
+    told = [value for name, value in getattr(req, "headers", ()) if name == "X-FORWARDED-PREFIX"]
+    with suppress(ValueError):
+        return stripped(",".join(told), config) + (config.script_name or "")
+    return config.script_name or ""
 
 
 def _who(environ: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ def gunicorn(
     process = subprocess.Popen([sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=project, env={**clean, **settings})
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_until_up(f"{url}/healthz", process)
+        wait_until_up(f"{url}{settings.get('SCRIPT_NAME', '')}/healthz", process)
         yield url, process
     finally:
         process.terminate()

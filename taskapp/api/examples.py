@@ -38,7 +38,7 @@ _PROBLEMS = {
 }
 
 
-def example(code: str, public_url: str) -> dict[str, Any]:
-    """Shape a document of this kind, as the service at ``public_url`` would."""
+def example(code: str, public_url: str, prefix: str = "") -> dict[str, Any]:
+    """Shape a document of this kind, as the service at ``public_url`` would below the path ``prefix``."""
     problem = _PROBLEMS.get(code) or Problem(code)
-    return problem.document(public_url, _INSTANCES.get(code, "/v1/tasks"), _REQUEST_ID)
+    return problem.document(public_url, prefix + _INSTANCES.get(code, "/v1/tasks"), _REQUEST_ID)

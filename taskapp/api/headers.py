@@ -2,8 +2,9 @@
 
 from flask import Flask, Response, request
 
+from taskapp.api.path_prefix import public_path
+
 DOCUMENT = "/openapi.json"
-SERVICE_DESC = f'<{DOCUMENT}>; rel="service-desc"'
 
 # Nothing of ours but the pages of documentation is to be shown, and these have a policy of their own.
 CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -28,10 +29,18 @@ def is_versioned(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
+def service_desc() -> str:
+    """Write the link to the document (RFC 8631)."""
+    return f'<{public_path(DOCUMENT)}>; rel="service-desc"'
+
+
 def _complete(response: Response) -> Response:
     headers = response.headers
     headers.update(ALWAYS)
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    if headers.get("Location", "").startswith("/"):
+        # Views name paths of ours. Here, so that what is kept for an Idempotency-Key is good below any prefix.
+        headers["Location"] = public_path(headers["Location"])
     if response.status_code == 204:
         # Flask names the type of a body that is not there.
         headers.remove("Content-Type")
@@ -41,5 +50,5 @@ def _complete(response: Response) -> Response:
     if is_versioned(request.path):
         response.vary.add("Authorization")
         # RFC 8631. A field of its own, behind that of the next page.
-        headers.add("Link", SERVICE_DESC)
+        headers.add("Link", service_desc())
     return response

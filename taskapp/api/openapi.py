@@ -7,13 +7,14 @@ from typing import Any
 import flask_smorest
 import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask
+from flask import Flask, Response, json
 from flask_smorest.utils import resolve_schema_instance
 from werkzeug.routing import UUIDConverter
 
 from taskapp.api.described_headers import HEADERS
 from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.operation import CONDITIONS, paragraph
+from taskapp.api.path_prefix import public_path
 from taskapp.api.problems import PROBLEMS
 from taskapp.api.schema import Schema, TextMap
 
@@ -162,6 +163,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     """Leaves documenting failures to :mod:`taskapp.api.failures`, and handling them to :mod:`taskapp.api.problems`."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _openapi_json(self) -> Response:
+        """Serve the document, with the server as this client reaches it."""
+        document = self.spec.to_dict()
+        (server,) = document["servers"]
+        document = {**document, "servers": [{**server, "url": public_path("") or server["url"]}]}
+        return Response(json.dumps(document, indent=2, sort_keys=False), content_type="application/json")
 
     def _register_error_handlers(self) -> None:
         """Keep flask-smorest's own error format out."""

@@ -15,6 +15,7 @@ import orjson
 from flask import Response, current_app, request
 from sqlalchemy import Row
 
+from taskapp.api.path_prefix import public_path
 from taskapp.api.problems import Problem
 from taskapp.api.responses import json_response
 from taskapp.api.schema import Integer, Schema, Text
@@ -95,8 +96,9 @@ def page(
     payload = orjson.dumps([_VERSION, _name(order), key(rows[limit - 1])])
     cursor = _base64(_mac(payload) + payload)
     query = urlencode({**request.args.to_dict(flat=False), "cursor": cursor}, doseq=True)
-    # RFC 8288; relative, so that it is right behind any proxy.
-    return json_response({"items": items, "next_cursor": cursor}, headers={"Link": f'<{request.path}?{query}>; rel="next"'})
+    # RFC 8288; without a host, so that it is right behind any proxy.
+    link = f'<{public_path(request.path)}?{query}>; rel="next"'
+    return json_response({"items": items, "next_cursor": cursor}, headers={"Link": link})
 
 
 def _name(order: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from taskapp.api.settings import settings
+from taskapp.api.path_prefix import public_path, public_url
 from taskapp.isolation import identity
 from taskapp.isolation.database import sqlstate
 from taskapp.isolation.identity import TokenHolder
@@ -310,7 +310,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     def document(self, public_url: str, path: str, request_id: str) -> dict[str, Any]:
         """Shape the document of RFC 9457 section 3, for the request it answers.
 
-        :param public_url: origin that ``type`` begins with; the empty one makes it relative (RFC 9457 section 3.1.1).
+        :param public_url: what ``type`` begins with; without an origin it is relative (RFC 9457 section 3.1.1).
         """
         kind = PROBLEMS[self.code]
         body: dict[str, Any] = {
@@ -354,7 +354,7 @@ def problem_response(problem: Problem) -> Response:
     """Answer with the document of ``problem``, and the headers that belong to it."""
     kind = PROBLEMS[problem.code]
     g.problem_code = problem.code
-    body = problem.document(settings().public_url or "", request.path, identity.current().request_id)
+    body = problem.document(public_url(), public_path(request.path), identity.current().request_id)
     headers = dict(problem.headers)
     if kind.status == 401:
         # RFC 6750 section 3: the error is named only when a token was there to be wrong.

@@ -13,6 +13,8 @@ from flask import Flask, Request, request
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.routing import MapAdapter
 
+from taskapp.api.path_prefix import MALFORMED, MOUNTED
+
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.IGNORECASE | re.ASCII)
 _ABSOLUTE = re.compile("https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -39,7 +41,8 @@ def check(environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
     """Check the target and the host of a request.
 
     :param trusted_hosts: names the service answers for; empty for all.
-    :raises werkzeug.exceptions.BadRequest: when either is malformed, they contradict each other, or the host is not trusted.
+    :raises werkzeug.exceptions.BadRequest: when either is malformed, they contradict each other, or the host is not trusted;
+        and when a trusted proxy told a path prefix that is none.
     :raises werkzeug.exceptions.NotFound: for another spelling of a path, such as ``//v1/tasks`` or ``/v1%2Ftasks``, and for
         one that is no text.
     """
@@ -54,10 +57,15 @@ def check(environ: Mapping[str, Any], trusted_hosts: Sequence[str]) -> None:
             raise BadRequest
         host, target = absolute[1], absolute[2] or "/"
     path = target.partition("?")[0]
+    if path.startswith(f"{environ.get(MOUNTED, '')}/"):
+        path = path.removeprefix(environ.get(MOUNTED, ""))
     # `*` is of OPTIONS alone; gunicorn refuses it for others.
-    if "#" in target or not (path.startswith("/") or target == "*"):
+    if MALFORMED in environ or "#" in target or not (path.startswith("/") or target == "*"):
         raise BadRequest
     _check_host(host, environ, trusted_hosts)
+    if not environ["PATH_INFO"].startswith("/"):
+        # gunicorn cuts off SCRIPT_NAME wherever it ends: `/apiv1/tasks` would be `/v1/tasks` below `/api`.
+        raise NotFound
     _check_path(path)
 
 

@@ -83,14 +83,37 @@ def _http_url(url: str) -> str:
     return url
 
 
+_LONGEST_PREFIX = 200
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def _public_url(text: str) -> str:
+    if re.match("https?://[^/]+/.", text):
+        raise ValueError("must have no path; that is told by X-Forwarded-Prefix or SCRIPT_NAME")
     (origin,) = _origins(text) if "," not in text else ("",)
     if not origin.startswith(("http://", "https://")):
         raise ValueError("is not one origin like https://tasks.example.com")
     return origin
+
+
+def path_prefix(text: str) -> str:
+    """Read what paths begin with, such as ``/api``; a slash behind it is left out.
+
+    Nothing is in it that means anything to a URL, a header or HTML, and no dot segment: others build links from it.
+
+    :raises ValueError: when it is something else.
+    """
+    prefix = text.removesuffix("/")
+    if not re.fullmatch(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*", prefix) or len(prefix) > _LONGEST_PREFIX:
+        raise ValueError("is not a path like /api")
+    return prefix
+
+
+def _script_name(text: str) -> str:
+    # gunicorn takes it as it stands.
+    if path_prefix(text) != text:
+        raise ValueError("must not end with a slash")
+    return text
 
 
 def _hosts(text: str) -> list[str]:
@@ -161,6 +184,7 @@ def _counted(keys: list[Any]) -> str:
 WORD = Kind("a word", _word)
 ORIGINS = Kind("origins such as `https://app.example.com`, with a comma between two", _origins)
 PUBLIC_URL = Kind("`https://host` or `https://host:port`", _public_url)
+SCRIPT_NAME = Kind("a path such as `/api`", _script_name)
 HOSTS = Kind("names such as `tasks.example.com`, with a comma between two", _hosts)
 POSTGRESQL_URL = Kind("`postgresql://role:password@host/database`", _postgresql_url, masked_url)
 REDIS_URL = Kind("`redis://[[user]:password@]host[:port][/database]`", _redis_url, _masked_url)

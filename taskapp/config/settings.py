@@ -16,6 +16,7 @@ from taskapp.config.kinds import (
     PUBLIC_URL,
     REDIS_URL,
     REFRESH_KEYS,
+    SCRIPT_NAME,
     SEAL_KEY,
     SWITCH_AT,
     WORD,
@@ -109,13 +110,22 @@ class Config:
     )
     trusted_proxies: int = setting(
         number(0, 10),
-        "How many proxies in front append to `X-Forwarded-For` and set `X-Forwarded-Proto`; with 0 neither is believed.",
+        "How many proxies in front append to `X-Forwarded-For` and set `X-Forwarded-Proto`; with 0 neither is believed. The "
+        "nearest one also sets `X-Forwarded-Prefix` to what it strips from paths, or removes that header.",
         default=0,
+    )
+    script_name: str | None = setting(
+        SCRIPT_NAME,
+        "What paths begin with when a proxy passes them on whole; gunicorn reads it too. It is not needed for a proxy that "
+        "strips that from paths and says so by `X-Forwarded-Prefix`.",
+        default=None,
+        variable="SCRIPT_NAME",
     )
     public_url: str | None = setting(
         PUBLIC_URL,
-        "Where clients find the service. The `type` of a problem and the commands on the page `/` begin with it; by default "
-        "`type` is relative, and the commands name the address where gunicorn listens. The Host header is never repeated.",
+        "Where clients find the service, without a path. The `type` of a problem and the commands on the page `/` begin "
+        "with it; by default `type` is relative, and the commands name the address where gunicorn listens. The Host header "
+        "is never repeated.",
         default=None,
     )
     trusted_hosts: list[str] = setting(

@@ -10,6 +10,8 @@ from werkzeug.exceptions import NotFound
 
 from taskapp.api.examples import example
 from taskapp.api.field_errors import FIELD_ERRORS
+from taskapp.api.headers import DOCUMENT
+from taskapp.api.path_prefix import MOUNTED, public_path, public_url
 from taskapp.api.problems import PROBLEMS
 from taskapp.api.settings import settings
 
@@ -35,6 +37,9 @@ def guard(response: Response) -> Response:
     return response
 
 
+blp.add_app_template_global(public_path)
+
+
 @blp.app_template_filter()
 def with_code(text: str) -> Markup:
     """Set what stands between backticks as code."""
@@ -47,10 +52,11 @@ def home() -> Response:
     """Say what this is, and how to begin. Programs find the document by the links of RFC 8631."""
     config = settings()
     # Never the Host header: a cache could keep a page that sends passwords to another host.
-    api = config.public_url or f"http://{config.host}:{config.port}"
-    page = render_template("home.html", api=api, problems=config.public_url or "", seconds=config.access_token_seconds)
+    api = public_url() if config.public_url else f"http://{config.host}:{config.port}{request.environ[MOUNTED]}"
+    page = render_template("home.html", api=api, problems=public_url(), seconds=config.access_token_seconds)
     response = make_response(page)
-    response.headers["Link"] = '</openapi.json>; rel="service-desc", </docs>; rel="service-doc", </healthz>; rel="status"'
+    links = {DOCUMENT: "service-desc", "/docs": "service-doc", "/healthz": "status"}
+    response.headers["Link"] = ", ".join(f'<{public_path(path)}>; rel="{rel}"' for path, rel in links.items())
     return response
 
 
@@ -86,6 +92,6 @@ def problem(name: str) -> str:
         "problem.html",
         code=code,
         kind=PROBLEMS[code],
-        example=orjson.dumps(example(code, settings().public_url or ""), option=orjson.OPT_INDENT_2).decode(),
+        example=orjson.dumps(example(code, public_url(), public_path("")), option=orjson.OPT_INDENT_2).decode(),
         field_errors=FIELD_ERRORS if code == "validation_error" else {},
     )

@@ -79,11 +79,12 @@ class Nginx:
 
 
 @contextmanager
-def nginx(folder: Path, upstream_port: int, more: str = "", log: str = "crit") -> Iterator[Nginx]:
+def nginx(folder: Path, upstream_port: int, more: str = "", log: str = "crit", site: str = SITE) -> Iterator[Nginx]:
     """Run it in front of what listens on a port of this host.
 
     :param more: directives that somebody added.
     :param log: the least of what it has to log.
+    :param site: ops/nginx.conf, as somebody changed it.
     """
     plain, tls = free_port(), free_port()
     with certificate_of_this_host() as (certificate, key):
@@ -98,7 +99,6 @@ def nginx(folder: Path, upstream_port: int, more: str = "", log: str = "crit") -
             r"/var/log/nginx/taskapp-error.log crit;": f"{folder}/taskapp-error.log {log};",
             r"tasks\.example\.com": "localhost",
         }
-        site = SITE
         for name, place in places.items():
             site, count = re.subn(name, place, site, flags=re.MULTILINE)
             assert count, name

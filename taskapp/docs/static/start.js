@@ -71,7 +71,7 @@ const resolved = (document, path) => {
 };
 
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: document.getElementById("swagger-ui").dataset.document,
   dom_id: "#swagger-ui",
   plugins: [plainPaths, quickReferences],
   deepLinking: true,
