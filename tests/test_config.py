@@ -40,7 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "access_token_seconds": 600,
     "session_days": 90,
     "session_idle_days": 30,
-    "refresh_grace_seconds": 30,
+    "refresh_grace_seconds": None,
     "trusted_proxies": 0,
     "registrations_per_hour": 5,
     "logins_per_minute": 20,

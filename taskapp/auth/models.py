@@ -55,11 +55,13 @@ class Session(Owned, Base):
     user_agent: Mapped[str | None] = mapped_column(comment="User-Agent of the log-in, or NULL.")
     ip: Mapped[str | None] = mapped_column(INET, comment="Address the log-in came from, or NULL.")
     last_used_at: Mapped[datetime] = mapped_column(
-        server_default=text("now()"), comment="When the session was begun or last refreshed."
+        server_default=text("now()"),
+        comment="When the session was begun or last refreshed, and so when the refresh token that is good now was issued.",
     )
     generation: Mapped[int] = mapped_column(
         server_default=text("1"), comment="Number of the one refresh token that is good now."
     )
     refreshed_at: Mapped[datetime] = mapped_column(
-        server_default=text("now()"), comment="When that refresh token was issued."
+        server_default=text("now()"),
+        comment="When the refresh token before that one was issued, -infinity if it may not be repeated.",
     )

@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     insert,
     literal,
@@ -23,12 +24,16 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from taskapp.auth.models import Session
 from taskapp.users.models import User
 from taskapp.users.queries import PUBLIC_COLUMNS
+
+# Of the columns of moments.
+_MILLISECONDS = TIMESTAMP(timezone=True, precision=3)
 
 CREDENTIALS = (*PUBLIC_COLUMNS, User.password_hash, User.disabled_at)
 
@@ -120,33 +125,52 @@ def forgive(pair: bytes, account: bytes) -> Executable:
     return select(func.app.login_succeeded(pair, account))
 
 
-def refresh(session_id: UUID, generation: int, grace: timedelta, idle: timedelta, attempt: ColumnElement[Any]) -> Executable:
-    """Use the refresh token of ``generation``: rotate it, forgive it, or end the session for it.
+def refresh(
+    session_id: UUID, generation: int, grace: timedelta | None, idle: timedelta, attempt: ColumnElement[Any]
+) -> Executable:
+    """Use the refresh token of ``generation``: rotate it, hand its successor out again, or end the session for it.
 
-    One conditional statement, so that of two callers with the same token only the first rotates. The second, within
-    ``grace`` and as long as the successor was not used itself, is given that successor again. Anybody else shows a genuine
-    token that was replaced long ago: it was stolen, or its thief was faster, so the session ends (RFC 9700 section 4.14.2).
+    One conditional statement, so that of two callers with the same token only the first rotates. The other, or the same one
+    if its answer was lost, is given that successor again until the successor is presented itself. That prolongs neither
+    token. Any older token was replaced, and so was the one after it: one of two clients stole it, so the session ends
+    (RFC 9700 section 4.14.2).
 
-    Select ``wait``, how long to wait when there were too many attempts, and ``revoked_at`` as it then is; ``expires_at`` is
-    NULL when the session had ended before.
+    Select ``wait``, how long to wait when there were too many attempts; ``revoked_at`` as it then is; ``repeated``, whether
+    the successor was handed out before; ``last_used_at``, when it was issued. ``expires_at`` is NULL when the session had
+    ended before.
+
+    :param grace: how long the successor is handed out again, at most until the token used expires; None for all of that.
+    :param idle: how long a token is good.
     """
     counted = select(attempt.label("wait")).cte("counted")
     current = Session.generation == generation
-    forgiven = and_(Session.generation == generation + 1, Session.refreshed_at > func.now() - grace)
+    again = and_(Session.generation == generation + 1, Session.refreshed_at > func.now() - idle, *_issued_within(grace))
     refreshed = (
         update(Session)
         .where(Session.id == session_id, Session.generation >= generation, *are_live(idle))
         .where(select(counted.c.wait).scalar_subquery().is_(None))
         .values(
             generation=case((current, Session.generation + 1), else_=Session.generation),
-            refreshed_at=case((current, func.now()), else_=Session.refreshed_at),
-            last_used_at=func.now(),
-            revoked_at=case((or_(current, forgiven), null()), else_=func.now()),
+            refreshed_at=case((current, Session.last_used_at), else_=Session.refreshed_at),
+            last_used_at=case((current, func.now()), else_=Session.last_used_at),
+            revoked_at=case((or_(current, again), null()), else_=func.now()),
         )
-        .returning(Session.revoked_at, Session.expires_at)
+        .returning(
+            Session.revoked_at,
+            Session.expires_at,
+            Session.last_used_at,
+            (Session.last_used_at != cast(func.now(), _MILLISECONDS)).label("repeated"),
+        )
         .cte("refreshed")
     )
     return select(counted.c.wait, refreshed).select_from(counted.outerjoin(refreshed, true()))
+
+
+def _issued_within(grace: timedelta | None) -> list[ColumnElement[bool]]:
+    if grace is None:
+        return []
+    # Without a grace none gets a second answer, also not a request that began before the first one's.
+    return [Session.last_used_at > func.now() - grace if grace else false()]
 
 
 def live_sessions(after: tuple[datetime, UUID] | None, limit: int, idle: timedelta) -> Executable:

@@ -110,12 +110,13 @@ def login(body: dict[str, Any]) -> Response:
 def refresh_tokens(body: dict[str, Any]) -> Response:
     """Trade a refresh token for new tokens.
 
-    Each can be used once; keep the one that comes back. Two that refresh at the same moment get the same tokens, but an old
-    one that turns up later ends the session.
+    Keep the refresh token that comes back, and send that one next time. If the answer is lost, send the same request again:
+    it gets the same refresh token, as long as that one was not sent here itself. A token from before then ends the session.
     """
     used = RefreshToken.read(body["refresh_token"], settings().refresh_keys)
     identity.become(Proven(used.user_id))
-    grace = timedelta(seconds=settings().refresh_grace_seconds)
+    seconds = settings().refresh_grace_seconds
+    grace = None if seconds is None else timedelta(seconds=seconds)
     attempt = throttle.count("refresh", settings().refreshes_per_minute, timedelta(minutes=1))
     (session,) = roles.auth().execute(queries.refresh(used.session_id, used.generation, grace, idle(), attempt))
     throttle.refuse(session.wait)
@@ -124,9 +125,10 @@ def refresh_tokens(body: dict[str, Any]) -> Response:
     if session.revoked_at is not None:
         events.record("refresh_token_reused", user_id=used.user_id, session_id=used.session_id)
         raise Problem("invalid_token")
-    events.record("refreshed", user_id=used.user_id, session_id=used.session_id)
+    event = "refresh_repeated" if session.repeated else "refreshed"
+    events.record(event, user_id=used.user_id, session_id=used.session_id)
     successor = RefreshToken(used.user_id, used.session_id, used.generation + 1)
-    return json_response({"tokens": tokens_json(successor, session.expires_at)})
+    return json_response({"tokens": tokens_json(successor, session.last_used_at, session.expires_at)})
 
 
 @blp.post("/logout")

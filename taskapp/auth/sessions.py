@@ -31,16 +31,20 @@ def new_session(device_name: str | None) -> dict[str, Any]:
     }
 
 
-def tokens_json(token: RefreshToken, expires_at: datetime) -> dict[str, Any]:
-    """Issue the access token and the refresh token of a session, by the names of RFC 6749 section 5.1."""
+def tokens_json(token: RefreshToken, issued_at: datetime, expires_at: datetime) -> dict[str, Any]:
+    """Issue the access token and the refresh token of a session, by the names of RFC 6749 section 5.1.
+
+    :param issued_at: when the refresh token was issued first.
+    :param expires_at: when the session ends at the latest.
+    """
     access = access_tokens()
-    left = min(idle(), expires_at - datetime.now(UTC))
+    left = min(issued_at + idle(), expires_at) - datetime.now(UTC)
     return {
         "access_token": access.issue(token.user_id, token.session_id),
         "token_type": "Bearer",
         "expires_in": access.lifetime,
         "refresh_token": token.write(settings().refresh_keys),
-        "refresh_expires_in": int(left.total_seconds()),
+        "refresh_expires_in": round(left.total_seconds()),
         "scope": SCOPE,
     }
 
@@ -48,7 +52,7 @@ def tokens_json(token: RefreshToken, expires_at: datetime) -> dict[str, Any]:
 def signed_in(user: Row[Any], session: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
     """Answer a registration or a log-in."""
     first = RefreshToken(user.user_id, session["id"], generation=1)
-    body = {"user": user_json(user), "tokens": tokens_json(first, session["expires_at"])}
+    body = {"user": user_json(user), "tokens": tokens_json(first, datetime.now(UTC), session["expires_at"])}
     return json_response(body, status, headers)
 
 

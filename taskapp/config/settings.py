@@ -103,10 +103,11 @@ class Config:
     )
     session_days: int = setting(number(1, 365), "A session ends after so many days.", default=90)
     session_idle_days: int = setting(number(1, 365), "A session ends after so many days without a refresh.", default=30)
-    refresh_grace_seconds: int = setting(
-        number(0, 300),
-        "How long a refresh token that was just used gets the same successor again, for the tab that came second.",
-        default=30,
+    refresh_grace_seconds: int | None = setting(
+        number(0, 31_536_000),
+        "How long a refresh token that was used gets the same successor again, as long as that one was never sent: for an "
+        "answer that was lost. By default until it expires by itself; with 0 each is good once.",
+        default=None,
     )
     trusted_proxies: int = setting(
         number(0, 10),

@@ -84,6 +84,7 @@ def make_a_token(scene: Scene) -> str:
 
 IN_THIS_SESSION: dict[str, Callable[[Scene], object]] = {
     "refreshed": lambda scene: refresh(scene, scene.refresh_token),
+    "refresh_repeated": lambda scene: (refresh(scene, scene.refresh_token), refresh(scene, scene.refresh_token)),
     "refresh_token_reused": reuse,
     "logged_out": lambda scene: scene.post("/v1/auth/logout"),
     "session_revoked": end_the_other_session,

@@ -1,4 +1,4 @@
-"""Refresh tokens (security.md F19 to F23): good once, forgiven once, and the end of the session when stolen."""
+"""Refresh tokens (security.md F19 to F23): replaced by each use, repeated after a lost answer; reuse ends the session."""
 
 import base64
 import hashlib
@@ -6,6 +6,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
@@ -83,8 +84,13 @@ def newest_session(admin: Admin, column: str) -> Any:
     return admin.execute(f"SELECT {column} FROM app.sessions ORDER BY created_at DESC, id DESC LIMIT 1")[0][0]
 
 
-def after_grace(admin: Admin, seconds: float = 31) -> None:
-    admin.execute("UPDATE app.sessions SET refreshed_at = refreshed_at - %s * interval '1 s'", seconds)
+def later(admin: Admin, **since: float) -> None:
+    """Let that much time pass for all sessions."""
+    moments = ("created_at", "expires_at", "last_used_at", "refreshed_at")
+    admin.execute(
+        f"UPDATE app.sessions SET {', '.join(f'{moment} = {moment} - %s' for moment in moments)}",
+        *[timedelta(**since)] * len(moments),
+    )
 
 
 def test_f19_a_refresh_token_says_what_it_is_by_its_prefix(tokens: Tokens) -> None:
@@ -331,10 +337,89 @@ def test_f21_a_token_that_pairs_a_user_with_the_session_of_another_ends_nothing(
     refreshed(app, tokens["refresh_token"])
 
 
-def test_f22_the_previous_token_gets_the_same_successor_within_the_grace(app: Flask, tokens: Tokens) -> None:
-    first = refreshed(app, tokens["refresh_token"])
-    second = refreshed(app, tokens["refresh_token"])
-    assert first["refresh_token"] == second["refresh_token"]
+@pytest.mark.parametrize("seconds", [0, 36, 3600, 29 * 24 * 3600])
+@pytest.mark.parametrize("used", [False, True], ids=["", "its access token was used"])
+def test_f22_after_a_lost_answer_the_same_successor_is_handed_out(
+    app: Flask, tokens: Tokens, admin: Admin, seconds: float, used: bool
+) -> None:
+    lost = refreshed(app, tokens["refresh_token"])
+    # An access token says nothing about who has the refresh token that came with it: two tabs share either.
+    assert not used or works(app, lost["access_token"])
+    later(admin, seconds=seconds)
+    again = refreshed(app, tokens["refresh_token"])
+    assert again["refresh_token"] == lost["refresh_token"]
+    assert works(app, again["access_token"])
+    refreshed(app, again["refresh_token"])
+    assert newest_session(admin, "generation") == 3
+
+
+def test_f22_a_token_is_not_repeated_beyond_its_own_expiry(app: Flask, tokens: Tokens, admin: Admin) -> None:
+    later(admin, days=29)
+    lost = refreshed(app, tokens["refresh_token"])
+    later(admin, hours=23)
+    refreshed(app, tokens["refresh_token"])
+    # The first token would have expired; its successor is good for 29 days more.
+    later(admin, hours=1, minutes=1)
+    assert works(app, lost["access_token"])
+    refused(app, tokens["refresh_token"])
+    assert not works(app, lost["access_token"])
+    refused(app, lost["refresh_token"])
+
+
+def test_f22_a_successor_of_a_token_that_expired_is_good_all_the_same(app: Flask, tokens: Tokens, admin: Admin) -> None:
+    later(admin, days=29)
+    successor = refreshed(app, tokens["refresh_token"])
+    later(admin, days=29)
+    refreshed(app, successor["refresh_token"])
+
+
+def test_f22_handing_out_again_prolongs_nothing(app: Flask, tokens: Tokens, admin: Admin) -> None:
+    refreshed(app, tokens["refresh_token"])
+    columns = "generation, last_used_at, refreshed_at, expires_at"
+    for day in range(1, 30):
+        later(admin, days=1)
+        before = newest_session(admin, f"ROW({columns})::text")
+        again = refreshed(app, tokens["refresh_token"])
+        assert newest_session(admin, f"ROW({columns})::text") == before
+        assert abs(again["refresh_expires_in"] - (30 - day) * 24 * 3600) <= 5
+    later(admin, days=1)
+    refused(app, tokens["refresh_token"])
+
+
+def test_f22_many_that_come_late_and_at_once_get_the_same_successor(app: Flask, tokens: Tokens, admin: Admin) -> None:
+    lost = refreshed(app, tokens["refresh_token"])["refresh_token"]
+    later(admin, seconds=36)
+    together = Barrier(4)
+
+    def use() -> str:
+        together.wait(60)
+        return str(refreshed(app, tokens["refresh_token"])["refresh_token"])
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = [answer.result(60) for answer in [threads.submit(use) for _ in range(4)]]
+    assert set(answers) == {lost}
+    assert newest_session(admin, "generation") == 2
+
+
+def test_f22_of_the_token_and_its_successor_at_once_the_session_goes_on_or_ends(
+    app: Flask, tokens: Tokens, admin: Admin
+) -> None:
+    lost = refreshed(app, tokens["refresh_token"])["refresh_token"]
+    later(admin, seconds=36)
+    together = Barrier(2)
+
+    def use(token: str) -> int:
+        together.wait(60)
+        status: int = refresh(app, token).status_code
+        return status
+
+    with ThreadPoolExecutor(2) as threads:
+        old, new = [
+            answer.result(60) for answer in [threads.submit(use, token) for token in (tokens["refresh_token"], lost)]
+        ]
+    # Whoever was first: the old one before the new is repeated, behind it is reused.
+    assert (old, new) in {(200, 200), (401, 200)}
+    assert (newest_session(admin, "revoked_at") is None) == (old == 200)
 
 
 def test_f22_who_was_forgiven_is_signed_in(app: Flask, tokens: Tokens) -> None:
@@ -354,26 +439,20 @@ def test_f22_forgiving_opens_no_second_branch(app: Flask, tokens: Tokens, admin:
     assert newest_session(admin, "generation") == 2
 
 
-def test_f22_just_before_the_end_of_the_grace_a_token_is_forgiven(app: Flask, tokens: Tokens, admin: Admin) -> None:
-    refreshed(app, tokens["refresh_token"])
-    after_grace(admin, 20)
-    refreshed(app, tokens["refresh_token"])
-
-
-def test_f22_after_the_grace_the_previous_token_ends_the_session(app: Flask, tokens: Tokens, admin: Admin) -> None:
-    newest = refreshed(app, tokens["refresh_token"])
-    after_grace(admin)
-    refused(app, tokens["refresh_token"])
-    assert not works(app, newest["access_token"])
-    refused(app, newest["refresh_token"])
-
-
-def test_f22_forgiving_does_not_prolong_the_grace(app: Flask, tokens: Tokens, admin: Admin) -> None:
-    refreshed(app, tokens["refresh_token"])
-    after_grace(admin, 20)
-    refreshed(app, tokens["refresh_token"])
-    after_grace(admin, 11)
-    refused(app, tokens["refresh_token"])
+@pytest.mark.parametrize("seconds", [20, 31])
+def test_f22_with_a_grace_a_token_is_repeated_for_so_long(
+    make_app: MakeApp, tokens: Tokens, admin: Admin, seconds: float
+) -> None:
+    impatient = make_app(refresh_grace_seconds=30)
+    lost = refreshed(impatient, tokens["refresh_token"])
+    later(admin, seconds=seconds)
+    if seconds < 30:
+        refreshed(impatient, tokens["refresh_token"])
+        # Repeating does not begin it anew.
+        later(admin, seconds=11)
+    refused(impatient, tokens["refresh_token"])
+    assert not works(impatient, lost["access_token"])
+    refused(impatient, lost["refresh_token"])
 
 
 def test_f22_once_the_successor_was_used_the_token_before_ends_the_session(app: Flask, tokens: Tokens) -> None:
@@ -404,11 +483,18 @@ def test_f22_without_a_grace_every_first_use_succeeds(make_app: MakeApp, tokens:
         token = refreshed(strict, token)["refresh_token"]
 
 
-def test_f22_the_grace_is_a_setting(make_app: MakeApp, tokens: Tokens, admin: Admin) -> None:
-    patient = make_app(refresh_grace_seconds=300)
-    refreshed(patient, tokens["refresh_token"])
-    after_grace(admin, 290)
-    refreshed(patient, tokens["refresh_token"])
+def test_f22_without_a_grace_of_two_at_once_one_is_refused(make_app: MakeApp, tokens: Tokens) -> None:
+    strict = make_app(refresh_grace_seconds=0)
+    together = Barrier(2)
+
+    def use() -> int:
+        together.wait(60)
+        status: int = refresh(strict, tokens["refresh_token"]).status_code
+        return status
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = [answer.result(60) for answer in [threads.submit(use), threads.submit(use)]]
+    assert sorted(answers) == [200, 401]
 
 
 def test_f22_a_hundred_refreshes_of_eight_tabs_log_nobody_out(app: Flask, tokens: Tokens, admin: Admin) -> None:
@@ -455,8 +541,9 @@ def test_f22_tabs_that_share_the_newest_token_they_know_of_stay_signed_in(app: F
     refreshed(app, known[-1])
 
 
-def test_f23_logging_out_ends_the_grace(app: Flask, tokens: Tokens) -> None:
+def test_f23_logging_out_ends_the_grace(app: Flask, tokens: Tokens, admin: Admin) -> None:
     newest = refreshed(app, tokens["refresh_token"])
+    later(admin, seconds=36)
     headers = {"Authorization": f"Bearer {newest['access_token']}"}
     assert app.test_client().post("/v1/auth/logout", headers=headers).status_code == 204
     refused(app, tokens["refresh_token"])
