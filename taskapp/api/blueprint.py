@@ -45,6 +45,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         self.public = public
         self.scope = scope
         self.path = path or {}
+        self.tags: set[str] = set()
         self.cache_control = "no-store" if secret else "private, no-cache"
         self._prepare_doc_cbks.append(operation.document)
         if not public:
@@ -70,6 +71,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         ]
         if kwargs["parameters"]:
             view_func = self.fails("not_found")(view_func)
+        kwargs["tags"] = [self._tag(rule)]
+        self.tags.update(kwargs["tags"])
         view_func = self.doc(**doc)(view_func)
         view_func.takes = operation.locations(view_func)
         super().add_url_rule(rule, endpoint, view_func, *args, **kwargs)
@@ -98,6 +101,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Answer a POST that comes again as before. To stand next to the view, so that it sees bodies that were accepted."""
         failing = self.fails("idempotency_in_progress", "idempotency_key_reused", "quota_exceeded")
         return failing(operation.noting("conditions", "IdempotencyKey")(idempotency.answer_once(view)))
+
+    def _tag(self, rule: str) -> str:
+        """Name the resource that a path is of, whichever feature has the operation; below ``/v1/auth``, the feature."""
+        found = re.match("/v1/(?!auth/)([a-z]+)", f"{self.url_prefix}{rule}")
+        resource: str = found[1] if found else self.name
+        return "account" if resource == "me" else resource
 
     def _token_scopes(self, view: Any, method: str) -> list[str] | None:
         """Return the scopes that a personal access token needs for an operation; None when none is let in."""

@@ -11,6 +11,7 @@ from flask import Flask, Response, json
 from flask_smorest.utils import resolve_schema_instance
 from werkzeug.routing import UUIDConverter
 
+from taskapp.api.blueprint import Blueprint
 from taskapp.api.described_headers import HEADERS
 from taskapp.api.field_errors import FIELD_ERRORS
 from taskapp.api.operation import CONDITIONS, paragraph
@@ -163,6 +164,12 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
     """Leaves documenting failures to :mod:`taskapp.api.failures`, and handling them to :mod:`taskapp.api.problems`."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def register_blueprint(self, blp: Blueprint, **options: Any) -> None:
+        """Register a feature. Its name is no tag where all of its operations have that of another one."""
+        super().register_blueprint(blp, **options)
+        if blp.name not in blp.tags:
+            self.spec._tags.pop()
 
     def _openapi_json(self) -> Response:
         """Serve the document, with the server as this client reaches it."""

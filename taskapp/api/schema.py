@@ -87,9 +87,21 @@ class Choice(_CodedErrors, ma.fields.String):
     default_error_messages = Text.default_error_messages
 
     def __init__(self, choices: tuple[str, ...], name: str, **kwargs: Any) -> None:
-        kwargs["metadata"] = {"component": name, "example": choices[0], **kwargs.get("metadata", {})}
+        kwargs["metadata"] = {"component": name, "example": choices[0], **_varnames(choices), **kwargs.get("metadata", {})}
         error = Coded("invalid_choice", "Must be one of: {choices}.")
         super().__init__(validate=OneOf(choices, error=error), **kwargs)
+
+
+def _varnames(choices: tuple[str, ...]) -> dict[str, list[str]]:
+    """Name the members of an enum for generators of clients, where these would make ``VALUE_1`` or the like of a choice."""
+    if all(choice.isidentifier() for choice in choices):
+        return {}
+    return {"x-enum-varnames": [_varname(choice) for choice in choices]}
+
+
+def _varname(choice: str) -> str:
+    order = "_DESC" if choice.startswith("-") else ""
+    return re.sub("[^A-Z0-9]+", "_", choice.upper()).strip("_") + order
 
 
 class Integer(_CodedErrors, ma.fields.Integer):

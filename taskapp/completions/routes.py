@@ -27,7 +27,7 @@ from taskapp.isolation import roles
 from taskapp.tasks.routes import PATH
 from taskapp.tasks.schemas import task_json
 
-_ABOUT = "What was finished, and when: completing tasks, opening them again, and the history."
+_ABOUT = "What was finished, and when."
 
 blp = Blueprint("completions", __name__, url_prefix="/v1", description=_ABOUT, path=PATH, scope="tasks")
 

@@ -34,7 +34,7 @@ from taskapp.tasks.schemas import (
     task_json,
 )
 
-_ABOUT = "What there is to do: creating, finding, changing and arranging tasks."
+_ABOUT = "What there is to do: creating, finding, changing, arranging, completing and deleting tasks."
 PATH = {"task_id": {"description": "The `id` of the task."}}
 """What paths of tasks are made of."""
 

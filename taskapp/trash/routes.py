@@ -15,7 +15,7 @@ from taskapp.tasks.schemas import TaskSchema
 from taskapp.trash import queries
 from taskapp.trash.schemas import DeleteQuerySchema
 
-_ABOUT = "Deleting tasks, and having them back within 30 days."
+_ABOUT = "What you deleted, kept for 30 days."
 
 blp = Blueprint("trash", __name__, url_prefix="/v1", description=_ABOUT, path=PATH, scope="tasks")
 

@@ -11,7 +11,9 @@ from taskapp.isolation import roles
 from taskapp.users import queries
 from taskapp.users.schemas import UserPatchSchema, UserSchema, user_json
 
-blp = Blueprint("account", __name__, url_prefix="/v1", description="Your own account.")
+_ABOUT = "Your own account: profile, address, password, export, deletion."
+
+blp = Blueprint("account", __name__, url_prefix="/v1", description=_ABOUT)
 
 
 @blp.get("/me")

@@ -232,6 +232,22 @@ def test_every_tag_is_declared_and_in_use(document: Document) -> None:
     assert sorted(declared) == sorted({tag for _, _, operation in document.operations() for tag in operation["tags"]})
 
 
+RESOURCES = {
+    **{f"/v1/{name}": name for name in ("tasks", "lists", "tags", "completions", "trash")},
+    **{"/v1/me": "account", "/v1/auth/sessions": "sessions", "/v1/auth/tokens": "tokens", "/v1/auth/logout": "sessions"},
+    **{f"/v1/auth/{verb}": "auth" for verb in ("register", "login", "refresh")},
+    **{"/.well-known/jwks.json": "keys", "/healthz": "health", "/readyz": "health"},
+}
+
+
+def test_every_operation_has_the_tag_of_its_resource_and_no_other(document: Document) -> None:
+    # A client has one class for each: deleting, completing and restoring a task belong to tasks.
+    for _, path, operation in document.operations():
+        (resource,) = {name for prefix, name in RESOURCES.items() if re.match(rf"{re.escape(prefix)}(/|$)", path)}
+        assert operation["tags"] == [resource], path
+    assert {tag["name"] for tag in document.content["tags"]} == set(RESOURCES.values())
+
+
 THINGS = [
     *("Task", "TaskCreate", "TaskPatch", "TaskMove", "TaskPage", "Due"),
     *("DueCreate", "DuePatch", "Complete", "Completed", "Completion", "CompletionPage"),
@@ -265,6 +281,19 @@ ENUMS = {
 def test_every_enum_has_a_name(document: Document) -> None:
     places = {place: node["enum"] for place, node in nodes(document.content) if isinstance(node.get("enum"), list)}
     assert places == {f"#/components/schemas/{name}": values for name, values in ENUMS.items()}
+
+
+def test_the_members_of_every_enum_have_names(document: Document) -> None:
+    for name, values in ENUMS.items():
+        # Without names of ours, generators use the values.
+        names = document.schemas[name].get("x-enum-varnames", [value.upper() for value in values])
+        assert len(set(names)) == len(values), name
+        assert [found for found in names if not re.fullmatch("[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", found)] == [], name
+    sort = document.schemas["TaskSort"]
+    named = dict(zip(sort["x-enum-varnames"], sort["enum"], strict=True))
+    assert (named["DUE"], named["DUE_DESC"]) == ("due", "-due")
+    assert all(value.startswith("-") == found.endswith("_DESC") for found, value in named.items())
+    assert document.schemas["TokenScope"]["x-enum-varnames"][0] == "TASKS_READ"
 
 
 def test_every_object_has_a_name(document: Document) -> None:

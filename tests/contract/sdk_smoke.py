@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from taskapp_client import AuthenticatedClient, Client
 from taskapp_client.api.auth import login, refresh_tokens, register_user
-from taskapp_client.api.completions import complete_task
 from taskapp_client.api.sessions import logout
-from taskapp_client.api.tasks import create_task, get_task, list_tasks, update_task
+from taskapp_client.api.tasks import complete_task, create_task, get_task, list_tasks, update_task
 from taskapp_client.models import (
     Completed,
     DueCreate,
     DuePatch,
+    ListSort,
     Login,
     Problem,
     Refresh,
@@ -33,6 +33,7 @@ from taskapp_client.models import (
     TaskSort,
     TaskStatus,
     Tokens,
+    TokenScope,
 )
 
 PASSWORD = "correct horse battery"
@@ -53,6 +54,7 @@ def main(url: str) -> None:
 
     task = created(api)
     patched(api, task)
+    named()
     paged(api)
     completed(api, task)
     refused(api, anonymous)
@@ -106,6 +108,12 @@ def patched(api: AuthenticatedClient, task: Task) -> None:
     stale = update_task.sync(task.id, client=api, body=TaskPatch(title="Pay the rent"), if_match=task.etag)
     assert isinstance(stale, Problem)
     assert (stale.code, stale.current_etag) == ("precondition_failed", all_day.etag)
+
+
+def named() -> None:
+    """Find the members of enums by names."""
+    members = (TaskSort.DUE, TaskSort.DUE_DESC, ListSort.NAME_DESC, TokenScope.TASKS_READ)
+    assert [member.value for member in members] == ["due", "-due", "-name", "tasks:read"]
 
 
 def paged(api: AuthenticatedClient) -> None:

@@ -2,7 +2,7 @@
  * The API through a TypeScript client: types generated from docs/openapi.json, requests by openapi-fetch. An example of
  * its use, and a test of both.
  *
- *     npx openapi-typescript docs/openapi.json -o schema.d.ts
+ *     npx openapi-typescript docs/openapi.json --enum --conditional-enums -o schema.ts
  *     node sdk_smoke.js http://127.0.0.1:8000
  *
  * What is undefined is left out, and null clears: that difference is what a merge patch lives on.
@@ -10,7 +10,7 @@
 import { strict as assert } from "node:assert";
 import { randomUUID } from "node:crypto";
 import createClient from "openapi-fetch";
-import type { components, paths } from "./schema.js";
+import { ListSort, TaskSort, TokenScope, type components, type paths } from "./schema.js";
 
 type Task = components["schemas"]["Task"];
 type Api = ReturnType<typeof createClient<paths>>;
@@ -82,7 +82,7 @@ async function* openTasks(api: Api): AsyncGenerator<Task> {
   let cursor: string | undefined;
   do {
     const { data } = await api.GET("/v1/tasks", {
-      params: { query: { status: ["open"], sort: "title", limit: 2, cursor } },
+      params: { query: { status: ["open"], sort: TaskSort.TITLE, limit: 2, cursor } },
     });
     assert(data);
     yield* data.items;
@@ -110,6 +110,8 @@ async function refused(api: Api): Promise<void> {
   assert.equal(invalid.error?.code, "validation_error");
   assert.deepEqual(invalid.error?.errors?.map((error) => [error.pointer, error.code]), [["#/title", "too_short"]]);
 }
+
+assert.deepEqual([TaskSort.DUE_DESC, ListSort.NAME_DESC, TokenScope.TASKS_READ], ["-due", "-name", "tasks:read"]);
 
 const email = `ada-${randomUUID().slice(0, 8)}@example.com`;
 const registered = await anonymous.POST("/v1/auth/register", { body: { email, password } });

@@ -118,7 +118,7 @@ def test_every_operation_is_on_the_page(fresh: Page, anonymous: Person) -> None:
 @pytest.mark.extended
 def test_they_stand_in_reading_order(fresh: Page) -> None:
     tags = [tag.get_attribute("data-tag") for tag in fresh.all(".opblock-tag")]
-    read = ["auth", "sessions", "account", "credentials", "tasks", "completions", "trash", "lists", "tags", "keys", "health"]
+    read = ["auth", "sessions", "account", "tasks", "completions", "trash", "lists", "tags", "keys", "health"]
     assert [tag for tag in tags if tag in read] == read
     assert [block.get_attribute("id") for block in fresh.all(".opblock")][:3] == [
         f"operations-auth-{operation}" for operation in ("registerUser", "login", "refreshTokens")
@@ -195,7 +195,7 @@ def test_a_task_is_got_changed_and_deleted(fresh: Page, alice: Person) -> None:
     assert (status, '"title": "x"' in body) == ("200", True)
     status, body = execute(fresh, "tasks", "updateTask", body='{"title": "y"}', task_id=task)
     assert (status, '"title": "y"' in body) == ("200", True)
-    assert execute(fresh, "trash", "deleteTask", task_id=task)[0] == "204"
+    assert execute(fresh, "tasks", "deleteTask", task_id=task)[0] == "204"
     assert alice.get("/v1/tasks").get_json()["items"] == []
     assert fresh.complaints() == []
 
