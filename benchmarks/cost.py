@@ -89,8 +89,8 @@ def measure(made: Stage, operations: list[list[Read]], options: argparse.Namespa
             for reads in operations:
                 for step in STEPS if number % 2 else reversed(STEPS):
                     turns.append(turn(made, link, Path(folder), reads, step, number, options.transactions))
-    # Were a message sent in pieces, each would be a transaction, and the last find nothing, by nobody. What clears the session
-    # before a message is a transaction of its own.
+    # Were a message sent in pieces, each would be a transaction, and the last find nothing, by nobody. What clears the
+    # session before a message is a transaction of its own.
     expected = sum(options.transactions * (1 if turn.step == STEPS[0] else 2) for turn in turns)
     if (committed := _committed(made) - before) > 1.1 * expected:
         raise RuntimeError(f"{committed} transactions in place of {expected}")

@@ -9,7 +9,6 @@ up to `/` to everybody. Here that user gets a copy of the binaries and an open h
 folder instead, and the parents may stay private.
 """
 
-import ctypes
 import fcntl
 import importlib.util
 import os
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from taskapp.parent_death import end_with_parent
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -35,14 +36,8 @@ _INSTALLS = {16: "pginstall", 18: "pginstall18"}
 _BUILTIN_LOCALES_SINCE = 17
 _RUNTIME_PREFIX = "taskapp-pg-"
 _SOCKET_PATH_BYTES = 103  # What macOS allows; Linux allows 107.
-_PR_SET_PDEATHSIG = 1
 # PG* and LD_* variables of the caller would steer the server, so it inherits none at all.
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
-
-if sys.platform == "linux":
-    # Looked up here because little is safe between fork and exec.
-    _prctl = ctypes.CDLL(None).prctl
-    _prctl.argtypes = (ctypes.c_int, ctypes.c_ulong)
 
 
 class EmbeddedServerError(RuntimeError):
@@ -334,16 +329,7 @@ class EmbeddedServer:
         return [f"--{name}={value}" for name, value in settings.items()]
 
     def _spawn(self, program: Path, data: Path, options: list[str], log: int) -> subprocess.Popen[bytes]:
-        account, parent = self._account, os.getpid()
-
-        def end_with_parent() -> None:
-            # This runs after the change of user, which would cancel the request. With other threads
-            # about it must not take a lock, and a system call by a function known before takes none.
-            if sys.platform == "linux":
-                _prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-            if os.getppid() != parent:  # It died before the request.
-                os._exit(1)
-
+        account = self._account
         # Opened by root, the handle spares the other user the way through private parents.
         handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
         path = str(data) if account is None else f"/proc/self/fd/{handle}"
@@ -360,7 +346,7 @@ class EmbeddedServer:
                 user=None if account is None else account.pw_uid,
                 group=None if account is None else account.pw_gid,
                 extra_groups=None if account is None else (),
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent(signal.SIGINT),
             )
         finally:
             os.close(handle)

@@ -12,12 +12,14 @@ from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import psycopg2
 
 from taskapp.admin.environment import as_shell, private_file
 from taskapp.config import LOCAL_MARK, ConfigError
 from taskapp.embedded import EmbeddedServer, EmbeddedServerError
+from taskapp.parent_death import end_with_parent, signal_at_parent_death
 from taskapp.provision import Environment, new_keys, new_passwords, provision, urls
 
 PROJECT = Path(__file__).parent.parent
@@ -37,6 +39,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+    if "MAKELEVEL" in os.environ:
+        # `make` may be killed, and this would serve on without it. Started directly, it may outlive who started it.
+        signal_at_parent_death(signal.SIGTERM)
     try:
         _serve()
     except KeyboardInterrupt:
@@ -60,11 +65,24 @@ def _serve() -> None:
             cwd=PROJECT,
             env={**os.environ, **environment},
             start_new_session=True,  # Ctrl-C in the terminal is for us, who then end it.
+            preexec_fn=end_with_parent(signal.SIGTERM),
         )
         running.callback(_end, gunicorn)
         _wait_until_ready(gunicorn, port)
         print(_welcome(port), flush=True)
-        raise LocalError(f"gunicorn ended by itself with status {gunicorn.wait()}; its last lines above say why")
+        _supervise(server, gunicorn)
+
+
+def _supervise(server: EmbeddedServer, gunicorn: "subprocess.Popen[bytes]") -> NoReturn:
+    """Wait until one of the two ends by itself, and say which."""
+    while gunicorn.poll() is None and server.pid is not None:
+        time.sleep(0.2)
+    if gunicorn.poll() is not None:
+        raise LocalError(f"gunicorn ended by itself with status {gunicorn.returncode}; its last lines above say why")
+    raise LocalError(
+        "PostgreSQL ended by itself; the last lines of .taskapp/postgres/postgres.log say why. `make run` starts it again"
+        " with the same data"
+    )
 
 
 def _say(step: str) -> None:

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,12 +82,14 @@ class Ended:
 
 
 @contextmanager
-def start(project: Path, port: int | None = None, **settings: str) -> Iterator[Run]:
+def start(
+    project: Path, port: int | None = None, command: Sequence[str] = (sys.executable, "-m", "taskapp.local"), **settings: str
+) -> Iterator[Run]:
     """Begin a run; whatever becomes of it, leave nothing behind."""
     port = port or free_port()
     with TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "taskapp.local"],
+            command,
             cwd=project,
             env=strangers_environment(**{"TASKAPP_PORT": str(port), **settings}),
             stdin=subprocess.DEVNULL,
@@ -353,6 +355,34 @@ def test_without_gunicorn_the_run_ends_and_says_so(without_gunicorn: Ended) -> N
 def test_without_gunicorn_nothing_else_is_left_running(without_gunicorn: Ended) -> None:
     assert without_gunicorn.left_over == {}
     assert without_gunicorn.port_is_free
+
+
+@pytest.mark.extended
+def test_without_postgresql_the_run_ends_and_says_so(second: SecondRun, project: Path) -> None:
+    with start(project) as run:
+        run.wait_until_up()
+        (postmaster,) = [pid for pid in run.started if parents()[pid] == run.process.pid and "postgres" in command_line(pid)]
+        ended = run.end(lambda: os.kill(postmaster, signal.SIGKILL))
+    assert (ended.status, ended.left_over, ended.port_is_free) == (1, {}, True)
+    assert ended.printed.splitlines()[-1].startswith("taskapp: PostgreSQL ended by itself")
+    assert "Traceback" not in ended.printed
+
+
+@pytest.mark.extended
+def test_a_run_that_is_killed_leaves_nothing_running(second: SecondRun, project: Path) -> None:
+    with start(project) as run:
+        run.wait_until_up()
+        ended = run.end(run.process.kill)
+    assert (ended.left_over, ended.port_is_free) == ({}, True)
+
+
+@pytest.mark.extended
+def test_a_run_whose_make_is_killed_leaves_nothing_running(second: SecondRun, project: Path) -> None:
+    make = f"{sys.executable} -m taskapp.local & wait"
+    with start(project, command=["sh", "-c", make], MAKELEVEL="1") as run:
+        run.wait_until_up()
+        ended = run.end(run.process.kill)
+    assert (ended.left_over, ended.port_is_free) == ({}, True)
 
 
 @pytest.fixture(scope="module")
