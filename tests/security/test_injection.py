@@ -183,7 +183,9 @@ def test_one_request_is_one_line_in_plain_characters(alice: Person, text: str) -
 def test_what_is_no_text_breaks_no_line_either(alice: Person, path: str) -> None:
     with journal() as log:
         for address in (f"/{path}", f"/v1/tags/{path}", f"/v1/tasks/{path}", f"/problems/{path}", f"/v1/tasks?q={path}"):
-            assert alice.get(address).status_code in (200, 404, 405, 422)
+            # In a query it is malformed; a path of it leads nowhere.
+            statuses = (200, 404, 405, 422) if path in {"%00", "%e2%80%a8"} else (400,) if "?" in address else (404,)
+            assert alice.get(address).status_code in statuses
     assert len(log.lines) == 5
     assert all(line.isascii() and line.isprintable() and json.loads(line) for line in log.lines)
 
