@@ -22,7 +22,7 @@ FIELD_ERRORS = {
     "too_few": "It has too few items; `detail` names how many it has to have.",
     "too_long": "It has too many characters; `detail` names how many it may have.",
     "too_many": "There are too many items, keys, or repetitions of a parameter; `detail` names how many there may be.",
-    "too_short": "It has too few characters; `detail` names how many it has to have.",
+    "too_short": "It has too few characters, or none that can be seen; `detail` says what it has to have.",
     "unexpected_body": "The request has a body, and the operation takes none. Send it without one.",
     "unknown_list": "You have no list with this id, or it cannot be named here.",
     "unknown_member": "No member or parameter of this name is known here. Check the spelling; case counts.",

@@ -13,6 +13,8 @@ from uuid import UUID
 import marshmallow as ma
 from marshmallow.validate import Length, OneOf, Range
 
+from taskapp.api.visible import is_visible
+
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # PostgreSQL's bigint.
 _LARGEST = 2**63 - 1
@@ -54,7 +56,7 @@ class _CodedErrors:
 class Text(_CodedErrors, ma.fields.String):
     """A string of ``shortest`` to ``longest`` code points.
 
-    :param line: one line: trimmed, NFC, no control characters. Otherwise kept as it is.
+    :param line: one line: trimmed, NFC, no control characters, something visible. Otherwise kept as it is.
     """
 
     default_error_messages = {"invalid": "Must be a string.", "null": "Must not be null.", "required": "Is required."}
@@ -75,7 +77,12 @@ class Text(_CodedErrors, ma.fields.String):
             text.encode()
         except UnicodeEncodeError as error:
             raise ma.ValidationError(Coded("invalid_characters", "Must be valid Unicode.")) from error
-        return unicodedata.normalize("NFC", text.strip()) if self.line else text
+        if not self.line:
+            return text
+        line = unicodedata.normalize("NFC", text.strip())
+        if line and not is_visible(line):
+            raise ma.ValidationError(Coded("too_short", "Must have a visible character."))
+        return line
 
 
 class Choice(_CodedErrors, ma.fields.String):

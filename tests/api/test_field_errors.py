@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import expect
+import pytest
 from conftest import Person
 from flask import Flask
 
@@ -56,3 +57,37 @@ def test_errors_never_repeat_the_value(anonymous: Person) -> None:
     response = anonymous.post("/v1/auth/register", {"email": "not-an-address", "password": "hunter2", "timezone": "Mars"})
     assert response.status_code == 422
     assert not [value for value in ("not-an-address", "hunter2", "Mars") if value in response.text]
+
+
+INVISIBLE = (
+    "\u200b",
+    "\u200b \u200d",
+    "\u2060\ufe0f",
+    "\u00ad",
+    "\u3164",
+    "\u115f\u1160",
+    "\u2800",
+    "\U000e0041",
+    "\u202e",
+    "\u00a0\u034f",
+)
+
+
+@pytest.mark.parametrize("text", INVISIBLE, ids=ascii)
+def test_a_name_has_something_to_see(alice: Person, text: str) -> None:
+    task = alice.post("/v1/tasks", {"title": f"\u200bseen{text}"}).headers["Location"]
+    tag = {"title": "x", "tags": [text]}
+    for response, place in (
+        (alice.post("/v1/tasks", {"title": text}), "#/title"),
+        (alice.patch(task, {"title": text}), "#/title"),
+        (alice.post("/v1/tasks", tag), "#/tags/0"),
+        (alice.post("/v1/lists", {"name": text}), "#/name"),
+        (alice.patch("/v1/me", {"display_name": text}), "#/display_name"),
+        (alice.get("/v1/tasks", query_string={"tag": text}), "?tag"),
+    ):
+        assert expect.errors(response) == [(place, "too_short")]
+
+
+@pytest.mark.parametrize("text", ["\u0301", "👩\u200d👧", "\u0600", "\U0010ffff", "·", "\u200b.", "❤\ufe0f"], ids=ascii)
+def test_what_can_be_seen_is_a_name(alice: Person, text: str) -> None:
+    assert alice.post("/v1/tasks", {"title": text}).status_code == 201

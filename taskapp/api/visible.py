@@ -1,0 +1,15 @@
+"""Tell texts that show something from blank ones."""
+
+import re
+import unicodedata
+
+# Default_Ignorable_Code_Point of Unicode, and the blank of Braille, which is a symbol to it.
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether a text has a character that can be seen: no space, no control or format character, not ignorable."""
+    return any(unicodedata.category(char) not in ("Zs", "Zl", "Zp", "Cc") for char in _IGNORED.sub("", text))
