@@ -12,6 +12,7 @@ from taskapp.api.merge_patch import Patch
 from taskapp.tags.models import Tag
 from taskapp.tags.schemas import tag_key
 from taskapp.tasks.models import Task
+from taskapp.tasks.words import words
 
 
 def page(after: str | None, limit: int) -> Select[*tuple[Any, ...]]:
@@ -35,6 +36,7 @@ def patch(key: str, changes: Patch) -> Executable:
         key,
         bindparam("new_key", None if name is None else tag_key(name), Text),
         bindparam("new_name", name, Text),
+        bindparam("new_words", None if name is None else words(tag_key(name)), Text),
         bindparam("counted", changes.echoes.get("task_count"), BigInteger),
     ).table_valued("name", "task_count")
     return select(renamed)

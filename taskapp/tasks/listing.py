@@ -4,8 +4,6 @@ Under RLS an index is used for comparisons of plain columns only, so every order
 at a row comparison with the last row seen. Words and tags are looked for among the user's own rows, without an index.
 """
 
-import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -37,6 +35,7 @@ from taskapp.api import schema
 from taskapp.api.pagination import PageQuerySchema
 from taskapp.tags.models import Tag
 from taskapp.tags.schemas import TagName, tag_key
+from taskapp.tasks import search
 from taskapp.tasks.due import own_timezone
 from taskapp.tasks.models import TASKS
 from taskapp.tasks.queries import COLUMNS
@@ -44,9 +43,6 @@ from taskapp.tasks.schemas import PRIORITIES, PRIORITY, STATUS, STATUSES
 from taskapp.users.schemas import Timezone
 
 _INBOX = UUID(int=0)
-
-# PostgreSQL stacks the signs of a search, and gives up on more than 32 that deny nothing but one another.
-_VAIN_MINUS = re.compile(r'-[^\w"-]*(?=-)')
 
 _SORTED_BY: dict[str, Column[Any]] = {
     "position": TASKS.c.position,
@@ -94,13 +90,7 @@ class TaskQuerySchema(PageQuerySchema):
     completed_from = schema.Instant(metadata={"description": "Completed or cancelled then or later."})
     completed_to = schema.Instant(metadata={"description": "Completed or cancelled then or before."})
     updated_since = schema.Instant(metadata={"description": "Changed then or later."})
-    q = schema.Text(
-        1,
-        200,
-        metadata={
-            "description": 'Whole words to find in title, notes and tags; `"a phrase"`, `or` and `-without` work as usual.'
-        },
-    )
+    q = search.Query(metadata={"description": search.DESCRIPTION})
     deleted = schema.Choice(
         ("exclude", "only"),
         "DeletedFilter",
@@ -192,10 +182,7 @@ def _conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
     if "updated_since" in query:
         found.append(columns.updated_at >= query["updated_since"])
     if "q" in query:
-        # Titles and tags are kept in NFC, whatever was typed; notes are kept as they are.
-        spellings = dict.fromkeys([query["q"], unicodedata.normalize("NFC", query["q"])])
-        looked_for = [func.websearch_to_tsquery("simple", _VAIN_MINUS.sub("", one)) for one in spellings]
-        found.append(or_(*(columns.words.op("@@")(one) for one in looked_for)))
+        found.append(search.matches(query["q"]))
     return found
 
 

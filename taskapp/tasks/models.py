@@ -5,7 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Computed, ForeignKeyConstraint, Index, LargeBinary, SmallInteger, Table, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIME, TIMESTAMP, TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIME, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapp.isolation.models import MILLISECONDS, Base, Owned, Versioned
@@ -130,11 +130,17 @@ class Task(Due, Owned, Versioned, Base):
         Computed("COALESCE(completed_at, 'infinity'::timestamp with time zone)", persisted=True),
         comment="completed_at, or infinity.",
     )
-    words: Mapped[Any] = mapped_column(
-        TSVECTOR,
-        Computed("app.words(title, notes, tags)", persisted=True),
-        nullable=False,
-        comment="Title, notes and tags, for searches.",
+
+    # What searches look through: whoever writes a text writes its words, by taskapp.tasks.words.
+    title_words: Mapped[str | None] = mapped_column(
+        comment="The words of the title, as the application folds them for searches. NULL: not folded yet."
+    )
+    notes_words: Mapped[str | None] = mapped_column(
+        comment="The words of the notes, as the application folds them for searches. NULL: no notes, or not folded yet."
+    )
+    tag_words: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text()),
+        comment="The words of each tag, as the application folds them for searches. NULL: not folded yet.",
     )
 
 

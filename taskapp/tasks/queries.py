@@ -35,12 +35,14 @@ from taskapp.api.merge_patch import Patch
 from taskapp.tags.schemas import tag_key
 from taskapp.tasks import due
 from taskapp.tasks.models import TASKS, Task
+from taskapp.tasks.words import words
 
 _SHOWN = (
     *("id", "version", "title", "notes", "status", "priority", "list_id", "parent_id", "position", "tags", "metadata"),
     *("start_date", "due_date", "due_time", "due_timezone", "completed_at", "created_at", "updated_at", "deleted_at"),
 )
 _TEXTS = ARRAY(Text())
+_WORDS = {"title": "title_words", "notes": "notes_words", "tags": "tag_words"}
 _SHAPES = 32
 """How many shapes of a patch are kept: each takes up to 160 kB, and whoever sends patches could make up thousands."""
 
@@ -79,6 +81,7 @@ def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int)
         **due.columns(task.get("due") or {}),
         "metadata": task.get("metadata", {}),
         "created_from": from_,
+        **_folded({"title": task["title"], "notes": task.get("notes"), "tags": names}),
     }
     return statement, {**_given(values), **_named(names), "behind": task.get("after"), "quota": quota}
 
@@ -89,7 +92,7 @@ def _create(in_list_of_parent: bool, tagged: bool, placed: bool, chosen: bool) -
     container = _list_of(parent) if in_list_of_parent else _new("list_id")
     values: dict[str, Any] = {
         **{name: _new(name) for name in ("id", "title", "notes", "priority", "start_date", "parent_id", "metadata")},
-        **{column: _new(column) for column in due.COLUMNS.values()},
+        **{column: _new(column) for column in (*due.COLUMNS.values(), *_WORDS.values())},
         "list_id": container,
         "tags": _tags(tagged),
     }
@@ -127,6 +130,7 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
     dated = "due" in changes
     if dated:
         changes |= due.changed_columns(changes.pop("due"))
+    changes |= _folded(changes)
     names = changes.pop("tags", None)
     if names is not None:
         parameters |= _named(names)
@@ -238,6 +242,17 @@ def _new(name: str) -> ColumnElement[Any]:
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in for :func:`_new`."""
     return {f"new_{name}": value for name, value in values.items()}
+
+
+def _folded(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of those of a task's texts that are there, by column."""
+    folded: dict[str, Any] = {}
+    for name in ("title", "notes"):
+        if name in texts:
+            folded[_WORDS[name]] = None if texts[name] is None else words(texts[name])
+    if "tags" in texts:
+        folded[_WORDS["tags"]] = [words(tag_key(name)) for name in texts["tags"]]
+    return folded
 
 
 def _tags(some: bool) -> ColumnElement[Any]:

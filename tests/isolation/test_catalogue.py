@@ -127,6 +127,7 @@ CONTENT = {"tasks", "lists", "tags", "completions", "answers"}
 OF_A_TASK = {
     *{"title", "notes", "priority", "list_id", "parent_id", "position", "tags", "metadata"},
     *{"start_date", "due_date", "due_time", "due_timezone"},
+    *{"title_words", "notes_words", "tag_words"},
 }
 WRITTEN: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_api", "tasks", "INSERT"): OF_A_TASK | {"id", "created_from"},
@@ -163,6 +164,7 @@ EVERY_CALLER: dict[str, set[str]] = {
     "app_private.live_ticket(text)": set(),
     "app_private.log_access(text,uuid,text,integer)": set(),
     "app_private.is_in(name)": set(),
+    "app.forget_words()": set(),
     "app_private.has_begun(xid)": set(),
     **{
         signature: {"taskapp_api"}
@@ -177,11 +179,12 @@ EVERY_CALLER: dict[str, set[str]] = {
             "app.place_list(uuid,uuid,boolean)",
             "app.remove_list(uuid,bigint[],boolean)",
             "app.tag_names(text[],text[])",
-            "app.rename_tag(text,text,text,bigint)",
+            "app.rename_tag(text,text,text,text,bigint)",
             "app.remove_tag(text)",
             "app.are_tags(text[])",
             "app.is_metadata(jsonb)",
-            "app.words(text,text,text[])",
+            "app.rough_words(text)",
+            "app.splice_words(text[],integer,text)",
             "app.instant_at(timestamp without time zone,text)",
             "app.carry_subtasks()",
             "app.check_subtask()",

@@ -46,7 +46,7 @@ GUESSES = {
     "title in capitals": "SELECT FROM app.tasks WHERE title_sort = %s",
     "beginning of a title": "SELECT FROM app.tasks WHERE title_sort < %s",
     "notes": "SELECT FROM app.tasks WHERE notes = %s",
-    "word": "SELECT FROM app.tasks WHERE words @@ to_tsquery('simple', %s)",
+    "word": "SELECT FROM app.tasks WHERE title_words = %s",
     "tag of a task": "SELECT FROM app.tasks WHERE tags @> ARRAY[%s]",
     "tags of a task": "SELECT FROM app.tasks WHERE tags = ARRAY[%s]",
     "metadata": "SELECT FROM app.tasks WHERE metadata = jsonb_build_object('key', %s)",

@@ -54,7 +54,8 @@ def test_a_revision_imports_nothing_of_the_application(path: Path) -> None:
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             modules.add(node.module or "")
-    assert {module.partition(".")[0] for module in modules} <= {"alembic", "sqlalchemy"}
+    standard = {"json", "re", "typing", "unicodedata"}
+    assert {module.partition(".")[0] for module in modules} <= {"alembic", "sqlalchemy", *standard}
 
 
 # The models say the same as the schema.
@@ -215,6 +216,23 @@ def test_tasks_of_all_users_survive_the_way_there_and_back(fresh: Fresh) -> None
     assert fresh[1].rows("SELECT relforcerowsecurity FROM pg_class WHERE oid = 'app.tasks'::regclass") == [(True,)]
     flask_migrate.downgrade(revision="0007")
     assert fresh[1].rows(kept) == before
+
+
+def test_tasks_that_exist_get_the_words_that_the_application_folds(fresh: Fresh) -> None:
+    flask_migrate.upgrade(revision="0008")
+    fresh[1].rows(TASKS_OF_BEFORE)
+    flask_migrate.upgrade(revision="0020")
+    fresh[1].rows(
+        "UPDATE app.tasks SET title = 'Łódź/2 買う', notes = 'Don’t', tags = ARRAY['Café-Run', '!'] WHERE status = 'open'"
+    )
+    flask_migrate.upgrade()
+    folded = "SELECT DISTINCT title_words, notes_words, tag_words FROM app.tasks ORDER BY title_words"
+    assert fresh[1].rows(folded) == [
+        ("cancelled", None, []),
+        ("completed", None, []),
+        ("lodz 2 買う", "don t", ["cafe run", ""]),
+    ]
+    assert fresh[1].rows("SELECT relforcerowsecurity FROM pg_class WHERE oid = 'app.tasks'::regclass") == [(True,)]
 
 
 # Who runs them.

@@ -330,7 +330,7 @@ MUTATIONS = [
     Mutation(
         "statistics of content",
         "ALTER TABLE app.tasks ALTER tags SET STATISTICS 100, ALTER title_sort SET STATISTICS 100,"
-        " ALTER words SET STATISTICS 100, ALTER due_date SET STATISTICS 100;"
+        " ALTER title_words SET STATISTICS 100, ALTER due_date SET STATISTICS 100;"
         "ALTER TABLE app.lists ALTER name SET STATISTICS 100; ALTER TABLE app.tags ALTER name SET STATISTICS 100;"
         "ALTER TABLE app.completions ALTER title SET STATISTICS 100",
         (

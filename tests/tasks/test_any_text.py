@@ -186,8 +186,6 @@ def test_words_are_found_however_their_letters_are_composed(alice: Person) -> No
     composed, decomposed = "na\u00efve", "nai\u0308ve"
     send(alice, "POST", TASKS, {"title": f"title {decomposed}"})
     send(alice, "POST", TASKS, {"title": "notes", "notes": decomposed})
-    assert [task["title"] for task in alice.get(TASKS, query_string={"q": composed}).get_json()["items"]] == [
-        f"title {composed}"
-    ]
-    found = alice.get(TASKS, query_string={"q": decomposed}).get_json()["items"]
-    assert sorted(task["title"] for task in found) == ["notes", f"title {composed}"]
+    for q in (composed, decomposed):
+        found = alice.get(TASKS, query_string={"q": q}).get_json()["items"]
+        assert sorted(task["title"] for task in found) == ["notes", f"title {composed}"]

@@ -34,7 +34,10 @@ CALLERS = {
     "app_private.end_sessions_of(oid)": ("taskapp_definer",),
 }
 _CALLERS = ", ".join(f"('{signature}', '{role}')" for signature, roles in CALLERS.items() for role in roles)
-_TRIGGERS = "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()')"
+_TRIGGERS = (
+    "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()'),"
+    " ('tasks', 'app.forget_words()')"
+)
 
 FUNCTIONS = (
     Rule(

@@ -58,7 +58,9 @@ WITHOUT_STATISTICS = {
         "due_at",
         "due_sort",
         "title_sort",
-        "words",
+        "title_words",
+        "notes_words",
+        "tag_words",
     ),
     "users": (
         "email",
