@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, Table, text
+from sqlalchemy import Computed, ForeignKeyConstraint, Index, Table, text
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapp.isolation.models import Base, Owned
@@ -38,6 +39,11 @@ class Completion(Due, Owned, Base):
     title: Mapped[str] = mapped_column(comment="Its title at that time.")
     outcome: Mapped[str] = mapped_column(comment="completed or cancelled.")
     completed_at: Mapped[datetime] = mapped_column(server_default=text("now()"), comment="When.")
+    due_at: Mapped[datetime | None] = mapped_column(
+        TIMESTAMP(timezone=True),
+        Computed("app.instant_at((due_date + due_time), due_timezone)", persisted=True),
+        comment="The instant it is due, where date, time and zone make one.",
+    )
 
 
 COMPLETIONS = cast(Table, Completion.__table__)

@@ -80,8 +80,14 @@ def completed(table: FromClause, changes: Mapping[str, ColumnElement[Any]]) -> d
     return {"due_time": lacking}
 
 
+def may_float(changes: Mapping[str, Any]) -> bool:
+    """Tell whether a task may go by the time zone of the profile once these of its columns have changed."""
+    cleared = "due_date" in changes and changes["due_date"] is None
+    return bool(changes) and not cleared and changes.get("due_timezone") is None
+
+
 def at(table: FromClause) -> ColumnElement[datetime]:
-    """Return the instant it is due: as stored, or by the time zone of the profile."""
+    """Return the instant it was due: as stored, or by the time zone of the profile."""
     here = func.app.instant_at(table.c.due_date + table.c.due_time, own_timezone())
     floating = table.c.due_time.is_not(None) & table.c.due_timezone.is_(None)
     return case((floating, here), else_=table.c.due_at).label("at")
@@ -93,7 +99,7 @@ def own_timezone() -> ColumnElement[str]:
 
 
 def due_json(day: date | None, clock: time | None, zone: str | None, moment: datetime | None) -> dict[str, Any] | None:
-    """Shape the columns ``due_date``, ``due_time`` and ``due_timezone``, and :func:`at`."""
+    """Shape the columns ``due_date``, ``due_time`` and ``due_timezone``, with the instant they make."""
     if day is None:
         return None
     return {

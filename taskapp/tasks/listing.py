@@ -4,11 +4,10 @@ Under RLS an index is used for comparisons of plain columns only, so every order
 at a row comparison with the last row seen. Words and tags are looked for among the user's own rows, without an index.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import marshmallow as ma
 from sqlalchemy import (
@@ -16,11 +15,11 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     Integer,
-    Interval,
     Select,
     Text,
     and_,
     bindparam,
+    case,
     cast,
     func,
     literal,
@@ -28,6 +27,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP, array
 
@@ -54,6 +54,10 @@ _SORTED_BY: dict[str, Column[Any]] = {
     "completed_at": TASKS.c.completed_sort,
 }
 SORTS = tuple(sign + name for name in _SORTED_BY for sign in ("", "-"))
+# Where a task has no value, these have infinity: the last of the ascending order. In the descending one, such tasks are a
+# second part behind the others.
+_WITH_A_LAST_PART = ("-due", "-completed_at")
+_INFINITY = "infinity"
 _DUE = "`overdue` is what is open and past; `today` and `upcoming` go by your time zone; `any` and `none` are what they say."
 DUES = ("none", "any", "overdue", "today", "upcoming")
 
@@ -82,8 +86,8 @@ class TaskQuerySchema(PageQuerySchema):
         schema.Choice(DUES, "DueFilter", metadata={"description": _DUE}),
         metadata={"description": _DUE},
     )
-    due_from = schema.Date(metadata={"description": "Due on this day or later."})
-    due_to = schema.Date(metadata={"description": "Due on this day or before."})
+    due_from = schema.Date(metadata={"description": "Due on this day of your time zone or later."})
+    due_to = schema.Date(metadata={"description": "Due on this day of your time zone or before."})
     available = schema.Flag(
         metadata={"description": "`true`: tasks that can be begun, today or without a `start_date`. `false`: the others."}
     )
@@ -98,13 +102,20 @@ class TaskQuerySchema(PageQuerySchema):
         metadata={"description": "`exclude` leaves out what is in the trash, `only` lists the trash."},
     )
     timezone = Timezone(
-        metadata={"description": "IANA time zone that `due` and `available` go by; without it, that of your profile."}
+        metadata={
+            "description": "IANA time zone of the days and the clock that `due`, `due_from`, `due_to` and `available` go "
+            "by; without it, that of your profile. `sort` and `due.at` go by your profile in any case."
+        }
     )
     sort = schema.Choice(
         SORTS,
         "TaskSort",
         load_default="-created_at",
-        metadata={"description": "`-` is descending. `position`, your own order, needs one `list_id` or a `parent_id`."},
+        metadata={
+            "description": "`-` is descending; between equals the `id` decides. Tasks without the value come last in both "
+            "directions. `due` goes by the instant, `due.at`, or without a time by the end of the day in the time zone of "
+            "your profile. `position`, your own order, needs one `list_id` or a `parent_id`."
+        },
     )
 
     @ma.validates_schema
@@ -120,16 +131,36 @@ def listed(
     query: dict[str, Any], after: tuple[str, UUID] | None, limit: int
 ) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
     """Select up to ``limit`` tasks from the row after ``after`` on, with their ``sort_key``."""
-    statement = _ordered(query["sort"], query["deleted"], onwards=after is not None)
-    if conditions := _conditions(query):
-        statement = statement.where(*conditions)
+    sort, conditions = query["sort"], _conditions(query)
     key, task_id = after or (None, None)
-    return statement, {"most": limit, "last_key": key, "last_id": task_id}
+    parameters = {"most": limit, "last_key": key, "last_id": task_id}
+    if sort not in _WITH_A_LAST_PART:
+        statement = _ordered(sort, query["deleted"], onwards=after is not None)
+        return statement.where(*conditions) if conditions else statement, parameters
+    last = _ordered(sort, query["deleted"], onwards=key == _INFINITY).where(_sorted_by(sort) == _INFINITY, *conditions)
+    if key == _INFINITY:
+        return last, parameters
+    first = _ordered(sort, query["deleted"], onwards=after is not None).where(_sorted_by(sort) < _INFINITY, *conditions)
+    return _in_two_parts(sort, first, last), parameters
+
+
+def _in_two_parts(sort: str, first: Select[Any], last: Select[Any]) -> Select[*tuple[Any, ...]]:
+    """Select the rows of ``first``, and then those of ``last``, which PostgreSQL does not look for when the page is full."""
+    most = bindparam("most", type_=Integer)
+    begun = first.add_columns(literal(1).label("part")).cte("begun")
+    room = select(func.count()).select_from(begun).scalar_subquery() < most
+    rows = union_all(select(begun), last.add_columns(literal(2).label("part")).where(room)).subquery("rows")
+    key = cast(rows.c.sort_key, _sorted_by(sort).type)
+    return select(rows).order_by(rows.c.part, key.desc(), rows.c.id.desc()).limit(most)
+
+
+def _sorted_by(sort: str) -> Column[Any]:
+    return _SORTED_BY[sort.lstrip("-")]
 
 
 @cache
 def _ordered(sort: str, deleted: str, onwards: bool) -> Select[*tuple[Any, ...]]:
-    column = _SORTED_BY[sort.lstrip("-")]
+    column = _sorted_by(sort)
     order = (column, TASKS.c.id)
     descending = sort.startswith("-")
     statement = (
@@ -165,15 +196,17 @@ def _conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
         found.append((func.cardinality(columns.tags) > 0) == query["tagged"])
     if "priority" in query:
         found.append(columns.priority.in_(query["priority"]))
+    zone = literal(query["timezone"], Text) if "timezone" in query else own_timezone()
     if "due" in query:
-        clock = _clock(query.get("timezone"))
-        found.append(or_(*(_due(which, clock) for which in query["due"])))
+        # What is sorted by is stored, for the zone of the profile.
+        moment = _moment(zone) if "timezone" in query else columns.due_sort
+        found.append(or_(*(_due(which, zone, moment) for which in query["due"])))
     if "due_from" in query:
-        found.append(columns.due_date >= query["due_from"])
+        found.append(_day(zone) >= query["due_from"])
     if "due_to" in query:
-        found.append(columns.due_date <= query["due_to"])
+        found.append(_day(zone) <= query["due_to"])
     if "available" in query:
-        begun = or_(columns.start_date.is_(None), columns.start_date <= _clock(query.get("timezone")).today)
+        begun = or_(columns.start_date.is_(None), columns.start_date <= _today(zone))
         found.append(begun if query["available"] else not_(begun))
     if "completed_from" in query:
         found.append(columns.completed_at >= query["completed_from"])
@@ -196,49 +229,35 @@ def _spelt(names: list[str]) -> ColumnElement[Any]:
     return array([select(Tag.name).where(Tag.key == tag_key(name)).scalar_subquery() for name in names], type_=Text())
 
 
-class _Clock(NamedTuple):
-    """What the user's clock and calendar show."""
-
-    zone: ColumnElement[str]
-    today: ColumnElement[Any]
-    midnight: ColumnElement[datetime]
-    next_midnight: ColumnElement[datetime]
-
-
-def _clock(zone: str | None) -> _Clock:
-    local = TIMESTAMP(timezone=False)
-    if zone is not None:
-        now = datetime.now(ZoneInfo(zone))
-        midnight = datetime(now.year, now.month, now.day, tzinfo=now.tzinfo)
-        instants = [moment.astimezone(UTC) for moment in (midnight, midnight + timedelta(days=1))]
-        return _Clock(literal(zone, Text), literal(now.date(), Date), *(literal(moment) for moment in instants))
-    home = own_timezone()
-    wall = func.timezone(home, func.now(), type_=local)
-    today = cast(wall, Date)
-    day = cast(today, local)
-    next_day = day + cast(literal("1 day", Text), Interval)
-    return _Clock(home, today, func.app.instant_at(day, home), func.app.instant_at(next_day, home))
-
-
-def _due(which: str, clock: _Clock) -> ColumnElement[bool]:
+def _day(zone: ColumnElement[str]) -> ColumnElement[date]:
+    """Return the day that a task is due on the user's calendar: what every filter by days compares."""
     columns = TASKS.c
-    zoned = columns.due_timezone.is_not(None)
-    here = columns.due_timezone.is_(None)
+    there = cast(func.timezone(zone, columns.due_sort, type_=TIMESTAMP(timezone=False)), Date)
+    return case((columns.due_timezone.is_(None), columns.due_date), else_=there)
+
+
+def _moment(zone: ColumnElement[str]) -> ColumnElement[datetime]:
+    """Return the instant from which on a task is overdue, where another zone than the profile's is the user's."""
+    columns = TASKS.c
+    here = func.app.due_order(columns.due_date, columns.due_time, zone)
+    return case((columns.due_timezone.is_(None), here), else_=columns.due_sort)
+
+
+def _today(zone: ColumnElement[str]) -> ColumnElement[date]:
+    # A subquery is computed once, and not for each task.
+    return select(cast(func.timezone(zone, func.now(), type_=TIMESTAMP(timezone=False)), Date)).scalar_subquery()
+
+
+def _due(which: str, zone: ColumnElement[str], moment: ColumnElement[datetime]) -> ColumnElement[bool]:
+    columns = TASKS.c
     match which:
         case "none":
             return columns.due_date.is_(None)
         case "any":
             return columns.due_date.is_not(None)
         case "today":
-            in_zone = and_(columns.due_at >= clock.midnight, columns.due_at < clock.next_midnight)
-            return or_(and_(here, columns.due_date == clock.today), and_(zoned, in_zone))
+            return _day(zone) == _today(zone)
         case "upcoming":
-            return or_(and_(here, columns.due_date > clock.today), and_(zoned, columns.due_at >= clock.next_midnight))
+            return _day(zone) > _today(zone)
         case _:
-            wall = columns.due_date + columns.due_time
-            past = or_(
-                and_(columns.due_time.is_(None), columns.due_date < clock.today),
-                and_(here, columns.due_time.is_not(None), func.app.instant_at(wall, clock.zone) < func.now()),
-                and_(zoned, columns.due_at < func.now()),
-            )
-            return and_(columns.status == "open", past)
+            return and_(columns.status == "open", moment < func.now())

@@ -21,11 +21,6 @@ class Due:
         TIME(precision=0), comment="Time of that day, to the minute, or NULL for all day."
     )
     due_timezone: Mapped[str | None] = mapped_column(comment="IANA zone of that time, or NULL for wherever the user is.")
-    due_at: Mapped[datetime | None] = mapped_column(
-        TIMESTAMP(timezone=True),
-        Computed("app.instant_at((due_date + due_time), due_timezone)", persisted=True),
-        comment="The instant it is due, where date, time and zone make one.",
-    )
 
 
 class Task(Due, Owned, Versioned, Base):
@@ -105,14 +100,21 @@ class Task(Due, Owned, Versioned, Base):
         Computed("COALESCE(list_id, '00000000-0000-0000-0000-000000000000'::uuid)", persisted=True),
         comment="list_id, with the nil UUID for the Inbox, for an index orders within equals.",
     )
+    # Written by triggers: of this table, and of the accounts, whose time zone it may depend on.
     due_sort: Mapped[datetime] = mapped_column(
-        TIMESTAMP(timezone=False),
+        TIMESTAMP(timezone=True),
+        server_default=text("'infinity'::timestamp with time zone"),
+        comment="The instant it is due, by its zone or the profile's; the end of the day if all day, infinity if never.",
+    )
+    due_at: Mapped[datetime | None] = mapped_column(
+        TIMESTAMP(timezone=True),
         Computed(
-            "COALESCE((due_date + COALESCE(due_time, '23:59:59.999999'::time without time zone)),"
-            " 'infinity'::timestamp without time zone)",
+            "CASE WHEN ((due_time IS NOT NULL) AND (due_sort >= '0001-01-01 00:00:00+00'::timestamp with time zone)"
+            " AND (due_sort < '10000-01-01 00:00:00+00'::timestamp with time zone)) THEN due_sort"
+            " ELSE NULL::timestamp with time zone END",
             persisted=True,
         ),
-        comment="Local time it is due, at the end of the day if all day, infinity if never.",
+        comment="The instant it is due, if it has a time: due_sort, within the years 1 to 9999.",
     )
     priority_sort: Mapped[int] = mapped_column(
         SmallInteger,

@@ -49,13 +49,13 @@ _SHAPES = 32
 Prepared = tuple[Executable, dict[str, Any]]
 """A statement, and the values for the parameters it has."""
 
-COLUMNS = (*(TASKS.c[name] for name in _SHOWN), due.at(TASKS))
+COLUMNS = (*(TASKS.c[name] for name in _SHOWN), TASKS.c.due_at.label("at"))
 """What of a task leaves the server, in the order in which :func:`taskapp.tasks.schemas.task_json` takes it."""
 
 # A read-only member of the JSON shape, as PostgreSQL computes it.
 READ_ONLY: dict[str, ColumnElement[Any]] = {
     "etag": '"' + cast(TASKS.c.version, Text) + '"',
-    "due/at": due.at(TASKS).element,
+    "due/at": TASKS.c.due_at,
     **{
         name: TASKS.c[name]
         for name in ("id", "status", "parent_id", "position", "completed_at", "created_at", "updated_at", "deleted_at")
@@ -127,9 +127,11 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
     """Apply a merge patch; see :func:`taskapp.api.conditional.patched`."""
     changes = dict(patch.changes)
     parameters: dict[str, Any] = {"task_id": task_id, "versions": versions}
-    dated = "due" in changes
+    dated, in_turn = "due" in changes, False
     if dated:
-        changes |= due.changed_columns(changes.pop("due"))
+        moment = due.changed_columns(changes.pop("due"))
+        changes |= moment
+        in_turn = due.may_float(moment)
     changes |= _folded(changes)
     names = changes.pop("tags", None)
     if names is not None:
@@ -142,6 +144,7 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
     statement = _patch(
         frozenset(changes),
         dated,
+        in_turn,
         tagged=None if names is None else bool(names),
         merged=texts is not None,
         # SQL has another word for being NULL.
@@ -155,6 +158,7 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
 def _patch(
     names: frozenset[str],
     dated: bool,
+    in_turn: bool,
     tagged: bool | None,
     merged: bool,
     echoes: frozenset[tuple[str, bool]],
@@ -177,7 +181,10 @@ def _patch(
         name: None if is_null else bindparam(f"is_{name}", type_=READ_ONLY[name].type) for name, is_null in sorted(echoes)
     }
     versions: BindParameter[Any] | None = bindparam("versions", expanding=True) if conditional else None
-    return patched(Task, _ONE, Patch(columns, believed), READ_ONLY, versions, *_there(_ID), consequences=consequences)
+    # The trigger that looks up the profile's zone locks the account. A change of that zone locks account and tasks in this
+    # order, so the account has to be locked here before the task is.
+    task_id = select(func.app.in_turn(_ID, type_=TASKS.c.id.type)).scalar_subquery() if in_turn else _ID
+    return patched(Task, _ONE, Patch(columns, believed), READ_ONLY, versions, *_there(task_id), consequences=consequences)
 
 
 def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) -> Executable:

@@ -131,7 +131,8 @@ OF_A_TASK = {
 }
 WRITTEN: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_api", "tasks", "INSERT"): OF_A_TASK | {"id", "created_from"},
-    ("taskapp_api", "tasks", "UPDATE"): OF_A_TASK | {"status", "completed_at", "deleted_at", "version", "updated_at"},
+    ("taskapp_api", "tasks", "UPDATE"): OF_A_TASK
+    | {"status", "completed_at", "deleted_at", "version", "updated_at", "due_sort"},
     ("taskapp_api", "tasks", "DELETE"): {"*"},
     ("taskapp_api", "lists", "INSERT"): {"id", "name", "color", "created_from"},
     ("taskapp_api", "lists", "UPDATE"): {"name", "color", "position", "archived", "version", "updated_at"},
@@ -192,6 +193,10 @@ EVERY_CALLER: dict[str, set[str]] = {
             "app.place_task(uuid,uuid,uuid,uuid,boolean)",
             "app.in_turn(uuid)",
             "app.shift_floating_tasks()",
+            "app.due_order(date,time without time zone,text)",
+            "app.keep_due_order()",
+            "app.archived_lists()",
+            "app.check_list()",
             "app.claim_key(text)",
             "app.count_task(integer)",
             "app.lock_of(text)",

@@ -235,6 +235,50 @@ def test_tasks_that_exist_get_the_words_that_the_application_folds(fresh: Fresh)
     assert fresh[1].rows("SELECT relforcerowsecurity FROM pg_class WHERE oid = 'app.tasks'::regclass") == [(True,)]
 
 
+DUE_OF_BEFORE = """
+INSERT INTO app.users (user_id, email, password_hash, timezone)
+SELECT gen_random_uuid(), zone || '@x.org', '$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g', zone
+FROM unnest(ARRAY['Asia/Tokyo', 'America/Los_Angeles']) AS zone;
+INSERT INTO app.tasks (user_id, id, title, due_date, due_time, due_timezone)
+SELECT user_id, gen_random_uuid(), kind, day, clock, zone FROM app.users, (VALUES
+    ('all day', date '2026-12-01', NULL, NULL), ('floating', date '2026-12-01', time '09:30', NULL),
+    ('zoned', date '2026-12-01', time '09:30', 'Europe/Berlin'), ('never', NULL, NULL, NULL)
+) AS due (kind, day, clock, zone)
+"""
+
+
+def test_tasks_of_before_are_sorted_by_their_owners_zone(fresh: Fresh) -> None:
+    flask_migrate.upgrade(revision="0020")
+    fresh[1].rows(DUE_OF_BEFORE)
+    flask_migrate.upgrade()
+    found = fresh[1].rows(
+        "SELECT u.timezone, t.title, t.due_sort AT TIME ZONE 'UTC' || '', t.due_at AT TIME ZONE 'UTC' || ''"
+        " FROM app.tasks t JOIN app.users u USING (user_id) ORDER BY u.timezone, t.title"
+    )
+    assert found == [
+        ("America/Los_Angeles", "all day", "2026-12-02 07:59:59.999999", None),
+        ("America/Los_Angeles", "floating", "2026-12-01 17:30:00", "2026-12-01 17:30:00"),
+        ("America/Los_Angeles", "never", "infinity", None),
+        ("America/Los_Angeles", "zoned", "2026-12-01 08:30:00", "2026-12-01 08:30:00"),
+        ("Asia/Tokyo", "all day", "2026-12-01 14:59:59.999999", None),
+        ("Asia/Tokyo", "floating", "2026-12-01 00:30:00", "2026-12-01 00:30:00"),
+        ("Asia/Tokyo", "never", "infinity", None),
+        ("Asia/Tokyo", "zoned", "2026-12-01 08:30:00", "2026-12-01 08:30:00"),
+    ]
+    assert fresh[1].rows(
+        "SELECT relname::text, relforcerowsecurity FROM pg_class"
+        " WHERE oid IN ('app.tasks'::regclass, 'app.users'::regclass) ORDER BY 1"
+    ) == [("tasks", True), ("users", True)]
+    flask_migrate.downgrade(revision="0020")
+    kept = fresh[1].rows("SELECT DISTINCT title, due_sort || '' FROM app.tasks ORDER BY title")
+    assert [key for _, key in kept] == [
+        "2026-12-01 23:59:59.999999",
+        "2026-12-01 09:30:00",
+        "infinity",
+        "2026-12-01 09:30:00",
+    ]
+
+
 # Who runs them.
 
 

@@ -84,6 +84,7 @@ BEYOND: dict[str, dict[str, Any]] = {
     "31 bytes of what it was created from": {"created_from": b"x" * 31},
     "33 bytes of what it was created from": {"created_from": b"x" * 33},
     "open and completed": {"completed_at": "now"},
+    "an order without a date": {"due_sort": "2026-12-01 09:30Z"},
 }
 
 

@@ -36,7 +36,7 @@ CALLERS = {
 _CALLERS = ", ".join(f"('{signature}', '{role}')" for signature, roles in CALLERS.items() for role in roles)
 _TRIGGERS = (
     "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()'),"
-    " ('tasks', 'app.forget_words()')"
+    " ('tasks', 'app.forget_words()'), ('tasks', 'app.keep_due_order()'), ('tasks', 'app.check_list()')"
 )
 
 FUNCTIONS = (
