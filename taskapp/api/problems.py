@@ -111,6 +111,13 @@ PROBLEMS = {
         "You have something with this id already, and it was created from something else.",
         "Take a new UUID for every new thing, and send the same one only to repeat the very same request.",
     ),
+    "list_archived": ProblemType(
+        409,
+        "Archived list",
+        "The list is archived: no task can be created in it or moved into it.",
+        "Choose another list, or take it out of the archive with `updateList` and `archived: false`, and send the request "
+        "again. Tasks that are in the list can be changed, completed and moved out of it.",
+    ),
     "occurrence_mismatch": ProblemType(
         409,
         "Another occurrence",
@@ -270,6 +277,7 @@ _BY_CONSTRAINT: dict[str, str | FieldError] = {
     "tags_task_count": FieldError("read_only", "Cannot be changed.", pointer="#/task_count"),
     "tasks_id_not_nil": FieldError("invalid_value", "Must not be the nil UUID.", pointer="#/id"),
     "tasks_list_id_fkey": FieldError("unknown_list", "Must be one of your lists.", pointer="#/list_id"),
+    "tasks_list_archived": "list_archived",
     "tasks_parent_id_fkey": FieldError("unknown_task", "Must be one of your tasks.", pointer="#/parent_id"),
     "tasks_parent_is_another": FieldError("too_deep", "Must be another task.", pointer="#/parent_id"),
     "tasks_one_level": FieldError("too_deep", "A subtask has no subtasks.", pointer="#/parent_id"),

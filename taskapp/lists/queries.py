@@ -57,14 +57,14 @@ def create(list_id: UUID, body: dict[str, Any], from_: bytes | None, quota: int)
     return insert_once(List, {"id": list_id, **body}, COLUMNS, reached(select(List.id), quota), from_)
 
 
-def page(archived: bool | None, sort: str, after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
+def page(archived: str, sort: str, after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
     """Select up to ``limit`` lists from the row behind ``after`` on."""
     # Byte order for names too, whatever the database's own: a cursor has to mean the same on every server.
     order = (LISTS.c[sort.lstrip("-")].collate("C"), LISTS.c.id)
     descending = sort.startswith("-")
     statement = select(*COLUMNS).order_by(*(key.desc() if descending else key for key in order)).limit(limit)
-    if archived is not None:
-        statement = statement.where(LISTS.c.archived.is_(archived))
+    if archived != "include":
+        statement = statement.where(LISTS.c.archived.is_(archived == "only"))
     if after is not None:
         statement = statement.where(tuple_(*order) < after if descending else tuple_(*order) > after)
     return statement

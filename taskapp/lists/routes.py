@@ -52,9 +52,9 @@ COUNTS = 2
 def list_lists(query: dict[str, Any]) -> Response:
     """List your lists, in your order.
 
-    Without `archived`, those put away are listed too.
+    Without `archived`, archived lists are listed too.
     """
-    sort, archived = query["sort"], query.get("archived")
+    sort, archived = query["sort"], query["archived"]
     order = f"lists {sort} {archived}"
     after = None
     if query["cursor"]:

@@ -11,7 +11,8 @@ from taskapp.api.merge_patch import ECHO, PatchSchema
 from taskapp.api.pagination import NEXT_CURSOR, PageQuerySchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
-from taskapp.api.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
+from taskapp.api.schema import Choice, Coded, Count, Instant, Schema, Text, TrueOrFalse, Uuid
+from taskapp.tasks.schemas import ARCHIVED
 
 LONGEST_NAME = 100
 SORTS = ("position", "name", "-position", "-name")
@@ -59,7 +60,14 @@ class ListSchema(ma.Schema):
     position = ma.fields.String(
         required=True, metadata={"example": "a0Rb3Qx9Kf", "description": "Sorts your lists, byte by byte. See `moveList`."}
     )
-    archived = ma.fields.Boolean(required=True, metadata={"example": False, "description": "Whether you have put it away."})
+    archived = ma.fields.Boolean(
+        required=True,
+        metadata={
+            "example": False,
+            "description": "Whether you have put it away. Its tasks are then left out of `listTasks`, unless `archived` or "
+            "`list_id` asks for them, and it takes no new ones.",
+        },
+    )
     task_counts = ma.fields.Nested(TaskCountsSchema, required=True, metadata={"description": "How many tasks are in it."})
     created_at = ma.fields.DateTime(
         required=True, metadata={"example": "2026-11-22T10:00:00.000Z", "description": "When it was created."}
@@ -111,8 +119,11 @@ class ListPatchSchema(PatchSchema):
 class ListQuerySchema(PageQuerySchema):
     """Which lists, in which order."""
 
-    archived = Flag(
-        metadata={"example": False, "description": "`true`: those put away. `false`: the others. Left out: all."}
+    archived = Choice(
+        ARCHIVED,
+        "ArchivedFilter",
+        load_default="include",
+        metadata={"description": "`exclude` leaves out archived lists, `only` lists no others. Without it: `include`."},
     )
     sort = Choice(
         SORTS, "ListSort", load_default="position", metadata={"description": "Names in byte order; `-` is descending."}

@@ -39,7 +39,7 @@ from taskapp.tasks import search
 from taskapp.tasks.due import own_timezone
 from taskapp.tasks.models import TASKS
 from taskapp.tasks.queries import COLUMNS
-from taskapp.tasks.schemas import PRIORITIES, PRIORITY, STATUS, STATUSES
+from taskapp.tasks.schemas import ARCHIVED, PRIORITIES, PRIORITY, STATUS, STATUSES
 from taskapp.users.schemas import Timezone
 
 _INBOX = UUID(int=0)
@@ -75,7 +75,16 @@ class TaskQuerySchema(PageQuerySchema):
         schema.UuidOr("none"),
         metadata={"description": "Subtasks of the task with this id; `none`: tasks that are no subtasks."},
     )
+    archived = schema.Choice(
+        ARCHIVED,
+        "ArchivedFilter",
+        metadata={
+            "description": "`exclude` leaves out tasks of archived lists, `only` lists no others. Without it: `include` "
+            "with `list_id`, with the id of a parent, and with `deleted=only`; `exclude` otherwise."
+        },
+    )
     tag = schema.Several(TagName(), metadata={"description": "Tasks that have all of these."})
+    any_tag = schema.Several(TagName(), metadata={"description": "Tasks that have any of these."})
     not_tag = schema.Several(TagName(), metadata={"description": "Tasks that have none of these."})
     tagged = schema.Flag(metadata={"description": "`true`: tasks with any tag. `false`: tasks without."})
     priority = schema.Several(
@@ -188,8 +197,13 @@ def _conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
         some = [id for id in query["parent_id"] if id is not None]
         among = [_one_of(columns.parent_id, some)] if some else []
         found.append(or_(*among, *([columns.parent_id.is_(None)] if None in query["parent_id"] else [])))
+    if (which := query.get("archived", _archived_by_default(query))) != "include":
+        archived = select(func.app.archived_lists(type_=columns.list_key.type))
+        found.append(columns.list_key.in_(archived) if which == "only" else columns.list_key.not_in(archived))
     if "tag" in query:
         found.append(columns.tags.contains(_spelt(query["tag"])))
+    if "any_tag" in query:
+        found.append(columns.tags.overlap(_spelt(query["any_tag"])))
     if "not_tag" in query:
         found.append(not_(columns.tags.overlap(_spelt(query["not_tag"]))))
     if "tagged" in query:
@@ -227,6 +241,12 @@ def _one_of(column: Column[Any], ids: list[UUID]) -> ColumnElement[bool]:
 def _spelt(names: list[str]) -> ColumnElement[Any]:
     """Return tags as they are written in tasks; NULL, which is in no task, for one that does not exist."""
     return array([select(Tag.name).where(Tag.key == tag_key(name)).scalar_subquery() for name in names], type_=Text())
+
+
+def _archived_by_default(query: dict[str, Any]) -> str:
+    """Return which tasks of archived lists are listed: all where the query names the place to look at."""
+    named = "list_id" in query or any(id is not None for id in query.get("parent_id", ()))
+    return "include" if named or query["deleted"] == "only" else "exclude"
 
 
 def _day(zone: ColumnElement[str]) -> ColumnElement[date]:

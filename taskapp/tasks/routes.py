@@ -45,7 +45,7 @@ blp = Blueprint("tasks", __name__, url_prefix="/v1/tasks", description=_ABOUT, p
 @blp.arguments(TaskCreateSchema, example={"title": "Pay rent", "tags": ["home", "money"], "due": {"date": "2026-12-01"}})
 @blp.response(201, TaskSchema)
 @blp.alt_response(200, schema=TaskSchema, description="It was created by an earlier request with this id.", success=True)
-@blp.fails("id_conflict", "quota_exceeded")
+@blp.fails("id_conflict", "list_archived", "quota_exceeded")
 @blp.honours_idempotency_key
 def create_task(body: dict[str, Any]) -> Response:
     """Create a task.
@@ -65,7 +65,8 @@ def create_task(body: dict[str, Any]) -> Response:
 def list_tasks(query: dict[str, Any]) -> Response:
     """List your tasks, newest first.
 
-    Nothing is left out but what is in the trash: without `status`, completed and cancelled tasks are listed too.
+    Without parameters, tasks in the trash and tasks of archived lists are left out, and nothing else: completed and
+    cancelled tasks are listed too.
     """
     filters = sorted((name, value) for name, value in request.args.items(multi=True) if name not in {"limit", "cursor"})
     order = f"tasks {query['sort']} {filters}"
@@ -98,6 +99,7 @@ def get_task(task_id: UUID) -> Response:
     example={"priority": "high", "notes": None, "due": {"date": "2026-12-03"}},
 )
 @blp.response(200, TaskSchema)
+@blp.fails("list_archived")
 def update_task(patch: Patch, task_id: UUID) -> Response:
     """Change a task by a JSON merge patch.
 
@@ -114,6 +116,7 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
 @blp.honours_if_match
 @blp.arguments(TaskMoveSchema, example={"after": None})
 @blp.response(200, TaskSchema)
+@blp.fails("list_archived")
 @blp.honours_idempotency_key
 def move_task(target: dict[str, Any], task_id: UUID) -> Response:
     """Move a task: behind another one, into another list, under another task.

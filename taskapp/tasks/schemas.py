@@ -16,6 +16,8 @@ from taskapp.tasks.due import DueCreateSchema, DuePatchSchema, DueSchema, due_js
 
 STATUSES = ("open", "completed", "cancelled")
 PRIORITIES = ("none", "low", "medium", "high")
+ARCHIVED = ("exclude", "only", "include")
+"""What a filter says of archived lists, or of their tasks."""
 LONGEST_TITLE = 500
 LONGEST_NOTES = 16_384
 MOST_TAGS = 20

@@ -270,6 +270,7 @@ ENUMS = {
     "Outcome": ["completed", "cancelled"],
     "OpenSubtasks": ["complete", "keep"],
     "DueFilter": ["none", "any", "overdue", "today", "upcoming"],
+    "ArchivedFilter": ["exclude", "only", "include"],
     "DeletedFilter": ["exclude", "only"],
     "WeekStart": ["monday", "saturday", "sunday"],
     "TasksOfList": ["inbox", "trash"],
@@ -426,7 +427,9 @@ LISTED_BY: dict[str, dict[str, Any]] = {
     "list_id": {"pattern": "inbox"},
     "parent_id": {"pattern": "none"},
     "tag": {"minLength": 1, "maxLength": 64},
+    "any_tag": {"minLength": 1, "maxLength": 64},
     "not_tag": {"minLength": 1, "maxLength": 64},
+    "archived": {"$ref": "#/components/schemas/ArchivedFilter"},
     "tagged": {"type": "boolean"},
     "priority": {"$ref": "#/components/schemas/TaskPriority"},
     "due": {"$ref": "#/components/schemas/DueFilter"},
@@ -486,7 +489,7 @@ STATUSES = {
     "createTask": {"200", "201", *SIGNED_IN, *BODY, "409"},
     "listTasks": {"200", *SIGNED_IN},
     "getTask": {"200", "304", *SIGNED_IN, "400", "404"},
-    "updateTask": {"200", *SIGNED_IN, *BODY, "404"},
+    "updateTask": {"200", *SIGNED_IN, *BODY, "404", "409"},
     "deleteTask": {"204", *SIGNED_IN, "400", "404", "412"},
     "moveTask": {"200", *SIGNED_IN, *BODY, "404", "409"},
     "completeTask": {"200", *SIGNED_IN, *BODY, "404", "409"},
@@ -503,7 +506,9 @@ def test_the_statuses_of_an_operation_are_published(document: Document) -> None:
 
 
 CODES = {
-    ("createTask", "409"): {"id_conflict", "idempotency_in_progress"},
+    ("createTask", "409"): {"id_conflict", "idempotency_in_progress", "list_archived"},
+    ("updateTask", "409"): {"list_archived"},
+    ("moveTask", "409"): {"idempotency_in_progress", "list_archived"},
     ("createTask", "422"): {"validation_error", "not_nullable", "quota_exceeded", "idempotency_key_reused"},
     ("updateTask", "422"): {"validation_error", "not_nullable", "read_only"},
     ("completeTask", "409"): {"occurrence_mismatch", "idempotency_in_progress"},
@@ -871,7 +876,8 @@ def test_every_published_status_is_among_these(document: Document) -> None:
     missing = {(name, status) for name, status in published - met if status not in elsewhere}
     # The password and the address are checked where they are tested.
     checked = {("changeEmail", "409")}
-    # And so is what becomes of a key that is in use.
+    # And so is what becomes of a key that is in use, and what an archived list refuses.
+    checked |= {("updateTask", "409")}
     checked |= {(name, "409") for name in ("moveTask", "reopenTask", "restoreTask", "moveList")}
     assert missing == checked
 

@@ -78,8 +78,8 @@ def test_pages_of_a_filter_hold_what_it_lets_through(alice: Person) -> None:
     ids = create(alice, "a", "b", "c", "d")
     for name in "ac":
         alice.patch(f"/v1/lists/{ids[name]}", {"archived": True})
-    assert walk(alice, "limit=1&archived=true") == ["a", "c"]
-    assert walk(alice, "limit=1&archived=false&sort=-name") == ["d", "b"]
+    assert walk(alice, "limit=1&archived=only") == ["a", "c"]
+    assert walk(alice, "limit=1&archived=exclude&sort=-name") == ["d", "b"]
 
 
 def test_the_longest_name_fits_into_a_cursor(alice: Person) -> None:
@@ -87,7 +87,7 @@ def test_the_longest_name_fits_into_a_cursor(alice: Person) -> None:
     assert len(walk(alice, "limit=1&sort=name")) == 3
 
 
-@pytest.mark.parametrize("other", ["sort=name", "sort=-position", "archived=true", "archived=false"])
+@pytest.mark.parametrize("other", ["sort=name", "sort=-position", "archived=only", "archived=exclude"])
 def test_a_cursor_is_good_for_one_order_and_filter(alice: Person, other: str) -> None:
     create(alice, "a", "b")
     cursor = alice.get("/v1/lists?limit=1").get_json()["next_cursor"]

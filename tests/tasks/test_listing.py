@@ -167,6 +167,13 @@ def test_a_parent_or_none_or_several_of_them(alice: Person, admin: Admin) -> Non
         ({"not_tag": "nowhere"}, {"h", "m", "hm", "untagged"}),
         ({"not_tag": ["nowhere", "money"]}, {"h", "untagged"}),
         ({"tag": "home", "not_tag": "money"}, {"h"}),
+        ({"any_tag": "home"}, {"h", "hm"}),
+        ({"any_tag": ["HOME", " money "]}, {"h", "m", "hm"}),
+        ({"any_tag": ["money", "nowhere"]}, {"m", "hm"}),
+        ({"any_tag": "nowhere"}, set()),
+        ({"any_tag": ["home", "money"], "tag": "home"}, {"h", "hm"}),
+        ({"any_tag": ["home", "money"], "not_tag": "home"}, {"m"}),
+        ({"any_tag": ["home", "money"], "tagged": "false"}, set()),
         ({"tagged": "true"}, {"h", "m", "hm"}),
         ({"tagged": "false"}, {"untagged"}),
     ],
@@ -182,7 +189,7 @@ def test_tags_that_all_have_to_be_there_and_tags_none_of_which_may(
 def test_a_tag_of_somebody_else_is_none(alice: Person, bob: Person, admin: Admin) -> None:
     put(admin, bob, [{"title": "his", "tags": ["Secret"]}])
     put(admin, alice, [{"title": "hers", "tags": ["own"]}])
-    assert found(alice, tag="secret") == set()
+    assert found(alice, tag="secret") == found(alice, any_tag="secret") == set()
     assert found(alice, not_tag="secret") == {"hers"}
 
 
@@ -336,6 +343,10 @@ def test_the_trash_is_listed_by_itself(alice: Person, admin: Admin) -> None:
         ({"list_id": ""}, "?list_id", "invalid_type"),
         ({"tag": "a,b"}, "?tag", "invalid_characters"),
         ({"tag": ""}, "?tag", "too_short"),
+        ({"any_tag": "a,b"}, "?any_tag", "invalid_characters"),
+        ({"any_tag": ["x"] * 21}, "?any_tag", "too_many"),
+        ({"archived": "true"}, "?archived", "invalid_choice"),
+        ({"archived": ""}, "?archived", "invalid_choice"),
         ({"tagged": "yes"}, "?tagged", "invalid_type"),
         ({"tagged": "1"}, "?tagged", "invalid_type"),
         ({"available": ""}, "?available", "invalid_type"),
@@ -376,8 +387,10 @@ def test_a_parameter_that_has_one_value_is_never_an_error_of_the_server(alice: P
 
 NOTED = {
     "due": [
+        {"due_date": "2026-01-01", "due_time": "13:59", "due_timezone": "Pacific/Kiritimati"},
         {"due_date": "2026-01-01", "due_time": "00:00"},
         {"due_date": "2026-01-01", "due_time": "23:59", "due_timezone": "Asia/Tokyo"},
+        {"due_date": "2026-01-01", "due_time": "23:59"},
         {"due_date": "2026-01-01"},
         {"due_date": "2026-01-02", "due_time": "00:00"},
         {},
@@ -409,7 +422,24 @@ def test_every_order_in_both_directions_with_ties_told_apart_by_id(
     expected = sorted(places, key=lambda id: (places[id], UUID(id)))
     query = {"limit": limit, "list_id": "inbox"} if sort == "position" else {"limit": limit}
     assert ids(alice, {**query, "sort": sort}) == expected
-    assert ids(alice, {**query, "sort": f"-{sort}"}) == expected[::-1]
+    # What has no value is last, in either direction.
+    without = [id for id in expected if rows[places[id]] == {}]
+    with_value = [id for id in expected if id not in without]
+    assert ids(alice, {**query, "sort": f"-{sort}"}) == with_value[::-1] + without[::-1]
+
+
+@pytest.mark.parametrize("sort", ["due", "completed_at"])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_cross_the_border_of_what_has_no_value(
+    alice: Person, admin: Admin, sort: str, count: int, descending: bool
+) -> None:
+    rows = [row for row in NOTED[sort] if row][:2]
+    with_value = put(admin, alice, rows)
+    without = sorted(put(admin, alice, [{}] * count))
+    expected = (with_value[::-1] + without[::-1]) if descending else (with_value + without)
+    for limit in range(1, len(expected) + 2):
+        assert ids(alice, {"limit": limit, "sort": f"-{sort}" if descending else sort}) == expected
 
 
 def test_subtasks_have_an_order_too(alice: Person, admin: Admin) -> None:
@@ -541,6 +571,8 @@ def test_nothing_of_anybody_else_is_listed(alice: Person, bob: Person, admin: Ad
         {"parent_id": parent},
         {"parent_id": "none"},
         {"tag": "tag"},
+        {"any_tag": "tag"},
+        {"archived": "include"},
         {"tagged": "true"},
         {"not_tag": "x"},
         {"priority": "high"},
@@ -570,15 +602,22 @@ class Clock:
     def today(self) -> date:
         return self.now.astimezone(self.zone).date()
 
+    def at(self, row: Row) -> datetime | None:
+        """Return the instant of a time."""
+        if row["due_time"] is None:
+            return None
+        zone = ZoneInfo(row["due_timezone"]) if row["due_timezone"] else self.zone
+        return datetime.combine(date.fromisoformat(row["due_date"]), time.fromisoformat(row["due_time"]), zone)
+
+    def day(self, row: Row) -> date:
+        """Return the day on the user's calendar."""
+        at = self.at(row)
+        return date.fromisoformat(row["due_date"]) if at is None else at.astimezone(self.zone).date()
+
     def is_due(self, row: Row, which: str) -> bool:
         if row["due_date"] is None:
             return which == "none"
-        day = date.fromisoformat(row["due_date"])
-        at = None
-        if row["due_time"] is not None:
-            zone = ZoneInfo(row["due_timezone"]) if row["due_timezone"] else self.zone
-            at = datetime.combine(day, time.fromisoformat(row["due_time"]), zone)
-            day = at.astimezone(self.zone).date()
+        at, day = self.at(row), self.day(row)
         match which:
             case "any":
                 return True
@@ -592,7 +631,9 @@ class Clock:
 
     def fits(self, row: Row, query: Query) -> bool:
         """Tell whether a task passes all filters."""
-        return all(self._passes(row, name, wanted) for name, wanted in {"deleted": "exclude", **query}.items())
+        somewhere = "list_id" in query or set(query.get("parent_id", [])) - {"none"} or query.get("deleted") == "only"
+        implied = {"deleted": "exclude", "archived": "include" if somewhere else "exclude"}
+        return all(self._passes(row, name, wanted) for name, wanted in {**implied, **query}.items())
 
     def _passes(self, row: Row, name: str, wanted: Any) -> bool:
         tags = {tag.casefold() for tag in row["tags"]}
@@ -607,6 +648,10 @@ class Clock:
                 return bool((row["parent_id"] or "none") in wanted)
             case "tag":
                 return {tag.casefold() for tag in wanted} <= tags
+            case "any_tag":
+                return bool({tag.casefold() for tag in wanted} & tags)
+            case "archived":
+                return bool(wanted == "include" or (row["list_id"] in ARCHIVED) == (wanted == "only"))
             case "not_tag":
                 return not {tag.casefold() for tag in wanted} & tags
             case "tagged":
@@ -614,9 +659,9 @@ class Clock:
             case "due":
                 return any(self.is_due(row, which) for which in wanted)
             case "due_from":
-                return bool(row["due_date"] is not None and row["due_date"] >= wanted)
+                return row["due_date"] is not None and self.day(row) >= date.fromisoformat(wanted)
             case "due_to":
-                return bool(row["due_date"] is not None and row["due_date"] <= wanted)
+                return row["due_date"] is not None and self.day(row) <= date.fromisoformat(wanted)
             case "available":
                 begun = row["start_date"] is None or row["start_date"] <= str(self.today)
                 return bool(begun == (wanted == "true"))
@@ -647,22 +692,31 @@ def matches(words: list[str], q: str) -> bool:
     return any(all(holds(term) for term in part.split()) for part in q.split(" or "))
 
 
-def sort_key(row: Row, sort: str) -> Any:
+def sort_key(row: Row, sort: str, home: ZoneInfo) -> Any:
     match sort:
         case "due":
-            end = "23:59:59.999999" if row["due_time"] is None else row["due_time"]
-            return f"{row['due_date']} {end}" if row["due_date"] else "infinity"
+            if row["due_date"] is None:
+                return None
+            end_of_day = datetime.combine(date.fromisoformat(row["due_date"]) + timedelta(1), time(), home)
+            return Clock(end_of_day, home).at(row) or end_of_day.astimezone(UTC) - timedelta(microseconds=1)
         case "priority":
             return PRIORITIES.index(row["priority"])
         case "title":
             return row["title"].lower().encode()
-        case "completed_at":
-            return row["completed_at"] or "infinity"
     return row[sort]
+
+
+def in_order(rows: list[Row], sort: str, home: ZoneInfo) -> list[str]:
+    """Return the ids of tasks in an order: those without a value are last in both directions."""
+    name, down = sort.lstrip("-"), sort.startswith("-")
+    keys = {row["id"]: sort_key(row, name, home) for row in rows}
+    with_value = sorted((id for id in keys if keys[id] is not None), key=lambda id: (keys[id], UUID(id)), reverse=down)
+    return with_value + sorted((id for id in keys if keys[id] is None), key=UUID, reverse=down)
 
 
 WORDS = ("rent", "Pay", "bank", "house")
 LISTS = (str(UUID(int=1)), str(UUID(int=2)))
+ARCHIVED = (LISTS[1],)
 PARENTS = (str(UUID(int=11)), str(UUID(int=12)))
 TAGS = ("Home", "money", "x y")
 DAYS = (-2, -1, 0, 1, 2)
@@ -724,6 +778,8 @@ def queries() -> st.SearchStrategy[Query]:
         "parent_id": some_of("none", *PARENTS),
         "tag": some_of("home", "MONEY", "nowhere"),
         "not_tag": some_of("home", "MONEY", "nowhere"),
+        "any_tag": some_of("home", "MONEY", "nowhere"),
+        "archived": st.sampled_from(["exclude", "only", "include"]),
         "tagged": flag,
         "priority": some_of(*PRIORITIES),
         "due": some_of("none", "any", "overdue", "today", "upcoming"),
@@ -755,26 +811,26 @@ def test_any_filters_in_any_order_list_what_the_rules_say(
     alice: Person, bob: Person, admin: Admin, drawn: list[Row], wanted: list[Query], home: str, limit: int
 ) -> None:
     admin.execute("DELETE FROM app.tasks")
+    admin.execute("UPDATE app.lists SET archived = false")
     admin.execute("UPDATE app.users SET timezone = %s", home)
     today = datetime.now(UTC).date()
     parents = [{**EMPTY, "id": id, "title": "parent"} for id in PARENTS]
     rows = parents + [shaped(row, n, today) for n, row in enumerate(drawn)]
     for owner in (alice, bob):
         put(admin, owner, rows if owner is alice else [{**row, "id": str(uuid4()), "parent_id": None} for row in rows])
+    admin.execute("UPDATE app.lists SET archived = true WHERE id = ANY (%s::uuid[])", list(ARCHIVED))
     for query in wanted:
         ask = {name: str(today + timedelta(value)) if name.startswith("due_") else value for name, value in query.items()}
         if ask["sort"].endswith("position") and len(ask.get("list_id", ())) != 1:
             ask["list_id"] = ["inbox"]
         for _ in range(2):
             clock = Clock(datetime.now(UTC), ZoneInfo(ask.get("timezone", home)))
-            sort, down = ask["sort"].lstrip("-"), ask["sort"].startswith("-")
-            passing = [row for row in rows if clock.fits(row, ask)]
-            expected = sorted(passing, key=lambda row: (sort_key(row, sort), UUID(row["id"])), reverse=down)
+            expected = in_order([row for row in rows if clock.fits(row, ask)], ask["sort"], ZoneInfo(home))
             params = {**ask, "q": ask["q"].replace("_", " ")} if "q" in ask else ask
             seen = ids(alice, {**params, "limit": limit})
-            if seen == [row["id"] for row in expected]:
+            if seen == expected:
                 break
-        assert seen == [row["id"] for row in expected], ask
+        assert seen == expected, ask
 
 
 @pytest.mark.parametrize(

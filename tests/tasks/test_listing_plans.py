@@ -42,11 +42,14 @@ FILTERS: dict[str, dict[str, Any]] = {
     "no parent": {"parent_id": ["none"]},
     "tag": {"tag": ["t1"]},
     "tags": {"tag": ["t1", "t2"]},
+    "any tag": {"any_tag": ["t1", "t2"]},
     "not tag": {"not_tag": ["t1"]},
+    **{f"archived {which}": {"archived": which} for which in ("exclude", "only", "include")},
     "tagged": {"tagged": "true"},
     "priority": {"priority": ["high", "low"]},
     **{f"due {which}": {"due": [which]} for which in ("none", "any", "overdue", "today", "upcoming")},
     "due today elsewhere": {"due": ["today"], "timezone": "Asia/Tokyo"},
+    "overdue elsewhere": {"due": ["overdue"], "timezone": "Asia/Tokyo"},
     "due several": {"due": ["overdue", "today", "none"]},
     "due from": {"due_from": "2026-01-01"},
     "due to": {"due_to": "2026-01-01"},
@@ -104,7 +107,7 @@ def fill(admin: Admin, person: Person, count: int) -> None:
     admin.execute(
         """
         INSERT INTO app.tasks (user_id, id, title, status, completed_at, priority, list_id, parent_id, position, tags,
-                               start_date, due_date, due_time, due_timezone, deleted_at, created_at, updated_at)
+                               start_date, due_date, due_time, due_timezone, due_sort, deleted_at, created_at, updated_at)
         SELECT %s, gen_random_uuid(), 'task ' || n, CASE WHEN n %% 3 = 0 THEN 'completed' ELSE 'open' END,
             CASE WHEN n %% 3 = 0 THEN now() - n * interval '1 hour' END,
             (ARRAY['none', 'low', 'medium', 'high'])[1 + n %% 4],
@@ -114,6 +117,9 @@ def fill(admin: Admin, person: Person, count: int) -> None:
             CASE WHEN n %% 5 = 0 THEN current_date + n %% 60 - 30 END,
             CASE WHEN n %% 2 = 0 THEN current_date + n %% 99 - 50 END,
             CASE WHEN n %% 6 = 0 THEN time '10:00' END, CASE WHEN n %% 12 = 0 THEN 'Asia/Tokyo' END,
+            app.due_order(
+                CASE WHEN n %% 2 = 0 THEN current_date + n %% 99 - 50 END, CASE WHEN n %% 6 = 0 THEN time '10:00' END,
+                CASE WHEN n %% 12 = 0 THEN 'Asia/Tokyo' ELSE 'UTC' END),
             CASE WHEN n %% 30 = 7 THEN now() END, now() - n * interval '1 minute',
             now() - (n * 7919) %% 10007 * interval '1 s'
         FROM generate_series(1, %s) AS n
@@ -125,14 +131,16 @@ def fill(admin: Admin, person: Person, count: int) -> None:
     )
 
 
-def explained(app: Flask, admin: Admin, owner: Person, query: dict[str, Any], from_middle: bool) -> Node:
-    """The plan of a page of the list: the first one, or one in the middle."""
+def explained(
+    app: Flask, admin: Admin, owner: Person, query: dict[str, Any], from_middle: bool, rows_before: int = PAGE
+) -> Node:
+    """The plan of a page of the list: the first one, or one behind so many tasks."""
     loaded = TaskQuerySchema().load(query)
     ((user_id, session_id),) = admin.execute("SELECT user_id::text, id::text FROM app.sessions WHERE user_id = %s", owner.id)
     with acting(SignedIn(UUID(user_id), UUID(session_id)), read_only=True), app.app_context():
         after = None
         if from_middle:
-            row = api(app).execute(*listed(loaded, None, PAGE))[-1]
+            row = api(app).execute(*listed(loaded, None, rows_before))[-1]
             after = (row.sort_key, row.id)
         statement, parameters = listed(loaded, after, PAGE + 1)
         ((plan,),) = api(app).execute(Explain(statement), parameters)
@@ -186,10 +194,26 @@ def test_an_order_that_has_an_index_is_not_sorted(
     query = {member: [value] if member.endswith("_id") else value for member, value in query.items()}
     plan = explained(app, admin, owner, {**query, "sort": sign + query["sort"]}, from_middle)
     expect_owner_in_index(plan)
-    assert not [node for node in nodes(plan) if "Sort" in node["Node Type"]], plan
+    # What is sorted is a page: the two parts of one, together.
+    sorts = [node for node in nodes(plan) if "Sort" in node["Node Type"]]
+    assert len(sorts) == (sign + name == "-due"), plan
+    assert all("Append" in [node["Node Type"] for node in nodes(sort)] for sort in sorts), plan
     if from_middle:
         assert "ROW(" in conditions(plan, "Index Cond"), plan
         assert "ROW(" not in conditions(plan, "Filter"), plan
+
+
+def test_behind_the_last_due_date_a_page_begins_in_the_index_too(app: Flask, admin: Admin, owner: Person) -> None:
+    plan = explained(app, admin, owner, {"sort": "-due"}, True, rows_before=450)
+    (reader,) = (node for node in nodes(plan) if node.get("Relation Name") == "tasks")
+    assert all(part in reader["Index Cond"] for part in ("user_id = ", "ROW(", "due_sort = ")), plan
+    assert not [node for node in nodes(plan) if "Sort" in node["Node Type"]], plan
+
+
+def test_a_full_page_of_due_dates_looks_for_no_task_without_one(app: Flask, admin: Admin, owner: Person) -> None:
+    plan = explained(app, admin, owner, {"sort": "-due"}, False)
+    (second,) = (node for node in nodes(plan) if "One-Time Filter" in node)
+    assert all("due_sort = " in node["Index Cond"] for node in nodes(second) if node.get("Relation Name") == "tasks"), plan
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "due"])
