@@ -82,6 +82,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         view.lets_any_token_in = True  # type: ignore[attr-defined]
         return view
 
+    def also_needs(self, kind: str) -> Callable[[View], View]:
+        """Mark a view that always needs the scope of another kind too. Where a parameter says so, see sign_in.also_needs."""
+
+        def mark(view: View) -> View:
+            view.also_needs = kind  # type: ignore[attr-defined]
+            return view
+
+        return mark
+
     def fails(self, *codes: str) -> Callable[[View], View]:
         """Document problems that a view answers, besides those that follow from what it takes (api/failures.py)."""
         return operation.noting("fails", *codes)
@@ -112,7 +121,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Return the scopes that a personal access token needs for an operation; None when none is let in."""
         if hasattr(view, "lets_any_token_in"):
             return []
-        return None if self.scope is None else [personal_token.scope(self.scope, method)]
+        if self.scope is None:
+            return None
+        kinds = [self.scope, *([view.also_needs] if hasattr(view, "also_needs") else [])]
+        return [personal_token.scope(kind, method) for kind in kinds]
 
     def _sign_in(self) -> None:
         sign_in(self._token_scopes(current_app.view_functions[request.endpoint or ""], request.method))

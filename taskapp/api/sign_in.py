@@ -68,7 +68,7 @@ def sign_in(token_scopes: list[str] | None) -> None:
     if isinstance(who, TokenHolder):
         if token_scopes is None:
             raise Problem("insufficient_scope")
-        who = replace(who, scope=token_scopes[0] if token_scopes else None)
+        who = replace(who, scope=token_scopes[0] if token_scopes else None, also=tuple(token_scopes[1:]))
     identity.become(who)
 
 

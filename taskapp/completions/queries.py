@@ -7,8 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Executable,
+    ScalarSelect,
     Select,
+    Text,
+    case,
+    cast,
     delete,
     func,
     insert,
@@ -17,7 +22,6 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    union_all,
     update,
 )
 
@@ -52,41 +56,56 @@ def complete(
         .values(closing)
     )
     closed = applied(statement, one(task_id))
-    finished = [select(literal(completion_id), closed.c.id, *(closed.c[name] for name in _REMEMBERED))]
-    if with_subtasks:
-        parts = (
-            update(TASKS)
-            .where(TASKS.c.parent_id == task_id, TASKS.c.status == "open", TASKS.c.deleted_at.is_(None))
-            .where(select(closed).exists())
-            .values(closing)
-            .returning(TASKS.c.id, *(TASKS.c[name] for name in _REMEMBERED))
-            .cte("parts")
-        )
-        finished.append(select(func.gen_random_uuid(), parts))
-    recorded = insert(COMPLETIONS).from_select(["id", "task_id", *_FOR], union_all(*finished)).cte("recorded")
-    # Who gave a task up, and completes it after all, has done so once.
+    # Who gave a task up, and completes it after all, has done so once: with the parts that were closed with it before.
+    before = select(COMPLETIONS.c.closing).where(COMPLETIONS.c.id == _latest(task_id), closed.c.parent_id.is_(None))
+    group = func.coalesce(before.scalar_subquery(), completion_id, type_=COMPLETIONS.c.closing.type)
+    finished = select(literal(completion_id), closed.c.id, *(closed.c[name] for name in _REMEMBERED), group)
+    recorded = insert(COMPLETIONS).from_select(["id", "task_id", *_FOR, "closing"], finished).cte("recorded")
     replaced = delete(COMPLETIONS).where(COMPLETIONS.c.task_id == task_id, select(closed).exists()).cte("replaced")
-    return or_current(closed, one(task_id)).add_cte(recorded, replaced)
+    parts = func.app.complete_parts(task_id, outcome, select(group).select_from(closed).scalar_subquery())
+    return _with_parts(or_current(closed, one(task_id)), parts if with_subtasks else None).add_cte(recorded, replaced)
 
 
-def reopen(task_id: UUID, versions: Sequence[int] | None) -> Executable:
-    """Open a closed task, and take its latest completion back. Select it, with ``applied`` telling whether it was closed."""
+def reopen(task_id: UUID, with_subtasks: bool, versions: Sequence[int] | None) -> Executable:
+    """Open a closed task, and take its latest completion back; also, if wanted, those of the subtasks it closed.
+
+    Select the task, with ``applied`` telling whether it was closed.
+    """
     statement = (
         update(TASKS)
         .where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None), TASKS.c.status != "open", among(Task, versions))
         .where(_unchanged(task_id))
-        .values(status="open", completed_at=null(), version=TASKS.c.version + 1, updated_at=func.now())
+        # To write parent_id opens the parent, too.
+        .values(parent_id=TASKS.c.parent_id, status="open", completed_at=null())
+        .values(version=TASKS.c.version + 1, updated_at=func.now())
     )
     opened = applied(statement, one(task_id))
-    latest = (
+    latest = _latest(task_id)
+    undone = delete(COMPLETIONS).where(COMPLETIONS.c.id == latest, select(opened).exists()).cte("undone")
+    group = select(COMPLETIONS.c.closing).where(COMPLETIONS.c.id == latest).scalar_subquery()
+    parts = func.app.reopen_parts(task_id, group)
+    return _with_parts(or_current(opened, one(task_id)), parts if with_subtasks else None).add_cte(undone)
+
+
+def _with_parts(row: CompoundSelect[*tuple[Any, ...]], parts: ColumnElement[Any] | None) -> Select[*tuple[Any, ...]]:
+    """Let ``parts``, a function, change the subtasks of a task that was changed.
+
+    Other than this statement, a function sees a part that was added while this one waited for the lock of the task.
+    """
+    chosen = row.subquery("row")
+    if parts is None:
+        return select(chosen)
+    return select(chosen, case((chosen.c.applied, cast(parts, Text))).label("parts"))
+
+
+def _latest(task_id: UUID) -> ScalarSelect[UUID]:
+    return (
         select(COMPLETIONS.c.id)
         .where(COMPLETIONS.c.task_id == task_id)
         .order_by(COMPLETIONS.c.completed_at.desc(), COMPLETIONS.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    undone = delete(COMPLETIONS).where(COMPLETIONS.c.id == latest, select(opened).exists()).cte("undone")
-    return or_current(opened, one(task_id)).add_cte(undone)
 
 
 def _unchanged(task_id: UUID) -> ColumnElement[bool]:

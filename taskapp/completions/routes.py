@@ -20,6 +20,7 @@ from taskapp.completions.schemas import (
     CompletionPageSchema,
     CompletionQuerySchema,
     ReopenedSchema,
+    ReopenSchema,
     completion_json,
     new_completion_json,
 )
@@ -63,16 +64,19 @@ def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
 
 @blp.post("/tasks/<uuid:task_id>/reopen")
 @blp.honours_if_match
+@blp.arguments(ReopenSchema, required=False, example={"subtasks": "reopen"})
 @blp.response(200, ReopenedSchema)
 @blp.honours_idempotency_key
-def reopen_task(task_id: UUID) -> Response:
+def reopen_task(body: dict[str, Any], task_id: UUID) -> Response:
     """Open a task again, and take its completion back.
 
-    Its subtasks stay as they are. An open task stays open.
+    Its subtasks stay as they are; with `subtasks` as `reopen`, those that its completion closed are opened with it. The
+    parent of a subtask is opened too. An open task stays open.
     """
     versions = preconditions.version_wanted()
+    statement = queries.reopen(task_id, body["subtasks"] == "reopen", versions)
     for _ in range(3):
-        row = found(roles.api().execute(queries.reopen(task_id, versions)))
+        row = found(roles.api().execute(statement))
         if not row.applied:
             preconditions.check_version(row.version, versions)
         if row.applied or row.status == "open":

@@ -67,6 +67,23 @@ class CompleteSchema(Schema):
     )
 
 
+class ReopenSchema(Schema):
+    """How to open a task again."""
+
+    body_optional = True
+
+    subtasks = Choice(
+        ("keep", "reopen"),
+        "ClosedSubtasks",
+        load_default="keep",
+        metadata={
+            "example": "reopen",
+            "description": "What becomes of its closed subtasks: they stay as they are, unless you say `reopen`. Then those "
+            "that the completion of this task closed are opened too; those that were closed before or since stay closed.",
+        },
+    )
+
+
 class CompletedSchema(ma.Schema):
     """A task, and its completion: `null` when it was completed before."""
 

@@ -200,7 +200,7 @@ class Config:
         number(8, 64), "Characters of a new password. NIST SP 800-63B asks for 8 at least.", default=12
     )
     tasks_per_user: int = setting(number(1, 1_000_000), "Tasks one account may have, the trash included.", default=20_000)
-    lists_per_user: int = setting(number(1, 10_000), "Lists one account may have.", default=500)
+    lists_per_user: int = setting(number(1, 10_000), "Lists one account may have, the trash included.", default=500)
     answers_per_user: int = setting(
         number(1, 1_000_000),
         "Requests with an `Idempotency-Key` that one account may make in 24 hours; each answer is kept so long.",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, Text, text
+from sqlalchemy import Computed, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapp.isolation.models import Base, Owned, Versioned
@@ -15,6 +15,7 @@ class List(Owned, Versioned, Base):
     __tablename__ = "lists"
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["app.users.user_id"], name="lists_user_id_fkey", ondelete="CASCADE"),
+        UniqueConstraint("user_id", "live_id", name="lists_live_id_key"),
         Index("lists_position_idx", "user_id", "position", "id"),
         {"comment": "What users sort their tasks into. A task without a list is in the Inbox."},
     )
@@ -37,4 +38,10 @@ class List(Owned, Versioned, Base):
     )
     created_at: Mapped[datetime] = mapped_column(
         server_default=text("now()"), sort_order=2, comment="When the list was created."
+    )
+    deleted_at: Mapped[datetime | None] = mapped_column(sort_order=4, comment="When it was put into the trash, or NULL.")
+    live_id: Mapped[UUID | None] = mapped_column(
+        Computed("CASE WHEN (deleted_at IS NULL) THEN id ELSE NULL::uuid END", persisted=True),
+        sort_order=4,
+        comment="The id, or NULL in the trash: what tasks refer to.",
     )

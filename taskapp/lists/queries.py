@@ -41,14 +41,16 @@ _COUNTS = (
     .where(Task.list_id == literal_column("app.lists.id", LISTS.c.id.type), Task.deleted_at.is_(None))
     .scalar_subquery()
 )
-_SHOWN = ("id", "name", "color", "position", "archived", "version", "created_at", "updated_at")
+_SHOWN = ("id", "name", "color", "position", "archived", "version", "created_at", "updated_at", "deleted_at")
 COLUMNS = (*(LISTS.c[name] for name in _SHOWN), _COUNTS.label("counts"))
+
+_LIVE = LISTS.c.deleted_at.is_(None)
 
 # A read-only member of the JSON shape, as PostgreSQL computes it.
 READ_ONLY: dict[str, ColumnElement[Any]] = {
     "etag": '"' + cast(LISTS.c.version, Text) + "." + func.array_to_string(_COUNTS, ".") + '"',
     "task_counts": _COUNTS,
-    **{name: LISTS.c[name] for name in ("id", "position", "created_at", "updated_at")},
+    **{name: LISTS.c[name] for name in ("id", "position", "created_at", "updated_at", "deleted_at")},
 }
 
 
@@ -57,12 +59,13 @@ def create(list_id: UUID, body: dict[str, Any], from_: bytes | None, quota: int)
     return insert_once(List, {"id": list_id, **body}, COLUMNS, reached(select(List.id), quota), from_)
 
 
-def page(archived: str, sort: str, after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
+def page(archived: str, deleted: str, sort: str, after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
     """Select up to ``limit`` lists from the row behind ``after`` on."""
     # Byte order for names too, whatever the database's own: a cursor has to mean the same on every server.
     order = (LISTS.c[sort.lstrip("-")].collate("C"), LISTS.c.id)
     descending = sort.startswith("-")
     statement = select(*COLUMNS).order_by(*(key.desc() if descending else key for key in order)).limit(limit)
+    statement = statement.where(_LIVE if deleted == "exclude" else ~_LIVE)
     if archived != "include":
         statement = statement.where(LISTS.c.archived.is_(archived == "only"))
     if after is not None:
@@ -71,13 +74,13 @@ def page(archived: str, sort: str, after: tuple[str, UUID] | None, limit: int) -
 
 
 def one(list_id: UUID) -> Select[*tuple[Any, ...]]:
-    """Select a list."""
-    return select(*COLUMNS).where(LISTS.c.id == list_id)
+    """Select a list, unless it is in the trash."""
+    return select(*COLUMNS).where(LISTS.c.id == list_id, _LIVE)
 
 
 def patch(list_id: UUID, changes: Patch, versions: Sequence[int] | None) -> Executable:
     """Apply a merge patch; see :func:`taskapp.api.conditional.patched`."""
-    return patched(List, one(list_id), changes, READ_ONLY, versions, LISTS.c.id == list_id)
+    return patched(List, one(list_id), changes, READ_ONLY, versions, LISTS.c.id == list_id, _LIVE)
 
 
 def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] | None) -> Executable:
@@ -89,7 +92,7 @@ def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] 
     me = (
         select(LISTS.c.id)
         .select_from(LISTS.join(turn, LISTS.c.id == turn.c.id))
-        .where(among(List, versions))
+        .where(_LIVE, among(List, versions))
         .with_for_update(of=LISTS)
         .cte("me")
     )
@@ -104,15 +107,15 @@ def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] 
     return applied_or_current(statement, one(list_id))
 
 
-def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str) -> Executable:
+def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str, permanent: bool) -> Executable:
     """Delete a list if its version is one of ``versions``. Select that, with ``applied`` telling whether it is gone.
 
     Its tasks go first, in a function of the database: a task that is put into it at the same moment has to be seen, so the
     function waits for that and then looks again, which no single statement can.
     """
-    wanted = bindparam("versions", versions, ARRAY(BigInteger))
+    remove = func.app.purge_list if permanent else func.app.remove_list
     removed = (
-        func.app.remove_list(list_id, wanted, tasks == "trash")
+        remove(list_id, bindparam("versions", versions, ARRAY(BigInteger)), tasks == "trash")
         .table_valued(column("id", LISTS.c.id.type), column("version", BigInteger), column("applied", Boolean))
         .alias("removed")
     )
@@ -120,3 +123,16 @@ def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str) -> Executa
     return select(removed.c.version, removed.c.applied, _COUNTS.label("counts")).select_from(
         removed.outerjoin(LISTS, LISTS.c.id == removed.c.id)
     )
+
+
+def restore(list_id: UUID, versions: Sequence[int] | None) -> Executable:
+    """Take a list out of the trash if its version is one of ``versions``, with the tasks that nothing has moved since.
+
+    Select it, wherever it is, with ``applied`` telling whether it came out.
+    """
+    restored = func.app.restore_list(list_id, bindparam("versions", versions, ARRAY(BigInteger))).table_valued(
+        *(column(name, LISTS.c[name].type) for name in _SHOWN),
+        column("counts", ARRAY(BigInteger)),
+        column("applied", Boolean),
+    )
+    return select(restored)

@@ -52,16 +52,16 @@ COUNTS = 2
 def list_lists(query: dict[str, Any]) -> Response:
     """List your lists, in your order.
 
-    Without `archived`, archived lists are listed too.
+    Without `archived`, archived lists are listed too; those in the trash only with `deleted=only`.
     """
-    sort, archived = query["sort"], query["archived"]
-    order = f"lists {sort} {archived}"
+    sort, archived, deleted = query["sort"], query["archived"], query["deleted"]
+    order = f"lists {sort} {archived} {deleted}"
     after = None
     if query["cursor"]:
         key, list_id = read_cursor(query["cursor"], order, keys=2)
         after = (key, UUID(list_id))
     limit = page_size(query["limit"])
-    rows = roles.api().execute(queries.page(archived, sort, after, limit + 1))
+    rows = roles.api().execute(queries.page(archived, deleted, sort, after, limit + 1))
     return page(rows, limit, order, list_json, key=lambda row: [row._mapping[sort.lstrip("-")], row.id])
 
 
@@ -116,18 +116,39 @@ def update_list(patch: Patch, list_id: UUID) -> Response:
 @blp.arguments(ListDeleteQuerySchema, location="query")
 @blp.response(204)
 def delete_list(query: dict[str, Any], list_id: UUID) -> Response:
-    """Delete a list.
+    """Delete a list: put it into the trash.
 
     Its tasks stay: they go to the end of the Inbox, in the order they had, or with `tasks=trash` into the trash. For the
-    latter a personal access token needs `tasks:write` too. With `If-Match`, that version of it or none.
+    latter a personal access token needs `tasks:write` too. `listLists` with `deleted=only` lists what is in the trash, and
+    `restoreList` has it back with its tasks; after 30 days it is deleted for good. With `If-Match`, that version of it or
+    none.
     """
     if query["tasks"] == "trash":
         also_needs("tasks:write")
     versions = preconditions.version_wanted(COUNTS)
-    row = found(roles.api().execute(queries.remove(list_id, versions, query["tasks"])))
+    row = found(roles.api().execute(queries.remove(list_id, versions, query["tasks"], query["permanent"])))
     if not row.applied:
         raise preconditions.stale(row.version, row.counts)
     return Response(status=204)
+
+
+@blp.post("/<uuid:list_id>/restore")
+@blp.also_needs("tasks")
+@blp.honours_if_match
+@blp.response(200, ListSchema)
+@blp.honours_idempotency_key
+def restore_list(list_id: UUID) -> Response:
+    """Have a list back from the trash, where it was among your lists, with its tasks where they were.
+
+    The tasks that deleting it put into the Inbox or into the trash come back, unless something has moved, deleted or
+    restored them since: these stay where that put them. A list that is not in the trash stays as it is. A personal access
+    token needs `tasks:write` too. With `If-Match`, that version of it or none.
+    """
+    versions = preconditions.version_wanted(COUNTS)
+    row = found(roles.api().execute(queries.restore(list_id, versions)))
+    if not row.applied:
+        preconditions.check_version(row.version, versions, row.counts)
+    return _list(row)
 
 
 @blp.post("/<uuid:list_id>/move")

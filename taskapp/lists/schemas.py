@@ -11,7 +11,7 @@ from taskapp.api.merge_patch import ECHO, PatchSchema
 from taskapp.api.pagination import NEXT_CURSOR, PageQuerySchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
-from taskapp.api.schema import Choice, Coded, Count, Instant, Schema, Text, TrueOrFalse, Uuid
+from taskapp.api.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
 from taskapp.tasks.schemas import ARCHIVED
 
 LONGEST_NAME = 100
@@ -79,6 +79,11 @@ class ListSchema(ma.Schema):
             "description": "When it last changed; a change of its tasks is none of the list.",
         },
     )
+    deleted_at = ma.fields.DateTime(
+        required=True,
+        allow_none=True,
+        metadata={"example": None, "description": "When it was put into the trash, or `null`."},
+    )
 
 
 class ListCreateSchema(Schema):
@@ -114,6 +119,7 @@ class ListPatchSchema(PatchSchema):
     )
     created_at = Instant(metadata={"example": "2026-11-22T10:00:00.000Z", **ECHO})
     updated_at = Instant(metadata={"example": "2026-11-22T10:00:00.000Z", **ECHO})
+    deleted_at = Instant(allow_none=True, metadata={"example": None, **ECHO})
 
 
 class ListQuerySchema(PageQuerySchema):
@@ -124,6 +130,12 @@ class ListQuerySchema(PageQuerySchema):
         "ArchivedFilter",
         load_default="include",
         metadata={"description": "`exclude` leaves out archived lists, `only` lists no others. Without it: `include`."},
+    )
+    deleted = Choice(
+        ("exclude", "only"),
+        "DeletedFilter",
+        load_default="exclude",
+        metadata={"description": "`exclude` leaves out what is in the trash, `only` lists the trash."},
     )
     sort = Choice(
         SORTS, "ListSort", load_default="position", metadata={"description": "Names in byte order; `-` is descending."}
@@ -140,6 +152,12 @@ class ListDeleteQuerySchema(Schema):
         metadata={
             "description": "`inbox`: they go to the end of the Inbox. `trash`: they go into the trash, "
             "for which a personal access token needs `tasks:write` too."
+        },
+    )
+    permanent = Flag(
+        load_default=False,
+        metadata={
+            "description": "`true` deletes the list for good, also from the trash. Its tasks are never deleted for good."
         },
     )
 
@@ -173,4 +191,5 @@ def list_json(row: Row[Any]) -> dict[str, Any]:
         "task_counts": {"open": open_, "completed": completed},
         "created_at": instant(row.created_at),
         "updated_at": instant(row.updated_at),
+        "deleted_at": row.deleted_at and instant(row.deleted_at),
     }

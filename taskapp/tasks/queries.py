@@ -43,6 +43,8 @@ _SHOWN = (
 )
 _TEXTS = ARRAY(Text())
 _WORDS = {"title": "title_words", "notes": "notes_words", "tags": "tag_words"}
+MOVED = {"left_list_id": null(), "left_position": null()}
+"""What a task has that was moved: no list in the trash to go back to."""
 _SHAPES = 32
 """How many shapes of a patch are kept: each takes up to 160 kB, and whoever sends patches could make up thousands."""
 
@@ -177,6 +179,7 @@ def _patch(
         # In another list it is the last.
         elsewhere = TASKS.c.list_id.is_distinct_from(columns["list_id"])
         consequences["position"] = case((elsewhere, func.app.rank_last()), else_=TASKS.c.position)
+        consequences |= {name: case((elsewhere, null()), else_=TASKS.c[name]) for name in MOVED}
     believed = {
         name: None if is_null else bindparam(f"is_{name}", type_=READ_ONLY[name].type) for name, is_null in sorted(echoes)
     }
@@ -213,7 +216,7 @@ def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) 
             func.row(*(TASKS.c[name] for name in changed)).is_distinct_from(func.row(*(placed.c[name] for name in changed)))
         )
         .values({name: placed.c[name] for name in changed})
-        .values(version=TASKS.c.version + 1, updated_at=func.now())
+        .values(version=TASKS.c.version + 1, updated_at=func.now(), **MOVED)
     )
     return applied_or_current(statement, one(task_id))
 

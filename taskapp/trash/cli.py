@@ -11,8 +11,11 @@ from taskapp.trash import queries
 tasks = AppGroup("tasks", help="Look after everybody's tasks without seeing them.")
 
 _AT_A_TIME = 5_000
+# Each list can have thousands of tasks that remember it.
+_LISTS_AT_A_TIME = 20
 _KINDS = {
     "tasks": queries.purge_expired,
+    "lists": queries.purge_expired_lists,
     "kept answers": queries.purge_old_answers,
     "ended sessions": queries.purge_ended_sessions,
 }
@@ -24,10 +27,11 @@ def purge() -> None:
     purged = dict.fromkeys(_KINDS, 0)
     try:
         for what, statement in _KINDS.items():
+            most = _LISTS_AT_A_TIME if what == "lists" else _AT_A_TIME
             while True:
-                ((some,),) = roles.operator().execute(statement(_AT_A_TIME))
+                ((some,),) = roles.operator().execute(statement(most))
                 purged[what] += some
-                if some < _AT_A_TIME:
+                if some < most:
                     break
     except ConfigError as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,4 @@
-"""The statements that move tasks into the trash, out of it, and out of the world."""
+"""The statements that move tasks into the trash and out of it, and that empty it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,11 @@ from uuid import UUID
 from sqlalchemy import Executable, Select, delete, func, null, select, update
 
 from taskapp.api.conditional import among, applied, applied_or_current, or_current
+from taskapp.lists.models import List
 from taskapp.tasks.models import TASKS, Task
-from taskapp.tasks.queries import COLUMNS, one
+from taskapp.tasks.queries import COLUMNS, MOVED, one
 
-_CHANGED = {"version": TASKS.c.version + 1, "updated_at": func.now()}
+_CHANGED = {**MOVED, "version": TASKS.c.version + 1, "updated_at": func.now()}
 
 
 def throw_away(task_id: UUID, versions: Sequence[int] | None) -> Executable:
@@ -30,13 +31,14 @@ def restore(task_id: UUID, versions: Sequence[int] | None) -> Executable:
     """
     before = TASKS.alias("before")
     since = select(before.c.deleted_at).where(before.c.id == task_id).scalar_subquery()
-    # FOR SHARE: the parent stays out of the trash until this is committed.
+    # Locked, so that the parent stays out of the trash until this is committed; as for the change that opens it, if it is
+    # closed: two of its parts that come back at once would wait for each other.
     parent = TASKS.alias("parent")
     there = (
         select(parent.c.id)
         .select_from(parent.join(before, before.c.parent_id == parent.c.id))
         .where(before.c.id == task_id, parent.c.deleted_at.is_(None))
-        .with_for_update(read=True, of=parent)
+        .with_for_update(key_share=True, of=parent)
         .cte("there")
     )
     statement = (
@@ -60,13 +62,19 @@ def purge(task_id: UUID, versions: Sequence[int] | None) -> Executable:
 
 
 def empty() -> Executable:
-    """Delete all that is in the trash."""
-    return delete(TASKS).where(TASKS.c.deleted_at.is_not(None))
+    """Delete all that is in the trash, tasks and lists."""
+    lists = delete(List).where(List.deleted_at.is_not(None)).cte("lists")
+    return delete(TASKS).where(TASKS.c.deleted_at.is_not(None)).add_cte(lists)
 
 
 def purge_expired(most: int) -> Executable:
     """Delete what has been in anybody's trash for 30 days, as the operator; select how many tasks these were."""
     return select(func.app.purge_trash(most).label("purged"))
+
+
+def purge_expired_lists(most: int) -> Executable:
+    """Delete lists that have been in anybody's trash for 30 days, as the operator; select how many these were."""
+    return select(func.app.purge_lists(most).label("purged"))
 
 
 def purge_old_answers(most: int) -> Executable:

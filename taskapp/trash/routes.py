@@ -46,8 +46,8 @@ def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
 def restore_task(task_id: UUID) -> Response:
     """Have a task back from the trash, with the subtasks that were deleted with it.
 
-    Where its list is gone, it is in the Inbox; where its parent is gone or in the trash, it is no subtask any more. A task
-    that is not in the trash stays as it is.
+    Where its list is gone or in the trash, it is in the Inbox; where its parent is gone or in the trash, it is no subtask
+    any more. An open subtask opens a parent that is closed. A task that is not in the trash stays as it is.
     """
     versions = preconditions.version_wanted()
     for _ in range(3):
@@ -61,11 +61,13 @@ def restore_task(task_id: UUID) -> Response:
 
 
 @blp.delete("/trash")
+@blp.also_needs("lists")
 @blp.response(204)
 def empty_trash() -> Response:
     """Empty the trash.
 
-    What is in it is deleted for good, with its history. Emptying an empty trash is no failure.
+    The tasks and lists in it are deleted for good, with their history. Emptying an empty trash is no failure. A personal
+    access token needs `lists:write` too.
     """
     roles.api().execute(queries.empty())
     return Response(status=204)

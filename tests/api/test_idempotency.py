@@ -96,6 +96,12 @@ def two_lists(person: Person) -> str:
     return lists[0]
 
 
+def a_trashed_list(person: Person) -> str:
+    path = two_lists(person)
+    assert person.delete(path).status_code == 204
+    return path
+
+
 # Each operation that keeps answers, made to change something.
 OPERATIONS: dict[str, Prepare] = {
     "createTask": lambda _: ("/v1/tasks", {"title": "Pay rent"}),
@@ -105,6 +111,7 @@ OPERATIONS: dict[str, Prepare] = {
     "restoreTask": lambda person: (f"{trashed(person)}/restore", None),
     "createList": lambda _: ("/v1/lists", {"name": "Groceries"}),
     "moveList": lambda person: (two_lists(person) + "/move", {}),
+    "restoreList": lambda person: (a_trashed_list(person) + "/restore", None),
 }
 
 

@@ -28,9 +28,11 @@ SCOPES = {
         (("getMe",), []),
         (("listTasks", "getTask", "listCompletions", "listTags"), ["tasks:read"]),
         (("createTask", "updateTask", "deleteTask", "moveTask", "completeTask", "reopenTask"), ["tasks:write"]),
-        (("restoreTask", "emptyTrash", "renameTag", "deleteTag"), ["tasks:write"]),
+        (("restoreTask", "renameTag", "deleteTag"), ["tasks:write"]),
         (("listLists", "getList"), ["lists:read"]),
         (("createList", "updateList", "deleteList", "moveList"), ["lists:write"]),
+        (("restoreList",), ["lists:write", "tasks:write"]),
+        (("emptyTrash",), ["tasks:write", "lists:write"]),
     )
     for operation in operations
 }
@@ -82,7 +84,7 @@ OPERATIONS = [
     *("deleteTask", "moveTask", "completeTask", "reopenTask", "restoreTask"),
     *("emptyTrash", "listCompletions", "listLists", "createList", "getList"),
     *("updateList", "deleteList", "moveList", "listTags", "renameTag"),
-    *("deleteTag", "getJwks", "getHealth", "getReadiness"),
+    *("restoreList", "deleteTag", "getJwks", "getHealth", "getReadiness"),
 ]
 
 
@@ -269,6 +271,7 @@ ENUMS = {
     "TaskPriority": ["none", "low", "medium", "high"],
     "Outcome": ["completed", "cancelled"],
     "OpenSubtasks": ["complete", "keep"],
+    "ClosedSubtasks": ["keep", "reopen"],
     "DueFilter": ["none", "any", "overdue", "today", "upcoming"],
     "ArchivedFilter": ["exclude", "only", "include"],
     "DeletedFilter": ["exclude", "only"],
@@ -493,7 +496,7 @@ STATUSES = {
     "deleteTask": {"204", *SIGNED_IN, "400", "404", "412"},
     "moveTask": {"200", *SIGNED_IN, *BODY, "404", "409"},
     "completeTask": {"200", *SIGNED_IN, *BODY, "404", "409"},
-    "reopenTask": {"200", *SIGNED_IN, "400", "404", "409", "412"},
+    "reopenTask": {"200", *SIGNED_IN, *BODY, "404", "409"},
     "emptyTrash": {"204", *SIGNED_IN, "412"},
     "listCompletions": {"200", *SIGNED_IN},
     "renameTag": {"200", *SIGNED_IN, *BODY, "404"},
@@ -597,11 +600,11 @@ def test_a_patch_is_a_merge_patch(document: Document) -> None:
 PARAMETERS = {
     ("header", "If-Match"): [
         *("updateTask", "deleteTask", "moveTask", "completeTask", "reopenTask", "restoreTask"),
-        *("updateList", "deleteList", "moveList", "updateMe"),
+        *("updateList", "deleteList", "moveList", "restoreList", "updateMe"),
     ],
     ("header", "If-None-Match"): ["getTask", "getList", "getMe"],
     # Beside the precondition.
-    ("query", "permanent"): ["deleteTask"],
+    ("query", "permanent"): ["deleteTask", "deleteList"],
     ("query", "tasks"): ["deleteList"],
 }
 
@@ -878,7 +881,7 @@ def test_every_published_status_is_among_these(document: Document) -> None:
     checked = {("changeEmail", "409")}
     # And so is what becomes of a key that is in use, and what an archived list refuses.
     checked |= {("updateTask", "409")}
-    checked |= {(name, "409") for name in ("moveTask", "reopenTask", "restoreTask", "moveList")}
+    checked |= {(name, "409") for name in ("moveTask", "reopenTask", "restoreTask", "moveList", "restoreList")}
     assert missing == checked
 
 

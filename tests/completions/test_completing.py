@@ -339,3 +339,180 @@ def test_what_is_said_in_another_language_is_not_ignored(alice: Person) -> None:
     response = alice.post(f"{path}/complete", data=b"outcome=cancelled", content_type="application/x-www-form-urlencoded")
     expect.problem(response, 415, "unsupported_media_type")
     assert alice.get(path).get_json()["status"] == "open"
+
+
+# Parts that a completion closed.
+
+
+def states(person: Person, *paths: str) -> list[str]:
+    return [person.get(path).get_json()["status"] for path in paths]
+
+
+@pytest.fixture
+def family(alice: Person) -> list[str]:
+    """A task and three parts: one that is to be closed with it, one that was before, one that was given up before."""
+    path = create(alice)
+    parts = [create(alice, parent_id=id_of(path)) for _ in range(3)]
+    complete(alice, parts[1])
+    complete(alice, parts[2], outcome="cancelled")
+    return [path, *parts]
+
+
+@pytest.mark.parametrize(
+    ("body", "after"),
+    [
+        (None, "completed"),
+        ({}, "completed"),
+        ({"subtasks": "keep"}, "completed"),
+        ({"subtasks": "reopen"}, "open"),
+    ],
+)
+def test_reopening_opens_the_parts_that_the_completion_closed_if_wanted(
+    alice: Person, family: list[str], body: Any, after: str
+) -> None:
+    before = [alice.get(path).get_json() for path in family]
+    complete(alice, family[0])
+    assert states(alice, *family) == ["completed", "completed", "completed", "cancelled"]
+    assert alice.post(f"{family[0]}/reopen", body).status_code == 200
+    assert states(alice, *family) == ["open", after, "completed", "cancelled"]
+    # Of what is open again there is no completion, and what was closed before has its own.
+    left = {item["task_id"] for item in history(alice)}
+    assert left == {id_of(path) for path in family if states(alice, path) != ["open"]}
+    if after == "open":
+        changed = {"etag", "updated_at"}
+        for path, task in zip(family, before, strict=True):
+            now = alice.get(path).get_json()
+            assert {k: v for k, v in now.items() if k not in changed} == {k: v for k, v in task.items() if k not in changed}
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        # Completed, given up after all: one closing, which is undone whole.
+        ([("", "/complete", {"outcome": "cancelled"})], ["open", "open"]),
+        # Reopened without its part, and closed again: that closed no part.
+        ([("", "/reopen", None), ("", "/complete", None)], ["open", "completed"]),
+        # The part was opened, which opened the parent, and closed by itself.
+        ([("part", "/reopen", None), ("part", "/complete", None), ("", "/complete", None)], ["open", "completed"]),
+        # The part has got an outcome of its own since.
+        ([("part", "/complete", {"outcome": "cancelled"})], ["open", "cancelled"]),
+    ],
+)
+def test_what_a_later_decision_closed_stays_closed(
+    alice: Person, between: list[tuple[str, str, Any]], expected: list[str]
+) -> None:
+    path = create(alice)
+    part = create(alice, parent_id=id_of(path))
+    complete(alice, path)
+    for which, action, body in between:
+        assert alice.post(f"{part if which else path}{action}", body).status_code == 200
+    alice.post(f"{path}/reopen", {"subtasks": "reopen"})
+    assert states(alice, path, part) == expected
+
+
+def test_parts_in_the_trash_stay_as_they_are_when_the_parent_is_reopened(alice: Person) -> None:
+    path = create(alice)
+    part = create(alice, parent_id=id_of(path))
+    complete(alice, path)
+    alice.delete(part)
+    alice.post(f"{path}/reopen", {"subtasks": "reopen"})
+    assert alice.post(f"{part}/restore").get_json()["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "body", [{"subtasks": "complete"}, {"subtasks": None}, {"subtasks": True}, {"outcome": "completed"}, [], "x"]
+)
+def test_what_reopening_does_not_take_is_refused(alice: Person, body: Any) -> None:
+    path = create(alice)
+    complete(alice, path)
+    assert alice.post(f"{path}/reopen", body).status_code == 422
+    assert states(alice, path) == ["completed"]
+
+
+# An open part opens its parent.
+
+PARENT, PART, OTHER, LIST = (str(uuid4()) for _ in range(4))
+ARRIVALS: dict[str, tuple[str, Any]] = {
+    "created": ("/v1/tasks", {"title": "new", "parent_id": PARENT}),
+    "moved": (f"/v1/tasks/{OTHER}/move", {"parent_id": PARENT}),
+    "restored": (f"/v1/tasks/{PART}/restore", None),
+    "reopened": (f"/v1/tasks/{PART}/reopen", None),
+}
+
+
+@pytest.mark.parametrize("outcome", ["completed", "cancelled"])
+@pytest.mark.parametrize("arrival", ARRIVALS)
+def test_an_open_part_opens_its_parent(alice: Person, arrival: str, outcome: str) -> None:
+    path, sibling = create(alice, id=PARENT), create(alice, parent_id=PARENT)
+    part = create(alice, id=PART, parent_id=PARENT)
+    create(alice, id=OTHER)
+    if arrival == "restored":
+        alice.delete(part)
+    before = complete(alice, path, outcome=outcome)["task"]
+    url, body = ARRIVALS[arrival]
+    assert alice.post(url, body).status_code in (200, 201)
+    after = alice.get(path).get_json()
+    assert (after["status"], after["completed_at"], after["etag"]) == ("open", None, f'"{int(before["etag"][1:-1]) + 1}"')
+    assert outcomes(alice, path) == []
+    assert states(alice, sibling) == [outcome]
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        [("POST", PARENT, "/complete", {"subtasks": "keep", "outcome": "cancelled"})],
+        [("POST", PART, "/move", {"after": None})],
+        [("PATCH", PART, "", {"title": "Changed"})],
+        [("PATCH", PARENT, "", {"list_id": LIST})],
+        [("DELETE", PARENT, "", None), ("POST", PARENT, "/restore", None)],
+        [("DELETE", PART, "", None), ("POST", PARENT, "/move", {"after": None})],
+    ],
+    ids=["given up", "reordered", "patched", "moved with it", "restored with it", "thrown away"],
+)
+def test_a_parent_closed_without_its_parts_stays_so(alice: Person, requests: list[tuple[str, str, str, Any]]) -> None:
+    """Nothing comes to it: the client said `keep`, and has seen it."""
+    path = create(alice, id=PARENT)
+    create(alice, id=PART, parent_id=PARENT)
+    alice.post("/v1/lists", {"name": "x", "id": LIST})
+    complete(alice, path, subtasks="keep")
+    for method, task, suffix, body in requests:
+        assert alice(method, f"/v1/tasks/{task}{suffix}", json=body).status_code in (200, 204)
+    assert states(alice, path) != ["open"]
+
+
+def test_a_closed_part_leaves_its_parent_closed(alice: Person) -> None:
+    path, done = create(alice), create(alice)
+    complete(alice, path)
+    complete(alice, done)
+    assert alice.post(f"{done}/move", {"parent_id": id_of(path)}).status_code == 200
+    assert states(alice, path, done) == ["completed", "completed"]
+
+
+def test_a_part_that_is_added_while_its_parent_is_completed_is_closed_with_it(
+    alice: Person, admin: Admin, cluster: Cluster
+) -> None:
+    path, part = create(alice), str(uuid4())
+    phone = arrange.apart(alice)
+    response = arrange.meanwhile(
+        cluster,
+        lambda: phone.post(f"{path}/complete"),
+        "INSERT INTO app.tasks (user_id, id, title, parent_id) VALUES (%s, %s, 'late', %s)",
+        alice.id,
+        part,
+        id_of(path),
+    )
+    assert response.status_code == 200
+    assert states(alice, path, f"/v1/tasks/{part}") == ["completed", "completed"]
+    assert len(history(alice)) == 2
+
+
+def test_a_part_that_is_added_once_its_parent_is_completed_opens_it(alice: Person, cluster: Cluster) -> None:
+    path = create(alice)
+    phone = arrange.apart(alice)
+    response = arrange.meanwhile(
+        cluster,
+        lambda: phone.post("/v1/tasks", {"title": "late", "parent_id": id_of(path)}),
+        "UPDATE app.tasks SET status = 'completed', completed_at = now(), version = 2",
+    )
+    assert response.status_code == 201
+    assert states(alice, path) == ["open"]

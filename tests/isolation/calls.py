@@ -30,6 +30,7 @@ class Scene:
     refresh_token: str
     session: str
     list: str
+    trashed_list: str
     token: str
     token_id: str
 
@@ -178,6 +179,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "reopenTask POST /v1/tasks/<uuid:task_id>/reopen": [
         Call("completed", lambda s: s.alice.post(f"/v1/tasks/{s.done}/reopen"), 200, 1),
+        Call("with parts", lambda s: s.alice.post(f"/v1/tasks/{s.done}/reopen", {"subtasks": "reopen"}), 200, 1),
         Call("open", lambda s: s.alice.post(f"/v1/tasks/{s.task}/reopen"), 200, 1),
         Call("missing", lambda s: s.alice.post(f"/v1/tasks/{uuid4()}/reopen"), 404, 1),
     ],
@@ -188,7 +190,10 @@ CALLS: dict[str, list[Call]] = {
     ],
     "emptyTrash DELETE /v1/trash": [Call("a task in it", lambda s: s.alice.delete("/v1/trash"), 204, 1)],
     "listCompletions GET /v1/completions": [Call("first page", lambda s: s.alice.get("/v1/completions"), 200, 1)],
-    "listLists GET /v1/lists": [Call("first page", lambda s: s.alice.get("/v1/lists"), 200, 1)],
+    "listLists GET /v1/lists": [
+        Call("first page", lambda s: s.alice.get("/v1/lists"), 200, 1),
+        Call("trash", lambda s: s.alice.get("/v1/lists?deleted=only"), 200, 1),
+    ],
     "createList POST /v1/lists": [Call("new", lambda s: s.alice.post("/v1/lists", {"name": "Home"}), 201, 1)],
     "getList GET /v1/lists/<uuid:list_id>": [
         Call("hit", lambda s: s.alice.get(f"/v1/lists/{s.list}"), 200, 1),
@@ -201,6 +206,12 @@ CALLS: dict[str, list[Call]] = {
     "deleteList DELETE /v1/lists/<uuid:list_id>": [
         Call("tasks stay", lambda s: s.alice.delete(f"/v1/lists/{s.list}"), 204, 1),
         Call("tasks go", lambda s: s.alice.delete(f"/v1/lists/{s.list}?tasks=trash"), 204, 1),
+        Call("for good", lambda s: s.alice.delete(f"/v1/lists/{s.list}?permanent=true"), 204, 1),
+    ],
+    "restoreList POST /v1/lists/<uuid:list_id>/restore": [
+        Call("in the trash", lambda s: s.alice.post(f"/v1/lists/{s.trashed_list}/restore"), 200, 1),
+        Call("not in the trash", lambda s: s.alice.post(f"/v1/lists/{s.list}/restore"), 200, 1),
+        Call("missing", lambda s: s.alice.post(f"/v1/lists/{uuid4()}/restore"), 404, 1),
     ],
     "moveList POST /v1/lists/<uuid:list_id>/move": [
         Call("first", lambda s: s.alice.post(f"/v1/lists/{s.list}/move", {"after": None}), 200, 1),

@@ -112,10 +112,10 @@ SEEN_BY_AUDITORS = {
     "users": {"user_id", "email", "email_key", "version", "created_at", "updated_at", "disabled_at"},
     "sessions": {"user_id", "id", "created_at", "expires_at", "revoked_at", "last_used_at"},
     "access_tokens": {"user_id", "id", "scopes", "created_at", "last_used_at", "expires_at"},
-    "lists": {"user_id", "id", "archived", "version", "created_at", "updated_at"},
+    "lists": {"user_id", "id", "archived", "version", "created_at", "updated_at", "deleted_at"},
     "tags": {"user_id"},
     "tasks": {
-        *{"user_id", "id", "status", "priority", "list_id", "parent_id", "version"},
+        *{"user_id", "id", "status", "priority", "list_id", "left_list_id", "parent_id", "version"},
         *{"created_at", "updated_at", "completed_at", "deleted_at"},
     },
     "completions": {"user_id", "id", "task_id", "outcome", "completed_at"},
@@ -131,17 +131,19 @@ OF_A_TASK = {
 }
 WRITTEN: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_api", "tasks", "INSERT"): OF_A_TASK | {"id", "created_from"},
-    ("taskapp_api", "tasks", "UPDATE"): OF_A_TASK
-    | {"status", "completed_at", "deleted_at", "version", "updated_at", "due_sort"},
+    ("taskapp_api", "tasks", "UPDATE"): {
+        *OF_A_TASK,
+        *{"status", "completed_at", "deleted_at", "left_list_id", "left_position", "version", "updated_at", "due_sort"},
+    },
     ("taskapp_api", "tasks", "DELETE"): {"*"},
     ("taskapp_api", "lists", "INSERT"): {"id", "name", "color", "created_from"},
-    ("taskapp_api", "lists", "UPDATE"): {"name", "color", "position", "archived", "version", "updated_at"},
+    ("taskapp_api", "lists", "UPDATE"): {"name", "color", "position", "archived", "deleted_at", "version", "updated_at"},
     ("taskapp_api", "lists", "DELETE"): {"*"},
     ("taskapp_api", "tags", "INSERT"): {"key", "name"},
     ("taskapp_api", "tags", "UPDATE"): {"key", "name"},
     ("taskapp_api", "tags", "DELETE"): {"*"},
     ("taskapp_api", "completions", "INSERT"): {
-        *{"id", "task_id", "title", "due_date", "due_time", "due_timezone", "outcome", "completed_at"},
+        *{"id", "task_id", "title", "due_date", "due_time", "due_timezone", "outcome", "completed_at", "closing"},
     },
     ("taskapp_api", "completions", "DELETE"): {"*"},
     ("taskapp_api", "answers", "INSERT"): {"key", "asked", "status", "body", "location", "etag"},
@@ -151,6 +153,8 @@ WRITTEN: dict[tuple[str, str, str], set[str]] = {
 PURGING: dict[tuple[str, str, str], set[str]] = {
     ("taskapp_operator", "tasks", "SELECT"): {"user_id", "id", "deleted_at"},
     ("taskapp_operator", "tasks", "DELETE"): {"*"},
+    ("taskapp_operator", "lists", "SELECT"): {"user_id", "id", "deleted_at"},
+    ("taskapp_operator", "lists", "DELETE"): {"*"},
     ("taskapp_operator", "answers", "SELECT"): {"answered_at"},
     ("taskapp_operator", "answers", "DELETE"): {"*"},
 }
@@ -179,6 +183,12 @@ EVERY_CALLER: dict[str, set[str]] = {
             "app.take_turn()",
             "app.place_list(uuid,uuid,boolean)",
             "app.remove_list(uuid,bigint[],boolean)",
+            "app.purge_list(uuid,bigint[],boolean)",
+            "app.clear_list(uuid,boolean)",
+            "app.restore_list(uuid,bigint[])",
+            "app.complete_parts(uuid,text,uuid)",
+            "app.reopen_parts(uuid,uuid)",
+            "app.reopen_parent()",
             "app.tag_names(text[],text[])",
             "app.rename_tag(text,text,text,text,bigint)",
             "app.remove_tag(text)",

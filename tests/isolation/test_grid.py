@@ -70,8 +70,8 @@ STATEMENTS = {
         "update": "UPDATE app.tasks SET title = 'changed' WHERE user_id = %(owner)s",
         "update more": "UPDATE app.tasks SET notes = 'x', status = 'completed', priority = 'high', tags = '{x}',"
         " start_date = now(), due_date = now(), due_time = '09:00', due_timezone = 'UTC', metadata = '{}', position = 'a1',"
-        " list_id = NULL, parent_id = NULL, completed_at = now(), deleted_at = now(), version = 2, updated_at = now()"
-        " WHERE user_id = %(owner)s",
+        " list_id = NULL, parent_id = NULL, left_list_id = NULL, left_position = NULL, completed_at = now(),"
+        " deleted_at = now(), version = 2, updated_at = now() WHERE user_id = %(owner)s",
         "move one's own there": "UPDATE app.tasks SET list_id = %(list)s WHERE user_id = %(other)s",
         "move one's own under it": "UPDATE app.tasks SET list_id = NULL, parent_id = %(task)s WHERE user_id = %(other)s",
         "rename": "UPDATE app.tasks SET id = gen_random_uuid() WHERE user_id = %(owner)s",
@@ -86,8 +86,8 @@ STATEMENTS = {
         "insert": "INSERT INTO app.lists (id, name) VALUES (gen_random_uuid(), 'new')",
         "insert theirs": "INSERT INTO app.lists (user_id, id, name) VALUES (%(owner)s, gen_random_uuid(), 'new')",
         "update": "UPDATE app.lists SET name = 'changed' WHERE user_id = %(owner)s",
-        "update more": "UPDATE app.lists SET color = '#000000', position = 'a1', archived = true, version = 2,"
-        " updated_at = now() WHERE user_id = %(owner)s",
+        "update more": "UPDATE app.lists SET color = '#000000', position = 'a1', archived = true, deleted_at = NULL,"
+        " version = 2, updated_at = now() WHERE user_id = %(owner)s",
         "rename": "UPDATE app.lists SET id = gen_random_uuid() WHERE user_id = %(owner)s",
         "make older": "UPDATE app.lists SET created_at = '2000-01-01' WHERE user_id = %(owner)s",
         "forget the request": "UPDATE app.lists SET created_from = NULL WHERE user_id = %(owner)s",
@@ -252,9 +252,9 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
     },
     # One that is not over, and has not been for 30 days, cannot be deleted: tests/trash/test_purging.py.
     "sessions": {"select": WHOEVER, "update": WHOEVER, "bring back": (POLICY, POLICY, POLICY), "delete": (0, 0, 0)},
-    # Until a task has been in the trash for 30 days, it does not exist for them: see the tests below.
+    # Until a task or list has been in the trash for 30 days, it does not exist for them: see the tests below.
     "tasks": {"select": (0, 0, 0), "delete": (0, 0, 0)},
-    "lists": {},
+    "lists": {"select": (0, 0, 0), "delete": (0, 0, 0)},
     "tags": {},
     "completions": {},
     "access_tokens": {"select": WHOEVER, "delete": WHOEVER},

@@ -55,13 +55,13 @@ def password_hash(proxied: Flask) -> str:
 def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scene:
     alice = client_of(proxied, owner)
     alice.headers["X-Request-Id"] = REQUEST_ID
-    other_session, list_id = str(uuid4()), str(uuid4())
+    other_session, list_id, trashed_list = str(uuid4()), str(uuid4()), str(uuid4())
     admin.execute(
         "UPDATE app.users SET password_hash = %s;"
         "INSERT INTO app.sessions (user_id, id, expires_at) VALUES (%s, %s, now() + interval '1 day');"
-        "INSERT INTO app.lists (user_id, id, name) VALUES (%s, %s, 'scene');"
+        "INSERT INTO app.lists (user_id, id, name, deleted_at) VALUES (%s, %s, 'scene', NULL), (%s, %s, 'scene', now());"
         "INSERT INTO app.tags (user_id, key, name) VALUES (%s, 'scene', 'scene')",
-        *(password_hash, owner.id, other_session, owner.id, list_id, owner.id),
+        *(password_hash, owner.id, other_session, owner.id, list_id, owner.id, trashed_list, owner.id),
     )
     task(admin, alice, tags=["scene"])
     done, trashed = task(admin, alice, status="completed"), task(admin, alice, deleted_at="now")
@@ -75,6 +75,7 @@ def scene(proxied: Flask, owner: User, admin: Admin, password_hash: str) -> Scen
         RefreshToken(UUID(owner.id), UUID(other_session), generation=1).write(proxied.config["TASKAPP"].refresh_keys),
         other_session,
         list_id,
+        trashed_list,
         owner.token,
         owner.token_id,
     )

@@ -16,7 +16,7 @@ from conftest import Admin
 from isolation.conftest import NOT_GRANTED, ActAs, SqlClient, User, in_the_trash, rows_of
 from taskapp.isolation.identity import Nobody
 
-PART, SIBLING, SECOND_LIST = str(uuid4()), str(uuid4()), str(uuid4())
+PART, SIBLING, SECOND_LIST, TRASHED_LIST = (str(uuid4()) for _ in range(4))
 TAG = "Shared"
 READ_ONLY = "25006"
 
@@ -25,10 +25,15 @@ Ids = Mapping[str, object]
 
 @pytest.fixture(autouse=True)
 def _alike(admin: Admin, owner: User, twin: User) -> None:
-    """Give both a second list, a second task in the first one, a part of the first task, and a tag on all of them."""
+    """Give both two more lists, one of them in the trash, a second task in the first one, which remembers that, a part of
+    the first task, and a tag on all of them.
+    """
     for user in (owner, twin):
         admin.execute("INSERT INTO app.tags (user_id, key, name) VALUES (%s, 'shared', %s)", user.id, TAG)
         admin.execute("INSERT INTO app.lists (user_id, id, name) VALUES (%s, %s, 'second')", user.id, SECOND_LIST)
+        admin.execute(
+            "INSERT INTO app.lists (user_id, id, name, deleted_at) VALUES (%s, %s, 'third', now())", user.id, TRASHED_LIST
+        )
         for task_id, parent_id in ((SIBLING, None), (PART, user.task_id)):
             admin.execute(
                 "INSERT INTO app.tasks (user_id, id, title, list_id, parent_id, tags, due_date, due_time)"
@@ -40,6 +45,9 @@ def _alike(admin: Admin, owner: User, twin: User) -> None:
                 parent_id,
                 [TAG],
             )
+        admin.execute(
+            "UPDATE app.tasks SET left_list_id = %s WHERE (user_id, id) = (%s, %s)", TRASHED_LIST, user.id, SIBLING
+        )
 
 
 @pytest.fixture
@@ -50,6 +58,7 @@ def ids(owner: User) -> Ids:
         "sibling": SIBLING,
         "list": owner.list_id,
         "second list": SECOND_LIST,
+        "trashed list": TRASHED_LIST,
         "completion": owner.completion_id,
         "token": owner.token_id,
         "answer": owner.answer_key,
@@ -63,6 +72,8 @@ CHANGES = {
     " version = version + 1 WHERE id = %(list)s",
     "remove the list": "SELECT app.remove_list(%(list)s, NULL, false)",
     "remove the list and its tasks": "SELECT app.remove_list(%(list)s, ARRAY[1]::bigint[], true)",
+    "purge the list": "SELECT app.purge_list(%(list)s, NULL, false)",
+    "restore the list": "SELECT app.restore_list(%(trashed list)s, NULL)",
     "delete the list": "DELETE FROM app.lists WHERE id = %(list)s",
     "make a tag": "SELECT app.tag_names(ARRAY['new', 'shared'], ARRAY['New', 'SHARED'])",
     "rename the tag": "SELECT app.rename_tag('shared', 'renamed', 'Renamed', 'renamed', NULL)",
@@ -71,6 +82,7 @@ CHANGES = {
     " version = version + 1 WHERE id = %(task)s",
     "move the task and its parts to the Inbox": "UPDATE app.tasks SET list_id = NULL WHERE id = %(task)s",
     "move the task and its parts to a list": "UPDATE app.tasks SET list_id = %(second list)s WHERE id = %(task)s",
+    "complete the parts": "SELECT app.complete_parts(%(task)s, 'completed', gen_random_uuid())",
     "make the part a task": "UPDATE app.tasks SET parent_id = NULL WHERE id = %(part)s",
     "make the other task a part": "UPDATE app.tasks SET parent_id = %(task)s WHERE id = %(sibling)s",
     "make another part": "INSERT INTO app.tasks (id, title, list_id, parent_id) VALUES (%(new)s, 'x', %(list)s, %(task)s)",
@@ -185,6 +197,11 @@ ASKED = {
     "place_list behind": "SELECT app.place_list(%(own list)s, %(list)s, false)",
     "remove_list": "SELECT app.remove_list(%(list)s, NULL, true)",
     "remove_list of a version": "SELECT app.remove_list(%(list)s, ARRAY[1]::bigint[], false)",
+    "purge_list": "SELECT app.purge_list(%(list)s, NULL, true)",
+    "clear_list": "SELECT app.clear_list(%(list)s, false)",
+    "restore_list": "SELECT app.restore_list(%(trashed list)s, NULL)",
+    "complete_parts": "SELECT app.complete_parts(%(task)s, 'completed', gen_random_uuid())",
+    "reopen_parts": "SELECT app.reopen_parts(%(task)s, gen_random_uuid())",
     "place_task": "SELECT app.place_task(%(task)s, NULL, NULL, NULL, true)",
     "place_task in a list": "SELECT app.place_task(%(own task)s, %(list)s, NULL, NULL, true)",
     "place_task first in a list": "SELECT app.place_task(%(own task)s, %(list)s, NULL, NULL, false)",
@@ -225,8 +242,22 @@ def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
 ) -> None:
     before = rows_of(admin, owner.id), rows_of(admin, twin.id)
     own = {"own task": other.task_id, "own list": other.list_id, "its list": other.list_id}
-    hers = {**own, "task": owner.task_id, "list": owner.list_id, "tag": "shared", "answer": owner.answer_key}
-    none = {**own, "task": str(uuid4()), "list": str(uuid4()), "tag": "nobodys", "answer": "nobodys"}
+    hers = {
+        **own,
+        "task": owner.task_id,
+        "list": owner.list_id,
+        "tag": "shared",
+        "answer": owner.answer_key,
+        "trashed list": TRASHED_LIST,
+    }
+    none = {
+        **own,
+        "task": str(uuid4()),
+        "list": str(uuid4()),
+        "tag": "nobodys",
+        "answer": "nobodys",
+        "trashed list": str(uuid4()),
+    }
     for who in (other.signed_in, Nobody()):
         assert told(as_api(who), statement, hers) == told(as_api(who), statement, none)
     assert (rows_of(admin, owner.id), rows_of(admin, twin.id)) == before
@@ -236,10 +267,28 @@ def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
 def test_the_owner_of_an_id_is_told_something_else(owner: User, twin: User, as_api: ActAs, statement: str) -> None:
     """Without this, what is told above could be the same of any id."""
     own = {"own task": SIBLING, "own list": SECOND_LIST, "its list": owner.list_id}
-    hers = {**own, "task": owner.task_id, "list": owner.list_id, "tag": "shared", "answer": owner.answer_key}
-    none = {**own, "task": str(uuid4()), "list": str(uuid4()), "tag": "nobodys", "answer": "nobodys"}
+    hers = {
+        **own,
+        "task": owner.task_id,
+        "list": owner.list_id,
+        "tag": "shared",
+        "answer": owner.answer_key,
+        "trashed list": TRASHED_LIST,
+    }
+    none = {
+        **own,
+        "task": str(uuid4()),
+        "list": str(uuid4()),
+        "tag": "nobodys",
+        "answer": "nobodys",
+        "trashed list": str(uuid4()),
+    }
     of_none = told(as_api(owner.signed_in), statement, none)
-    alike = {ASKED["in_turn"], *(ASKED[name] for name in ASKED if name.startswith("place_") and "behind" not in name)}
+    silent = {"in_turn", "clear_list", "complete_parts", "reopen_parts"}
+    alike = {
+        *(ASKED[name] for name in silent),
+        *(ASKED[name] for name in ASKED if name.startswith("place_") and "behind" not in name),
+    }
     assert (told(as_api(owner.signed_in), statement, hers) == of_none) == (statement in alike)
 
 
@@ -282,7 +331,7 @@ def test_a_purge_deletes_everybodys_tasks_that_were_thrown_away_30_days_ago_and_
     assert admin.execute("SELECT user_id FROM app.completions") == [(twin.id,)]
     assert [admin.execute(f"SELECT count(*) FROM app.{table}") for table in ("users", "lists", "tags")] == [
         [(3,)],
-        [(5,)],
+        [(7,)],
         [(5,)],
     ]
 

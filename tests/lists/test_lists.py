@@ -74,6 +74,7 @@ def test_a_new_list_has_every_member(alice: Person) -> None:
         "color": None,
         "archived": False,
         "task_counts": {"open": 0, "completed": 0},
+        "deleted_at": None,
     }
 
 
@@ -174,7 +175,10 @@ def test_no_more_lists_than_the_quota(alice: Person, bob: Person, quota: Callabl
     expect.problem(alice.post("/v1/lists", {"name": "Household"}), 422, "quota_exceeded")
     assert alice.post("/v1/lists", {"id": first, "name": "Household"}).status_code == 200
     create(bob)
+    # One in the trash counts.
     alice.delete(f"/v1/lists/{first}")
+    expect.problem(alice.post("/v1/lists", {"name": "Household"}), 422, "quota_exceeded")
+    alice.delete("/v1/trash")
     create(alice)
 
 
@@ -286,6 +290,7 @@ def test_read_only_members_may_be_sent_back_as_they_were_read(alice: Person, adm
         ("task_counts", {"open": 0, "completed": 2**63 - 1}),
         ("created_at", "2020-01-01T00:00:00Z"),
         ("updated_at", "2020-01-01T00:00:00Z"),
+        ("deleted_at", "2020-01-01T00:00:00Z"),
     ],
 )
 def test_read_only_members_cannot_be_changed(alice: Person, member: str, value: Any) -> None:
@@ -367,7 +372,13 @@ def test_of_two_changes_of_one_version_the_second_is_refused(alice: Person, admi
 
 @pytest.mark.parametrize(
     ("method", "suffix", "json"),
-    [("GET", "", None), ("PATCH", "", {"name": "x"}), ("DELETE", "", None), ("POST", "/move", {})],
+    [
+        ("GET", "", None),
+        ("PATCH", "", {"name": "x"}),
+        ("DELETE", "", None),
+        ("POST", "/move", {}),
+        ("POST", "/restore", None),
+    ],
 )
 def test_only_the_owner_has_a_list(
     alice: Person, bob: Person, anonymous: Person, admin: Admin, method: str, suffix: str, json: Any

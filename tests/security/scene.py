@@ -75,7 +75,7 @@ def values_of(person: Person, operation: str) -> dict[str, Any]:
         **{"refresh_token": device["refresh_token"], "expires_at": tomorrow, "occurrence": "2026-12-01"},
         **{"email": email, "password": PASSWORD},
     }
-    if operation in ("updateList", "deleteList", "moveList"):
+    if operation in ("updateList", "deleteList", "moveList", "restoreList"):
         values["If-Match"] = person.get(f"/v1/lists/{mine}").get_json()["etag"]
     if operation == "registerUser":
         values["email"] = "somebody.else@example.com"

@@ -268,7 +268,6 @@ NEEDS = {
         f"PATCH /v1/tasks/{SOMETHING}",
         f"DELETE /v1/tasks/{SOMETHING}",
         f"POST /v1/tasks/{SOMETHING}/complete",
-        "DELETE /v1/trash",
         "PATCH /v1/tags/x",
     ],
     "lists:read": ["GET /v1/lists", f"GET /v1/lists/{SOMETHING}"],

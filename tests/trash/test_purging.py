@@ -53,11 +53,11 @@ def test_what_has_been_in_anybodys_trash_for_30_days_is_purged(app: Flask, alice
     result = run(app, "purge")
     assert (result.exit_code, result.stdout, result.stderr) == (
         0,
-        "4 tasks, 0 kept answers and 0 ended sessions purged\n",
+        "4 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n",
         "",
     )
     assert left(admin) == kept
-    assert run(app, "purge").stdout == "0 tasks, 0 kept answers and 0 ended sessions purged\n"
+    assert run(app, "purge").stdout == "0 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n"
 
 
 def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: Admin) -> None:
@@ -70,7 +70,7 @@ def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: A
             alice.id,
             task,
         )
-    assert run(app, "purge").stdout == "2 tasks, 0 kept answers and 0 ended sessions purged\n"
+    assert run(app, "purge").stdout == "2 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n"
     assert left(admin) == set()
     assert admin.execute("SELECT count(*) FROM app.completions") == [(0,)]
 
@@ -81,7 +81,7 @@ def test_more_than_are_purged_at_a_time_are_purged_and_counted(
     monkeypatch.setattr(import_module("taskapp.trash.cli"), "_AT_A_TIME", 3)
     for _ in range(7):
         throw(admin, alice, OLD)
-    assert run(app, "purge").stdout == "7 tasks, 0 kept answers and 0 ended sessions purged\n"
+    assert run(app, "purge").stdout == "7 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n"
     assert left(admin) == set()
 
 
@@ -128,12 +128,35 @@ def test_nobody_else_may_purge(cluster: Cluster, alice: Person, admin: Admin, ro
     assert len(left(admin)) == 1
 
 
+def test_lists_that_have_been_in_anybodys_trash_for_30_days_are_purged_too(
+    cluster: Cluster, app: Flask, alice: Person, bob: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("taskapp.trash.cli"), "_LISTS_AT_A_TIME", 1)
+    kept = set()
+    for person, age in ((alice, OLD), (bob, OLD), (alice, YOUNG), (alice, None)):
+        list_id = person.post("/v1/lists", {"name": "x"}).get_json()["id"]
+        arrange.task(admin, person, list_id)
+        if age is not None:
+            assert person.delete(f"/v1/lists/{list_id}").status_code == 204
+            admin.execute("UPDATE app.lists SET deleted_at = now() - %s::interval WHERE id = %s", age, list_id)
+        if age != OLD:
+            kept.add(list_id)
+    # The operator sees that they are there, and no more.
+    as_(cluster, "taskapp_operator", "SELECT user_id, id, deleted_at FROM app.lists")
+    for column in ("name", "color", "*"):
+        with pytest.raises(InsufficientPrivilege):
+            as_(cluster, "taskapp_operator", f"SELECT {column} FROM app.lists")
+    assert run(app, "purge").stdout == "0 tasks, 2 lists, 0 kept answers and 0 ended sessions purged\n"
+    assert {id for (id,) in admin.execute("SELECT id::text FROM app.lists")} == kept
+    assert len(left(admin)) == 4
+
+
 def test_answers_that_were_kept_for_a_day_are_purged_too(app: Flask, alice: Person, bob: Person, admin: Admin) -> None:
     for person in (alice, bob):
         for key in ("old", "young"):
             assert person.post("/v1/lists", {"name": "x"}, headers={"Idempotency-Key": key}).status_code == 201
     admin.execute("UPDATE app.answers SET answered_at = now() - interval '25 hours' WHERE key = 'old'")
-    assert run(app, "purge").stdout == "0 tasks, 2 kept answers and 0 ended sessions purged\n"
+    assert run(app, "purge").stdout == "0 tasks, 0 lists, 2 kept answers and 0 ended sessions purged\n"
     assert admin.execute("SELECT DISTINCT key FROM app.answers") == [("young",)]
 
 
@@ -161,7 +184,7 @@ def test_sessions_that_have_been_over_for_30_days_are_purged_too(
     for long_ago in ("'-infinity'", "now() - interval '31 days'"):
         with pytest.raises(InsufficientPrivilege):
             as_(cluster, "taskapp_operator", f"UPDATE app.sessions SET revoked_at = {long_ago}")
-    assert run(app, "purge").stdout == "0 tasks, 0 kept answers and 2 ended sessions purged\n"
+    assert run(app, "purge").stdout == "0 tasks, 0 lists, 0 kept answers and 2 ended sessions purged\n"
     left_over = admin.execute("SELECT id::text, device_name FROM app.sessions")
     assert {name for _, name in left_over if name} == {"revoked lately", "expired lately"}
     assert set(alive.values()) <= {id for id, _ in left_over}

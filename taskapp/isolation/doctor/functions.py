@@ -23,6 +23,7 @@ CALLERS = {
     "app.end_sessions(uuid,uuid)": ("taskapp_auth", "taskapp_operator"),
     "app.is_timezone(text)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
     "app.purge_trash(integer)": ("taskapp_operator",),
+    "app.purge_lists(integer)": ("taskapp_operator",),
     "app.purge_answers(integer)": ("taskapp_operator",),
     "app.purge_sessions(integer)": ("taskapp_operator",),
     "app.ticket_subject()": ("taskapp_dba",),
@@ -36,7 +37,8 @@ CALLERS = {
 _CALLERS = ", ".join(f"('{signature}', '{role}')" for signature, roles in CALLERS.items() for role in roles)
 _TRIGGERS = (
     "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()'),"
-    " ('tasks', 'app.forget_words()'), ('tasks', 'app.keep_due_order()'), ('tasks', 'app.check_list()')"
+    " ('tasks', 'app.forget_words()'), ('tasks', 'app.keep_due_order()'), ('tasks', 'app.check_list()'),"
+    " ('tasks', 'app.reopen_parent()')"
 )
 
 FUNCTIONS = (

@@ -4,9 +4,9 @@ from taskapp.isolation.doctor.rule import CREDENTIALS, Rule
 
 # What an auditor may know of a row: whose it is, when, and what became of it.
 METADATA = (
-    "'user_id', 'id', 'task_id', 'list_id', 'parent_id', 'email', 'email_key', 'version', 'status', 'outcome', 'priority',"
-    " 'scopes', 'archived', 'created_at', 'updated_at', 'disabled_at', 'expires_at', 'revoked_at', 'last_used_at',"
-    " 'completed_at', 'deleted_at', 'answered_at'"
+    "'user_id', 'id', 'task_id', 'list_id', 'left_list_id', 'parent_id', 'email', 'email_key', 'version', 'status',"
+    " 'outcome', 'priority', 'scopes', 'archived', 'created_at', 'updated_at', 'disabled_at', 'expires_at', 'revoked_at',"
+    " 'last_used_at', 'completed_at', 'deleted_at', 'answered_at'"
 )
 
 GRANTS = (
@@ -142,7 +142,8 @@ GRANTS = (
         " SELECT 'users', unnest(ARRAY['user_id', 'email', 'email_key', 'password_hash', 'version', 'created_at',"
         " 'updated_at', 'disabled_at'])"
         " UNION SELECT 'sessions', unnest(ARRAY['user_id', 'id', 'last_used_at', 'expires_at', 'revoked_at'])"
-        " UNION SELECT 'tasks', unnest(ARRAY['user_id', 'id', 'deleted_at'])"
+        " UNION SELECT unnest(ARRAY['tasks', 'tasks', 'tasks', 'lists', 'lists', 'lists']),"
+        " unnest(ARRAY['user_id', 'id', 'deleted_at', 'user_id', 'id', 'deleted_at'])"
         " UNION VALUES ('access_tokens', 'user_id'), ('answers', 'answered_at'), ('attempts', 'count'))"
         " AND relname <> 'attempts'"
         " OR who = 'taskapp_operator' AND relname = 'attempts' AND privilege_type <> 'SELECT'"

@@ -51,6 +51,8 @@ EXCEPTIONS = {
     ("access_tokens", "access_tokens_operator_delete", "taskapp_operator"): ("true", None),
     ("tasks", "tasks_operator_select", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
     ("tasks", "tasks_operator_delete", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
+    ("lists", "lists_operator_select", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
+    ("lists", "lists_operator_delete", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
     ("answers", "answers_operator_select", "taskapp_operator"): (A_DAY_OLD, None),
     ("answers", "answers_operator_delete", "taskapp_operator"): (A_DAY_OLD, None),
     ("access_log", "access_log_dba_select", "taskapp_dba"): ("(person = SESSION_USER)", None),
