@@ -39,7 +39,8 @@ def upgrade() -> None:
     ALTER TABLE app.tasks
         DROP COLUMN words,
         ADD COLUMN title_words text CHECK (char_length(title_words) <= 9500),
-        ADD COLUMN notes_words text CHECK (char_length(notes_words) <= 312000),
+        -- In bytes, which needs no reading of long notes at each update of the row.
+        ADD COLUMN notes_words text CHECK (octet_length(notes_words) <= 1248000),
         ADD COLUMN tag_words   text[] CHECK (cardinality(tag_words) = cardinality(tags));
     DROP FUNCTION app.words(text, text, text[]);
     ALTER TABLE app.tasks

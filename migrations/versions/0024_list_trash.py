@@ -191,9 +191,20 @@ def upgrade() -> None:
         ADD CONSTRAINT tasks_left_list_id_fkey FOREIGN KEY (user_id, left_list_id)
             REFERENCES app.lists (user_id, id) ON DELETE SET NULL (left_list_id),
         -- All constraints of a row are checked at each of its changes. octet_length() need not read long notes to say how
-        -- long they are; char_length() has to, and is asked of those alone that have more bytes than characters are allowed.
+        -- long they are; char_length() has to, and is for the trigger below, which asks when notes are written.
         DROP CONSTRAINT tasks_notes_check,
-        ADD CONSTRAINT tasks_notes_check CHECK (octet_length(notes) <= 16384 OR char_length(notes) <= 16384);
+        ADD CONSTRAINT tasks_notes_check CHECK (octet_length(notes) <= 4 * 16384);
+    CREATE FUNCTION app.refuse_notes() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'notes have up to 16384 characters' USING ERRCODE = 'check_violation',
+            SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = 'tasks_notes_check';
+    END $$;
+    COMMENT ON FUNCTION app.refuse_notes IS
+        'Refuse notes of more than 16384 characters. Raises 23514, as a constraint does.';
+    CREATE TRIGGER tasks_refuse_notes AFTER INSERT OR UPDATE OF notes ON app.tasks
+        FOR EACH ROW WHEN (char_length(NEW.notes) > 16384) EXECUTE FUNCTION app.refuse_notes();
+    GRANT EXECUTE ON FUNCTION app.refuse_notes TO taskapp_api;
     CREATE INDEX tasks_left_list_idx ON app.tasks (user_id, left_list_id) WHERE left_list_id IS NOT NULL;
     COMMENT ON COLUMN app.tasks.left_list_id IS
         'The list in the trash that it was in, and goes back to when that is restored; NULL once it was moved.';
@@ -534,6 +545,8 @@ def downgrade() -> None:
     ALTER TABLE app.lists FORCE ROW LEVEL SECURITY;
     SET CONSTRAINTS ALL IMMEDIATE;
 
+    DROP TRIGGER tasks_refuse_notes ON app.tasks;
+    DROP FUNCTION app.refuse_notes();
     ALTER TABLE app.tasks
         DROP CONSTRAINT tasks_notes_check,
         ADD CONSTRAINT tasks_notes_check CHECK (char_length(notes) <= 16384),

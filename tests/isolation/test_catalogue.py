@@ -189,6 +189,7 @@ EVERY_CALLER: dict[str, set[str]] = {
             "app.complete_parts(uuid,text,uuid)",
             "app.reopen_parts(uuid,uuid)",
             "app.reopen_parent()",
+            "app.refuse_notes()",
             "app.tag_names(text[],text[])",
             "app.rename_tag(text,text,text,text,bigint)",
             "app.remove_tag(text)",

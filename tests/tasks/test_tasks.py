@@ -4,12 +4,13 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import expect
 import pytest
 from arrange import apart
 from conftest import Admin, Person
+from psycopg2.errors import CheckViolation
 
 NOWHERE = "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 
@@ -288,3 +289,21 @@ def test_what_people_send_at_once_by_the_same_statements_does_not_mix(alice: Per
         list(threads.map(work, "abcd", (alice, bob, apart(alice), apart(bob)), ("09", "01", "09", "01")))
     assert {task["title"][0] for task in alice.get("/v1/tasks?limit=200").get_json()["items"]} == {"a", "c"}
     assert {task["title"][0] for task in bob.get("/v1/tasks?limit=200").get_json()["items"]} == {"b", "d"}
+
+
+@pytest.mark.parametrize("characters", ["x" * 16_385, "🗑" * 16_385])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO app.tasks (notes, user_id, id, title) VALUES (%s, %s, %s, 'x')",
+        "UPDATE app.tasks SET notes = %s WHERE (user_id, id) <> (%s, %s)",
+    ],
+    ids=["insert", "update"],
+)
+def test_the_database_refuses_longer_notes_whoever_writes_them(
+    alice: Person, admin: Admin, statement: str, characters: str
+) -> None:
+    alice.post("/v1/tasks", {"title": "x"})
+    with pytest.raises(CheckViolation) as refused:
+        admin.execute(statement, characters, alice.id, str(uuid4()))
+    assert refused.value.diag.constraint_name == "tasks_notes_check"

@@ -38,7 +38,7 @@ _CALLERS = ", ".join(f"('{signature}', '{role}')" for signature, roles in CALLER
 _TRIGGERS = (
     "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()'),"
     " ('tasks', 'app.forget_words()'), ('tasks', 'app.keep_due_order()'), ('tasks', 'app.check_list()'),"
-    " ('tasks', 'app.reopen_parent()')"
+    " ('tasks', 'app.reopen_parent()'), ('tasks', 'app.refuse_notes()')"
 )
 
 FUNCTIONS = (
