@@ -18,7 +18,7 @@ CELLS = {
 
 QUICK = (
     *("isolation/test_catalogue.py", "isolation/test_grid.py", "isolation/test_start.py"),
-    *("tasks/test_due.py", "tasks/test_listing_plans.py", "tasks/test_order.py"),
+    *("tasks/test_due.py", "tasks/test_listing_plans.py", "tasks/test_order.py", "tasks/test_search.py"),
 )
 """Where versions, collations, clocks and ways there have made a difference, or would."""
 
