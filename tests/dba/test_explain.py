@@ -53,8 +53,8 @@ def test_the_owner_sees_and_may_do_all(ask: Ask, owner: User) -> None:
     assert shown.startswith("Visible.\n")
     for line in (
         "SELECT every column yes visible",
-        "INSERT 14 of 28 columns yes a row of theirs may be inserted",
-        "UPDATE 17 of 28 columns yes may be changed",
+        "INSERT 14 of 30 columns yes a row of theirs may be inserted",
+        "UPDATE 19 of 30 columns yes may be changed",
         "DELETE yes yes may be deleted",
         "yes tasks_api_floor all user_id = (SELECT app.current_user_id())",
         "yes tasks_api_select select user_id = (SELECT app.current_user_id())",
@@ -118,11 +118,11 @@ def test_who_has_both_rights_looks_further_than_the_ticket(ask: Ask, owner: User
 BROKEN = {
     "a grant is gone": (
         "REVOKE SELECT ON app.lists FROM taskapp_api; REVOKE SELECT (user_id, id, name, color, position, archived,"
-        " created_from, version, created_at, updated_at) ON app.lists FROM taskapp_api",
-        "GRANT SELECT (user_id, id, name, color, position, archived, created_from, version, created_at, updated_at)"
-        " ON app.lists TO taskapp_api",
+        " created_from, version, created_at, updated_at, deleted_at, live_id) ON app.lists FROM taskapp_api",
+        "GRANT SELECT (user_id, id, name, color, position, archived, created_from, version, created_at, updated_at,"
+        " deleted_at, live_id) ON app.lists TO taskapp_api",
         "Refused: taskapp_api has no grant to SELECT.",
-        "UPDATE 6 of 10 columns error as for SELECT",
+        "UPDATE 7 of 12 columns error as for SELECT",
     ),
     "a policy is gone": (
         "DROP POLICY lists_api_select ON app.lists",
@@ -213,9 +213,9 @@ BROKEN = {
     ),
     "the grant comes through everybody": (
         "GRANT SELECT ON app.lists TO PUBLIC; REVOKE SELECT (user_id, id, name, color, position, archived,"
-        " created_from, version, created_at, updated_at) ON app.lists FROM taskapp_api",
+        " created_from, version, created_at, updated_at, deleted_at, live_id) ON app.lists FROM taskapp_api",
         "REVOKE SELECT ON app.lists FROM PUBLIC; GRANT SELECT (user_id, id, name, color, position, archived,"
-        " created_from, version, created_at, updated_at) ON app.lists TO taskapp_api",
+        " created_from, version, created_at, updated_at, deleted_at, live_id) ON app.lists TO taskapp_api",
         "Visible.",
         "SELECT every column, by PUBLIC yes visible",
     ),
