@@ -103,8 +103,8 @@ def test_estimates_do_not_confirm_a_guess_of_what_others_wrote(one_connection: D
 
 # What the planner may know of all users' rows: ids, ranks, counters, moments, and choices among a few.
 NO_CONTENT = {
-    "attempts": {"key", "count", "since", "blocked_until", "succeeded_at"},
-    "users": {"user_id", "timezone", "week_start", "version", "created_at", "updated_at", "disabled_at"},
+    "attempts": {"count", "since", "blocked_until", "succeeded_at"},
+    "users": {"user_id", "version", "created_at", "updated_at", "disabled_at"},
     "lists": {"user_id", "id", "position", "archived", "version", "created_at", "updated_at"},
     "tags": {"user_id"},
     "sessions": {

@@ -279,6 +279,33 @@ def test_tasks_of_before_are_sorted_by_their_owners_zone(fresh: Fresh) -> None:
     ]
 
 
+GATHERED_BEFORE = """
+INSERT INTO app.users (user_id, email, password_hash)
+SELECT gen_random_uuid(), n || '@x.org', '$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$c29tZWhhc2g'
+FROM generate_series(1, 9) AS n;
+INSERT INTO app.attempts (key, count, since) SELECT sha256(n::text::bytea), 1, now() FROM generate_series(1, 9) AS n;
+INSERT INTO app_private.keys (key_id, inner_pad, outer_pad)
+SELECT 'key-' || n, pad, pad FROM generate_series(1, 9) AS n, decode(repeat('ab', 64), 'hex') AS pad;
+ANALYZE
+"""
+SILENT = """
+SELECT relname, attname, EXISTS (SELECT FROM pg_statistic WHERE starelid = attrelid AND staattnum = attnum)
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+WHERE relnamespace::regnamespace::text LIKE 'app%' AND relkind = 'r' AND attstattarget = 0
+"""
+
+
+def test_statistics_that_were_gathered_before_a_column_became_silent_are_gone(fresh: Fresh) -> None:
+    flask_migrate.upgrade(revision="0018")
+    fresh[1].rows(GATHERED_BEFORE)
+    flask_migrate.upgrade()
+    gathered = {(table, column): there for table, column, there in fresh[1].rows(SILENT)}
+    assert gathered.keys() >= {("users", "timezone"), ("users", "week_start"), ("attempts", "key"), ("keys", "key_id")}
+    assert not any(gathered.values())
+    fresh[1].rows("ANALYZE")
+    assert not any(there for _, _, there in fresh[1].rows(SILENT))
+
+
 # Who runs them.
 
 

@@ -19,6 +19,7 @@ WITHOUT_STATISTICS = {
         "location",
         "etag",
     ),
+    "attempts": ("key",),
     "completions": (
         "title",
         "due_date",
@@ -66,6 +67,8 @@ WITHOUT_STATISTICS = {
         "email",
         "password_hash",
         "display_name",
+        "timezone",
+        "week_start",
         "tasks_at_most",
         "email_key",
     ),
