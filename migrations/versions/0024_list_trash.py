@@ -13,8 +13,9 @@ down_revision = "0023"
 branch_labels = None
 depends_on = None
 
-# Of each table here, the statement that sees and changes everybody's rows. The owner is subject to its policies (FORCE).
+# What reads everybody's rows, as a new foreign key does, is an error for the owner while it is subject to policies (FORCE).
 _FOR_ALL = """
+    ALTER TABLE app.lists {force} ROW LEVEL SECURITY;
     ALTER TABLE app.tasks {force} ROW LEVEL SECURITY;
     ALTER TABLE app.completions {force} ROW LEVEL SECURITY;
 """
@@ -171,6 +172,7 @@ _REMOVE_LIST_BEFORE = """
 
 
 def upgrade() -> None:
+    op.execute(_FOR_ALL.format(force="NO FORCE"))
     op.execute("""
     ALTER TABLE app.lists
         ADD COLUMN deleted_at timestamptz(3),
@@ -421,7 +423,6 @@ def upgrade() -> None:
     GRANT SELECT (closing), INSERT (closing) ON app.completions TO taskapp_api;
     GRANT SELECT (closing) ON app.completions TO taskapp_dba, taskapp_breakglass;
     """)
-    op.execute(_FOR_ALL.format(force="NO FORCE"))
     op.execute("""
     -- Until now a completion and those of the parts that it closed had but the moment in common.
     UPDATE app.completions c SET closing = whole.closing
@@ -429,7 +430,6 @@ def upgrade() -> None:
     WHERE part.user_id = c.user_id AND part.id = c.task_id
       AND whole.user_id = c.user_id AND whole.task_id = part.parent_id AND whole.completed_at = c.completed_at;
     """)
-    op.execute(_FOR_ALL.format(force="FORCE"))
     op.execute("""
     CREATE FUNCTION app.complete_parts(task uuid, outcome text, closing uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE AS $$
@@ -497,9 +497,11 @@ def upgrade() -> None:
         EXECUTE FUNCTION app.reopen_parent();
     GRANT EXECUTE ON FUNCTION app.complete_parts, app.reopen_parts, app.reopen_parent TO taskapp_api;
     """)
+    op.execute(_FOR_ALL.format(force="FORCE"))
 
 
 def downgrade() -> None:
+    op.execute(_FOR_ALL.format(force="NO FORCE"))
     op.execute("""
     DROP TRIGGER tasks_become_open_subtask ON app.tasks;
     DROP TRIGGER tasks_add_open_subtask ON app.tasks;
@@ -540,9 +542,7 @@ def downgrade() -> None:
     op.execute(_PLACE_LIST.format(live=""))
     op.execute("""
     -- Lists in the trash are gone, as they would have been. Their tasks are where that put them.
-    ALTER TABLE app.lists NO FORCE ROW LEVEL SECURITY;
     DELETE FROM app.lists WHERE deleted_at IS NOT NULL;
-    ALTER TABLE app.lists FORCE ROW LEVEL SECURITY;
     SET CONSTRAINTS ALL IMMEDIATE;
 
     DROP TRIGGER tasks_refuse_notes ON app.tasks;
@@ -557,3 +557,4 @@ def downgrade() -> None:
             REFERENCES app.lists (user_id, id) ON DELETE SET NULL (list_id);
     ALTER TABLE app.lists DROP COLUMN live_id, DROP COLUMN deleted_at;
     """)
+    op.execute(_FOR_ALL.format(force="FORCE"))
