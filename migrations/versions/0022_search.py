@@ -41,7 +41,8 @@ def upgrade() -> None:
         ADD COLUMN title_words text CHECK (char_length(title_words) <= 9500),
         -- In bytes, which needs no reading of long notes at each update of the row.
         ADD COLUMN notes_words text CHECK (octet_length(notes_words) <= 1248000),
-        ADD COLUMN tag_words   text[] CHECK (cardinality(tag_words) = cardinality(tags));
+        ADD COLUMN tag_words   text[],
+        ADD CONSTRAINT tasks_tag_words_check CHECK (cardinality(tag_words) = cardinality(tags));
     DROP FUNCTION app.words(text, text, text[]);
     ALTER TABLE app.tasks
         ALTER title_words SET STATISTICS 0, ALTER notes_words SET STATISTICS 0, ALTER tag_words SET STATISTICS 0;

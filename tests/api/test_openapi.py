@@ -834,6 +834,7 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "delete no list": (404, lambda p: p.delete(NO_LIST)),
     "delete a stale list": (412, lambda p: p.delete(a_list(p), headers={"If-Match": '"7.0.0"'})),
     "delete a list wrongly": (422, lambda p: p.delete(a_list(p) + "?tasks=burn")),
+    "restore a list": (200, lambda p: in_turn(p.delete(there := a_list(p)), p.post(f"{there}/restore"))),
     "tags": (200, lambda p: (a_dear_task(p), p.get("/v1/tags?limit=1"))[1]),
     "tags from a wrong cursor": (400, lambda p: p.get("/v1/tags?cursor=x")),
     "tags wrongly": (422, lambda p: p.get("/v1/tags?limit=0")),

@@ -105,7 +105,7 @@ def test_estimates_do_not_confirm_a_guess_of_what_others_wrote(one_connection: D
 NO_CONTENT = {
     "attempts": {"count", "since", "blocked_until", "succeeded_at"},
     "users": {"user_id", "version", "created_at", "updated_at", "disabled_at"},
-    "lists": {"user_id", "id", "position", "archived", "version", "created_at", "updated_at"},
+    "lists": {"user_id", "id", "live_id", "position", "archived", "version", "created_at", "updated_at", "deleted_at"},
     "tags": {"user_id"},
     "sessions": {
         *{"user_id", "id", "created_at", "expires_at", "revoked_at"},
@@ -113,11 +113,11 @@ NO_CONTENT = {
     },
     "access_tokens": {"user_id", "id", "created_at", "last_used_at", "expires_at"},
     "tasks": {
-        *{"user_id", "id", "list_id", "list_key", "parent_id", "position", "version"},
+        *{"user_id", "id", "list_id", "list_key", "left_list_id", "parent_id", "position", "left_position", "version"},
         *{"status", "priority", "priority_sort"},
         *{"created_at", "updated_at", "completed_at", "completed_sort", "deleted_at"},
     },
-    "completions": {"user_id", "id", "task_id", "outcome", "completed_at"},
+    "completions": {"user_id", "id", "task_id", "closing", "outcome", "completed_at"},
     "access_log": {
         *{"id", "kind", "person", "login", "subject", "minutes", "opened_at", "opened_in"},
         *{"approved_by", "approved_at", "expires_at", "closed_at", "closed_by"},

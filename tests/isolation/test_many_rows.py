@@ -10,7 +10,7 @@ TASKS = 400
 READS_EACH = 12
 
 CHANGES = {
-    "rename a tag": ("", "app.rename_tag('many', 'others', 'Others', NULL)"),
+    "rename a tag": ("", "app.rename_tag('many', 'others', 'Others', 'others', NULL)"),
     "delete a tag": ("", "app.remove_tag('many')"),
     "delete a list": ("", "app.remove_list(%(list)s, NULL, false)"),
     "delete a list and its tasks": ("", "app.remove_list(%(list)s, NULL, true)"),

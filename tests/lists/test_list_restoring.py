@@ -48,7 +48,7 @@ def tasks(person: Person) -> dict[str, dict[str, Any]]:
     items = [
         item
         for deleted in ("exclude", "only")
-        for item in person.get(f"/v1/tasks?limit=200&deleted={deleted}").get_json()["items"]
+        for item in person.get(f"/v1/tasks?limit=200&archived=include&deleted={deleted}").get_json()["items"]
     ]
     return {item["id"]: {name: value for name, value in item.items() if name not in CHANGES_WITH_IT} for item in items}
 
@@ -92,13 +92,26 @@ def test_a_list_can_be_deleted_and_restored_again_and_again(alice: Person, query
 
 
 @EVERY_WAY
+def test_an_archived_list_takes_its_tasks_back(alice: Person, query: str) -> None:
+    there, titles = a_full_list(alice)
+    alice.patch(f"/v1/lists/{there}", {"archived": True})
+    before = tasks(alice)
+    delete(alice, there, query)
+    added = [] if query else [make(alice, parent_id=titles["one"])]
+    assert restore(alice, there)["archived"] is True
+    after = tasks(alice)
+    assert {task_id: after[task_id] for task_id in before} == before
+    assert [after[task_id]["list_id"] for task_id in added] == [there] * len(added)
+
+
+@EVERY_WAY
 def test_a_deleted_list_is_in_the_trash_and_nowhere_else(alice: Person, query: str) -> None:
     there, kept = create(alice, color="#1E88E5"), create(alice, "Kept")
     alice.patch(f"/v1/lists/{there}", {"archived": True})
     before = alice.get(f"/v1/lists/{there}").get_json()
     delete(alice, there, query)
-    assert (lists(alice), lists(alice, "?archived=true")) == ([kept], [])
-    assert lists(alice, "?deleted=only") == lists(alice, "?deleted=only&archived=true") == [there]
+    assert (lists(alice), lists(alice, "?archived=only")) == ([kept], [])
+    assert lists(alice, "?deleted=only") == lists(alice, "?deleted=only&archived=only") == [there]
     (item,) = alice.get("/v1/lists?deleted=only").get_json()["items"]
     assert item["deleted_at"] == item["updated_at"] is not None
     assert item == {**before, "etag": '"3.0.0"', **{name: item[name] for name in ("deleted_at", "updated_at")}}

@@ -34,6 +34,7 @@ BY_NAME = {
     "q": "rent",
     "tag": "home",
     "not_tag": "work",
+    "any_tag": "home",
     "timezone": "Europe/Berlin",
 }
 BY_FORMAT = {"date": "2026-12-01", "date-time": "2026-11-01T00:00:00Z", "boolean": "false"}
