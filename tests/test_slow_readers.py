@@ -22,6 +22,8 @@ from taskapp import server
 from taskapp.places import Places, SharedSlots
 from taskapp.server import Crowded, OverShare, Worker
 
+pytestmark = pytest.mark.extended
+
 THREADS = 4
 SLOTS, SHARE = 2 * THREADS, THREADS // 2
 TASKS = 1_500
@@ -286,7 +288,6 @@ def read_in_pauses(connection: socket.socket, pause: float) -> bytes:
     return said
 
 
-@pytest.mark.extended
 def test_an_export_that_is_read_steadily_and_slowly_is_broken_off(cluster: Cluster, admin: Admin, alice: Person) -> None:
     # 24 batches of 1 MB.
     fill(admin, alice, 24 * 500, 2_048)

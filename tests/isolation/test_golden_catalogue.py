@@ -80,6 +80,7 @@ def test_it_knows_each_version(version: int) -> None:
 # Databases that are as they should be.
 
 
+@pytest.mark.extended
 def test_a_restored_database_differs_in_nothing(cluster: Cluster) -> None:
     url = restore(cluster, cluster.admin_url, cluster, "restored")
     try:
@@ -93,6 +94,7 @@ def test_a_restored_database_differs_in_nothing(cluster: Cluster) -> None:
                 conn.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+@pytest.mark.extended
 def test_an_ordinary_administrators_database_differs_in_nothing(tmp_path: Path) -> None:
     with started(tmp_path, Cell(postgres=CELL.postgres, admin="ordinary")) as cluster:
         assert told(cluster.url("taskapp_api")) == []
@@ -100,6 +102,7 @@ def test_an_ordinary_administrators_database_differs_in_nothing(tmp_path: Path) 
         assert told(restored) == []
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("acknowledging", [False, True], ids=["found", "acknowledged"])
 def test_another_owner_than_who_made_the_roles_is_found(tmp_path: Path, acknowledging: bool) -> None:
     lines = lines_of(tmp_path, "login admin: powers CREATEROLE", "membership of admin in taskapp_*: options is ADMIN")

@@ -1,15 +1,11 @@
 """What an injected statement may try to leave behind for the next user of its connection, or read off the planner."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from conftest import Admin, Cluster, Person
 from flask import Flask
-from live import PROJECT
 from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -210,28 +206,3 @@ def test_nothing_is_gathered_about_content_addresses_or_keys(admin: Admin) -> No
     assert admin.execute(
         "SELECT count(*) FROM pg_index WHERE indexprs IS NOT NULL AND indrelid::regclass::text ~ '^app'"
     ) == [(0,)]
-
-
-def test_a_migration_clears_what_was_gathered_about_addresses_and_keys(cluster: Cluster, admin: Admin) -> None:
-    # As of 0018: an index with statistics of addresses, and keys with statistics, both gathered by ANALYZE.
-    gathered = (
-        "SELECT count(*) FROM pg_statistic WHERE starelid::regclass::text IN ('app.users_email_key', 'app_private.keys')"
-        " AND (starelid, staattnum) NOT IN (SELECT attrelid, attnum FROM pg_attribute"
-        "      WHERE attrelid = 'app_private.keys'::regclass AND attname IN ('not_after', 'created_at'))"
-    )
-    migrated(cluster, "downgrade", "0018")
-    try:
-        admin.execute(
-            "INSERT INTO app.users (user_id, email, password_hash)"
-            " SELECT gen_random_uuid(), 'user-' || n || '@example.com', '$argon2id$none' FROM generate_series(1, 60) AS n"
-        )
-        admin.execute("ANALYZE app.users; ANALYZE app_private.keys")
-        assert admin.execute(gathered)[0][0] > 1
-    finally:
-        migrated(cluster, "upgrade", "head")
-    assert admin.execute(gathered) == [(0,)]
-
-
-def migrated(cluster: Cluster, verb: str, revision: str) -> None:
-    command = [sys.executable, "-m", "flask", "db", verb, revision]
-    subprocess.run(command, cwd=PROJECT, env={**os.environ, **cluster.environment}, check=True, capture_output=True)

@@ -13,6 +13,8 @@ from waiting import wait_until
 from isolation.breakages import rewritten
 from taskapp.isolation.doctor.start import NotIsolatedError, insist
 
+pytestmark = pytest.mark.extended
+
 
 def production(cluster: Cluster) -> Mapping[str, str]:
     return {**cluster.environment, "TASKAPP_ENVIRONMENT": "production"}

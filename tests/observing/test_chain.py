@@ -15,6 +15,7 @@ from live import serving
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
+@pytest.mark.extended
 def test_a_request_id_leads_from_the_client_to_the_log_and_to_pg_stat_activity(
     cluster: Cluster, alice: Person, admin: Admin, capfd: pytest.CaptureFixture[str]
 ) -> None:

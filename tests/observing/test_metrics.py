@@ -18,6 +18,8 @@ from live import gunicorn, started_in_vain
 from prometheus_client.parser import text_string_to_metric_families
 from waiting import wait_until
 
+pytestmark = pytest.mark.extended
+
 EMAIL = f"{uuid4().hex}@example.com"
 
 

@@ -93,6 +93,7 @@ def settings(server: Collector) -> dict[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "NO_PROXY": "*"}
 
 
+@pytest.mark.extended
 def test_a_request_is_a_span_with_its_messages_below_it(
     cluster: Cluster, alice: Person, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,7 @@ def installed() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.extended
 def test_an_ordinary_user_serves_it_and_writes_nothing_of_it(cluster: Cluster, installed: Path) -> None:
     port = free_port()
     environment = {
