@@ -153,7 +153,7 @@ BREAKAGES = (
     Breakage(
         "L12",
         "an operator with a policy about lists",
-        f"CREATE POLICY lists_operator_select ON app.lists FOR SELECT TO taskapp_operator USING ({OWN})",
+        f"CREATE POLICY lists_operator_own ON app.lists FOR SELECT TO taskapp_operator USING ({OWN})",
     ),
     Breakage("L13", "no floor", "DROP POLICY tasks_api_floor ON app.tasks"),
     Breakage("L13", "no floor for people", "DROP POLICY tasks_dba_floor ON app.tasks"),

@@ -56,12 +56,14 @@ def test_he_finds_nothing_on_a_migrated_database(breakable: connection) -> None:
 
 @breakages
 def test_he_notices(breakable: connection, breakage: Breakage) -> None:
-    with breakable.cursor() as cur:
-        cur.execute(breakage.sql)
-        found, warned = broken_rules(breakable)
-        if breakage.rule.startswith("C"):
-            found |= {finding.rule for finding in try_it(breakable).findings}
-    breakable.rollback()
+    try:
+        with breakable.cursor() as cur:
+            cur.execute(breakage.sql)
+            found, warned = broken_rules(breakable)
+            if breakage.rule.startswith("C"):
+                found |= {finding.rule for finding in try_it(breakable).findings}
+    finally:
+        breakable.rollback()
     assert breakage.rule in (warned if breakage.drift else found)
     assert not breakage.drift or found == set()
 
