@@ -9,6 +9,7 @@ from flask import Flask
 
 from isolation.acting import application_on, client_of
 from isolation.conftest import User
+from taskapp.isolation.bootstrap import make_roles
 
 TITLE = "Müller 漢字 \\'\\n''"
 BODY = {
@@ -89,22 +90,26 @@ def wanted(app: Flask, owner: User) -> tuple[object, ...]:
 
 
 @contextmanager
-def role_defaults(admin: Admin, settings: Mapping[str, str]) -> Iterator[None]:
+def role_defaults(cluster: Cluster, admin: Admin, settings: Mapping[str, str]) -> Iterator[None]:
     for name, value in settings.items():
         shown = value if "," in value else f"'{value}'"
         admin.execute(f"ALTER ROLE taskapp_api SET {name} = {shown}; ALTER ROLE taskapp_auth SET {name} = {shown}")
     try:
         yield
     finally:
-        for name in settings:
-            admin.execute(f"ALTER ROLE taskapp_api RESET {name}; ALTER ROLE taskapp_auth RESET {name}")
+        # The roles have defaults of their own, some of them for these settings.
+        admin.execute("ALTER ROLE taskapp_api RESET ALL; ALTER ROLE taskapp_auth RESET ALL")
+        make_roles(cluster.admin_url, cluster.passwords)
 
 
 @pytest.mark.parametrize("names", each_and_all(DEFAULTS))
 def test_a_default_of_the_role_changes_nothing(
     cluster: Cluster, admin: Admin, owner: User, wanted: tuple[object, ...], names: list[str]
 ) -> None:
-    with role_defaults(admin, {name: DEFAULTS[name] for name in names}), application_on(cluster.tcp_url, threads=1) as app:
+    with (
+        role_defaults(cluster, admin, {name: DEFAULTS[name] for name in names}),
+        application_on(cluster.tcp_url, threads=1) as app,
+    ):
         client = client_of(app, owner)
         assert [told(client), told(client)] == [wanted, wanted]
 

@@ -67,13 +67,15 @@ class Explain(Executable, ClauseElement):
 
     inherit_cache = False
 
-    def __init__(self, statement: Any) -> None:
+    def __init__(self, statement: Any, sorting: bool) -> None:
         self.statement = statement
+        self.sorting = sorting
 
 
 @compiles(Explain)
 def _explain(element: Explain, compiler: Any, **kwargs: Any) -> str:
-    return "EXPLAIN (FORMAT JSON) " + str(compiler.process(element.statement, **kwargs))
+    settings = "" if element.sorting else "SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off; "
+    return settings + "EXPLAIN (FORMAT JSON) " + str(compiler.process(element.statement, **kwargs))
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +134,18 @@ def fill(admin: Admin, person: Person, count: int) -> None:
 
 
 def explained(
-    app: Flask, admin: Admin, owner: Person, query: dict[str, Any], from_middle: bool, rows_before: int = PAGE
+    app: Flask,
+    admin: Admin,
+    owner: Person,
+    query: dict[str, Any],
+    from_middle: bool,
+    rows_before: int = PAGE,
+    sorting: bool = True,
 ) -> Node:
-    """The plan of a page of the list: the first one, or one behind so many tasks."""
+    """The plan of a page of the list: the first one, or one behind so many tasks.
+
+    Without `sorting` PostgreSQL sorts only what it has to.
+    """
     loaded = TaskQuerySchema().load(query)
     ((user_id, session_id),) = admin.execute("SELECT user_id::text, id::text FROM app.sessions WHERE user_id = %s", owner.id)
     with acting(SignedIn(UUID(user_id), UUID(session_id)), read_only=True), app.app_context():
@@ -143,7 +154,7 @@ def explained(
             row = api(app).execute(*listed(loaded, None, rows_before))[-1]
             after = (row.sort_key, row.id)
         statement, parameters = listed(loaded, after, PAGE + 1)
-        ((plan,),) = api(app).execute(Explain(statement), parameters)
+        ((plan,),) = api(app).execute(Explain(statement, sorting), parameters)
     found: Node = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
     return found
 
@@ -192,7 +203,8 @@ def test_an_order_that_has_an_index_is_not_sorted(
 ) -> None:
     query = {"sort": name, **INDEXED[name]}
     query = {member: [value] if member.endswith("_id") else value for member, value in query.items()}
-    plan = explained(app, admin, owner, {**query, "sort": sign + query["sort"]}, from_middle)
+    # Which is cheaper for a few hundred rows, an index or to sort them, depends on what earlier tests left in the table.
+    plan = explained(app, admin, owner, {**query, "sort": sign + query["sort"]}, from_middle, sorting=False)
     expect_owner_in_index(plan)
     # What is sorted is a page: the two parts of one, together.
     sorts = [node for node in nodes(plan) if "Sort" in node["Node Type"]]
