@@ -617,3 +617,17 @@ def people(cluster: Cluster) -> Iterator[None]:
     finally:
         for name in PEOPLE:
             run("remove", name)
+
+
+def test_an_address_that_no_user_has_is_told_first(ask: Ask, admin: Admin, owner: User) -> None:
+    tickets = "SELECT count(*) FROM app.access_log"
+    before = admin.execute(tickets)
+    # Who may look it up is told so; who may not is told that nobody did, also of an address that a user has.
+    for who, more in (("x-tickets", ["--reason", "INC-1 why"]), ("x-audits", [])):
+        refused = ask(who, "none@example.com", "tasks", owner.task_id, *more)
+        assert refused.exit_code == 1
+        assert refused.output.startswith("Error: there is no user ")
+    for address in ("none@example.com", owner.email):
+        first = ask("x-tickets", address, "tasks").output.split(":")[0]
+        assert first == f"Whether a user has the address {address} was not looked up"
+    assert admin.execute(tickets) == before

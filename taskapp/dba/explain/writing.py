@@ -32,6 +32,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 def text(rules: Rules, asked: Asked, seen: Seen, commands: tuple[str, ...]) -> Iterator[str]:
     """Write the answer first, then what it rests on."""
     outcomes = {command: outcome(command, rules, seen) for command in commands}
+    yield from _not_looked_up(seen)
     yield from _headline(rules, asked, seen, commands[0], outcomes[commands[0]])
     yield ""
     yield from _fact("row", _row(rules, asked, seen))
@@ -57,6 +58,15 @@ def text(rules: Rules, asked: Asked, seen: Seen, commands: tuple[str, ...]) -> I
     yield from [""] if notes else []
     for note in notes:
         yield from (f"  {line}" for line in _wrapped(note, _WIDTH - 2))
+
+
+def _not_looked_up(seen: Seen) -> Iterator[str]:
+    """Say first that an address may be of no user: what follows reads as if it were of one."""
+    users = [user for user in (seen.identity, seen.owner) if user is not None and not user.looked_up]
+    if users:
+        addresses = " or ".join(dict.fromkeys(str(user.email) for user in users))
+        sentence = f"Whether a user has the address {addresses} was not looked up: ask with --reason, or as an auditor."
+        yield from (click.style(line, fg="yellow") for line in _wrapped(sentence, _WIDTH))
 
 
 def _headline(rules: Rules, asked: Asked, seen: Seen, command: str, result: Outcome) -> Iterator[str]:
