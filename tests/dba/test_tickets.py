@@ -9,6 +9,8 @@ import psycopg2
 import pytest
 from conftest import Admin
 from isolation.conftest import NOT_GRANTED, SqlClient, User, rows_of
+from sqlalchemy import MetaData, create_engine, select, text
+from sqlalchemy.exc import DBAPIError
 from waiting import wait_until
 
 from dba.conftest import DEAD, LogIn, Staff, hold, open_ticket, seen
@@ -544,3 +546,30 @@ def test_two_who_close_at_once_leave_one_end_in_the_trail(boss: Admin, log_in: L
     waiting.join()
     assert told == [DEAD]
     assert boss.execute("SELECT count(closed_at) FROM app.access_log") == [(1,)]
+
+
+# Other clients than psql.
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8':sqlalchemy.exc.SAWarning")
+def test_a_client_may_take_role_and_ticket_from_the_options_of_its_connection(
+    staff: Staff, ann: SqlClient, owner: User, other: User
+) -> None:
+    ticket = open_ticket(ann, owner)
+    options = {"options": f"-c role=taskapp_dba -c app.ticket={ticket}"}
+    engine = create_engine(staff.url("ann").replace("postgresql:", "postgresql+psycopg2:"), connect_args=options)
+    tables = MetaData()
+    with engine.connect() as conn:
+        tables.reflect(conn, schema="app", views=True)
+        assert {"app.tasks", "app.overdue"} <= tables.tables.keys()
+        assert conn.execute(select(tables.tables["app.tasks"].c.title)).all() == [(owner.secret,)]
+        # A client that begins transactions by itself takes this back when it disconnects, unless it commits.
+        conn.execute(text("SELECT app.close_ticket(:ticket)"), {"ticket": ticket})
+    with engine.connect() as conn:
+        assert conn.execute(text("SELECT title FROM app.tasks")).all() == [(owner.secret,)]
+        conn.execute(text("SELECT app.close_ticket(:ticket)"), {"ticket": ticket})
+        conn.commit()
+        with pytest.raises(DBAPIError) as told:
+            conn.execute(text("SELECT title FROM app.tasks"))
+    assert getattr(told.value.orig, "pgcode", None) == DEAD
+    engine.dispose()
