@@ -1,5 +1,8 @@
 """`flask tasks`: for the person who runs the service, or cron, as the role taskapp_operator."""
 
+import sys
+from collections.abc import Iterator
+
 import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
@@ -25,20 +28,30 @@ _KINDS = {
 def purge() -> None:
     """Delete for good what has been in the trash for 30 days, answers kept for 24 hours, sessions over for 30 days."""
     purged = dict.fromkeys(_KINDS, 0)
+    hidden = not sys.stderr.isatty()
     try:
-        for what, statement in _KINDS.items():
-            most = _LISTS_AT_A_TIME if what == "lists" else _AT_A_TIME
-            while True:
-                ((some,),) = roles.operator().execute(statement(most))
-                purged[what] += some
-                if some < most:
-                    break
+        with click.progressbar(
+            _in_batches(purged), label="Purging", item_show_func=lambda said: said, file=sys.stderr, hidden=hidden
+        ) as batches:
+            for _ in batches:
+                pass
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise click.ClickException(f"the database refuses, after {_said(purged)}: {reason}") from error
     click.echo(f"{_said(purged)} purged")
+
+
+def _in_batches(purged: dict[str, int]) -> Iterator[str]:
+    """Purge, and add to the counts of `purged`; yield them after each batch."""
+    for what, statement in _KINDS.items():
+        most = _LISTS_AT_A_TIME if what == "lists" else _AT_A_TIME
+        some = most
+        while some == most:
+            ((some,),) = roles.operator().execute(statement(most))
+            purged[what] += some
+            yield _said(purged)
 
 
 def _said(purged: dict[str, int]) -> str:

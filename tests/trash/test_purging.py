@@ -1,5 +1,9 @@
 """`flask tasks purge`, and the function that it calls."""
 
+import os
+import re
+import subprocess
+import sys
 from contextlib import closing
 from contextvars import copy_context
 from dataclasses import replace
@@ -11,7 +15,9 @@ import psycopg2
 import pytest
 from click.testing import Result
 from conftest import Admin, Cluster, Person
+from dba.terminal import Terminal
 from flask import Flask
+from live import PROJECT
 from psycopg2.errors import InsufficientPrivilege
 
 from taskapp import create_app
@@ -83,6 +89,21 @@ def test_more_than_are_purged_at_a_time_are_purged_and_counted(
         throw(admin, alice, OLD)
     assert run(app, "purge").stdout == "7 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n"
     assert left(admin) == set()
+
+
+@pytest.mark.extended
+def test_at_a_terminal_it_shows_progress_and_piped_it_does_not(alice: Person, admin: Admin, cluster: Cluster) -> None:
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "tasks", "purge"]
+    environment = {**os.environ, **cluster.environment}
+    throw(admin, alice, OLD)
+    piped = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert (piped.stdout, piped.stderr) == ("1 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n", "")
+    throw(admin, alice, OLD)
+    with Terminal(command, environment) as terminal:
+        shown = terminal.end()
+    assert terminal.status == 0
+    assert re.search(r"Purging[^\n]*  1 tasks, 0 lists, ", shown)
+    assert shown.splitlines()[-1] == "1 tasks, 0 lists, 0 kept answers and 0 ended sessions purged"
 
 
 def test_without_the_operators_url_the_command_says_so_in_one_line(cluster: object) -> None:
