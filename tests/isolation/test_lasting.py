@@ -43,6 +43,8 @@ GUESSES = {
     "beginning of a title": "SELECT FROM app.tasks WHERE title_sort < %s",
     "notes": "SELECT FROM app.tasks WHERE notes = %s",
     "word": "SELECT FROM app.tasks WHERE title_words = %s",
+    "word of the notes": "SELECT FROM app.tasks WHERE notes_words = %s",
+    "words of tags": "SELECT FROM app.tasks WHERE tag_words = ARRAY[%s]",
     "tag of a task": "SELECT FROM app.tasks WHERE tags @> ARRAY[%s]",
     "tags of a task": "SELECT FROM app.tasks WHERE tags = ARRAY[%s]",
     "metadata": "SELECT FROM app.tasks WHERE metadata = jsonb_build_object('key', %s)",
@@ -71,8 +73,9 @@ def much_the_same(admin: Admin, alice: Person) -> None:
     for statement in (
         f"INSERT INTO app.lists (user_id, id, name) SELECT %s, gen_random_uuid(), word FROM {rows}",
         f"INSERT INTO app.tags (user_id, key, name) SELECT %s, word || n, word FROM {rows}",
-        "INSERT INTO app.tasks (user_id, id, title, notes, tags, metadata, due_date, due_time, due_timezone, start_date)"
-        " SELECT %s, gen_random_uuid(), word, word, ARRAY[word], jsonb_build_object('key', word),"
+        "INSERT INTO app.tasks (user_id, id, title, title_words, notes, notes_words, tags, tag_words, metadata, due_date,"
+        " due_time, due_timezone, start_date)"
+        " SELECT %s, gen_random_uuid(), word, word, word, word, ARRAY[word], ARRAY[word], jsonb_build_object('key', word),"
         f" {day}, '09:00', 'UTC', {day} FROM {rows}",
         "INSERT INTO app.completions (user_id, task_id, title, outcome, due_date)"
         " SELECT user_id, id, title, 'completed', due_date FROM app.tasks WHERE user_id = %s",
