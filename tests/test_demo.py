@@ -119,6 +119,7 @@ def answer(printed: str) -> Any:
     return json.loads(re.findall(r"{.*}", printed)[-1])
 
 
+@pytest.mark.extended
 def test_without_make_run_it_is_one_line_that_says_what_to_do(project: Path) -> None:
     done = make_demo(project)
     assert (done.returncode, done.stdout) == (2, "")

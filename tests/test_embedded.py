@@ -110,6 +110,7 @@ def test_answers_in_utc_and_utf8_on_the_socket_only(folder: Path) -> None:
         assert os.getsid(server.pid) == server.pid  # Ctrl-C in our terminal does not reach it.
 
 
+@pytest.mark.extended
 def test_data_survive_and_nothing_temporary_does(folder: Path, temporary: Path) -> None:
     server = EmbeddedServer(folder)
     server.start()
@@ -131,6 +132,7 @@ def test_data_survive_and_nothing_temporary_does(folder: Path, temporary: Path) 
         assert query(server.admin_url, "select x from kept") == [(7,)]
 
 
+@pytest.mark.extended
 def test_url_takes_any_name_and_password(folder: Path) -> None:
     role, password, database = "a b/@:é%", "p@:/?#%&= ü", "d b/?#%"
     with EmbeddedServer(folder, durable=False) as server:
@@ -169,6 +171,7 @@ def test_listens_on_loopback_when_asked_and_says_when_the_port_is_taken(folder: 
             query(over_tcp.replace(secret, "wrong"), "select 1")
 
 
+@pytest.mark.extended
 @only_root
 @only_linux
 def test_no_process_of_it_is_root(folder: Path) -> None:
@@ -228,6 +231,7 @@ def test_private_long_parents_with_spaces_stay_as_they_are(tmp_path: Path) -> No
     assert (modes_up_to_root(deep), modes_up_to_root(install)) == before
 
 
+@pytest.mark.extended
 def test_second_server_on_the_folder_is_refused(folder: Path) -> None:
     with EmbeddedServer(folder, durable=False) as server:
         with pytest.raises(EmbeddedServerError, match=rf"already running \(pid {os.getpid()}\)"):
@@ -353,6 +357,7 @@ def test_reason_of_a_failed_start_is_one_line(folder: Path, tmp_path: Path) -> N
         EmbeddedServer(tmp_path / "other", version=17).start()
 
 
+@pytest.mark.extended
 def test_the_log_tells_of_a_failed_statement_without_its_text(folder: Path) -> None:
     with EmbeddedServer(folder, durable=False) as server:
         with pytest.raises(psycopg2.errors.UndefinedTable):

@@ -159,6 +159,7 @@ def test_upgrading_again_does_nothing(fresh: Fresh, capsys: pytest.CaptureFixtur
     assert schema(fresh) == before
 
 
+@pytest.mark.extended
 def test_going_back_step_by_step_and_forth_again_makes_the_same_schema(fresh: Fresh) -> None:
     flask_migrate.upgrade()
     before = schema(fresh)
@@ -199,6 +200,7 @@ SELECT user_id, gen_random_uuid(), status, status FROM app.users, unnest(ARRAY['
 """
 
 
+@pytest.mark.extended
 def test_tasks_of_all_users_survive_the_way_there_and_back(fresh: Fresh) -> None:
     flask_migrate.upgrade(revision="0008")
     fresh[1].rows(TASKS_OF_BEFORE)
@@ -218,6 +220,7 @@ def test_tasks_of_all_users_survive_the_way_there_and_back(fresh: Fresh) -> None
     assert fresh[1].rows(kept) == before
 
 
+@pytest.mark.extended
 def test_tasks_that_exist_get_the_words_that_the_application_folds(fresh: Fresh) -> None:
     flask_migrate.upgrade(revision="0008")
     fresh[1].rows(TASKS_OF_BEFORE)
@@ -247,6 +250,7 @@ SELECT user_id, gen_random_uuid(), kind, day, clock, zone FROM app.users, (VALUE
 """
 
 
+@pytest.mark.extended
 def test_tasks_of_before_are_sorted_by_their_owners_zone(fresh: Fresh) -> None:
     flask_migrate.upgrade(revision="0020")
     fresh[1].rows(DUE_OF_BEFORE)
@@ -295,6 +299,7 @@ WHERE relnamespace::regnamespace::text LIKE 'app%' AND relkind = 'r' AND attstat
 """
 
 
+@pytest.mark.extended
 def test_statistics_that_were_gathered_before_a_column_became_silent_are_gone(fresh: Fresh) -> None:
     flask_migrate.upgrade(revision="0018")
     fresh[1].rows(GATHERED_BEFORE)

@@ -225,6 +225,7 @@ def test_a_transaction_of_several_messages_is_ended_too(impatient: Flask, admin:
     assert late_tasks(admin) == [(0,)]
 
 
+@pytest.mark.extended
 def test_what_cannot_be_found_to_be_ended_is_logged(cluster: Cluster, admin: Admin, owner: User) -> None:
     # The limit that docs/reliability.md names: without track_activities no process can be told by its statement.
     admin.execute("ALTER ROLE taskapp_api SET track_activities = off")
@@ -265,6 +266,7 @@ def both(database: Database) -> None:
         transaction.execute(stubborn_for(STUBBORN_SECONDS))
 
 
+@pytest.mark.extended
 def test_no_other_process_of_the_role_is_ended(
     impatient: Flask, cluster: Cluster, admin: Admin, owner: User, other: User
 ) -> None:
