@@ -103,7 +103,8 @@ SELECT lower(p.name), has_table_privilege(%(role)s::oid, c.oid, p.name),
               ORDER BY a.attnum),
        ARRAY (SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END
               FROM (SELECT (aclexplode(c.relacl)).* UNION ALL
-                    SELECT (aclexplode(a.attacl)).* FROM pg_attribute a WHERE a.attrelid = c.oid) g
+                    SELECT (aclexplode(a.attacl)).* FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND NOT a.attisdropped) g
               WHERE g.privilege_type = p.name AND (g.grantee = 0 OR pg_has_role(%(role)s::oid, g.grantee, 'USAGE'))
                 AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = %(role)s::oid)
               ORDER BY 1)

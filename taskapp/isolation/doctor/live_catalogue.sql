@@ -119,7 +119,7 @@ WITH ours AS (
     AND NOT (class = 'pg_proc'::regclass AND oid IN (SELECT oid FROM guarded))
     UNION ALL
     SELECT class, s.oid, attnum, format('%s.%s', label, attname), owner, attacl, 'c' FROM stranger s
-    JOIN pg_attribute ON attrelid = s.oid AND class = 'pg_class'::regclass AND attacl IS NOT NULL
+    JOIN pg_attribute ON attrelid = s.oid AND class = 'pg_class'::regclass AND attacl IS NOT NULL AND NOT attisdropped
     UNION ALL
     SELECT 'pg_namespace'::regclass, oid, 0, 'schema ' || nspname, nspowner, nspacl, 'n' FROM pg_namespace
     WHERE nspacl IS NOT NULL AND nspname <> 'public' AND oid NOT IN (SELECT oid FROM ours)

@@ -72,7 +72,8 @@ WITH room AS (
     UNION ALL
     SELECT r.oid, r.nspname, r.relname, r.relkind, a.attname, acl.grantee, acl.privilege_type, acl.is_grantable,
            acl.grantee::regrole::text
-    FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid, aclexplode(a.attacl) AS acl
+    -- Before PostgreSQL 18 a dropped column keeps its rights, which nobody can use.
+    FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND NOT a.attisdropped, aclexplode(a.attacl) AS acl
 ), policy AS (
     SELECT p.oid, p.polname, p.polrelid, p.polcmd, p.polpermissive, p.polroles, tenant.relname,
            pg_get_expr(polqual, polrelid) AS shown, pg_get_expr(polwithcheck, polrelid) AS written,
