@@ -3,10 +3,11 @@
 import re
 import unicodedata
 
-# Default_Ignorable_Code_Point of Unicode, and the blank of Braille, which is a symbol to it.
+# Default_Ignorable_Code_Point of Unicode; format characters that are not part of it and show nothing either: those of
+# interlinear annotations and of hieroglyphs; and the blanks of Braille and of music, which are symbols to Unicode.
 _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 
