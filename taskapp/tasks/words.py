@@ -19,7 +19,7 @@ _APART = frozenset({*_UNSPACED, _EMOJI})
 _LETTERS = {
     **{"æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "ŋ": "n", "ı": "i", "ȷ": "j", "ĸ": "k"},
     # As people type them on keyboards for Arabic, Persian and Urdu.
-    **{"ة": "ه", "ہ": "ه", "ھ": "ه", "ى": "ي", "ی": "ي", "ک": "ك"},
+    **{"ة": "ه", "ۃ": "ه", "ہ": "ه", "ھ": "ه", "ە": "ه", "ى": "ي", "ی": "ي", "ک": "ك", "ٱ": "ا"},
 }
 _WITH = re.compile("LATIN SMALL LETTER ([A-Z]) WITH ")
 # Default_Ignorable_Code_Point, but for what has the category Cf; and a blank of its own kind, the Arabic tatweel.
@@ -28,6 +28,8 @@ _IGNORED = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _PICTURE = re.compile("[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+# Emoji that are signs of mathematics or punctuation to Unicode. A plain arrow between two words is none.
+_SIGN = re.compile("[\u25fb-\u25fe\u2934\u2935\u303d]")
 _HAN_PLANES = re.compile("[\U00020000-\U0003ffff]")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _FLAG = re.compile("([\U0001f1e6-\U0001f1ff]) ([\U0001f1e6-\U0001f1ff])")
@@ -101,7 +103,7 @@ def _piece(char: str) -> _Piece:
     if category == "Cn" and _HAN_PLANES.match(char):
         # Of a version of Unicode that is newer than Python's.
         return _Piece(char, "CJK")
-    if category in ("So", "Cn") and _PICTURE.match(char):
+    if (category in ("So", "Cn") and _PICTURE.match(char)) or _SIGN.match(char):
         return _Piece(char, _EMOJI)
     if category[0] not in "LN" or name.startswith("MODIFIER LETTER"):
         return _Piece(" ", _SPACE)
