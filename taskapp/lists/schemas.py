@@ -64,8 +64,8 @@ class ListSchema(ma.Schema):
         required=True,
         metadata={
             "example": False,
-            "description": "Whether you have put it away. Its tasks are then left out of `listTasks`, unless `archived` or "
-            "`list_id` asks for them, and it takes no new ones.",
+            "description": "Whether you have put it away. Its tasks are then left out of `listTasks`, unless `archived`, "
+            "`list_id`, the id of a parent or `deleted=only` asks for them, and it takes no new ones.",
         },
     )
     task_counts = ma.fields.Nested(TaskCountsSchema, required=True, metadata={"description": "How many tasks are in it."})
