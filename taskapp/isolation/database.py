@@ -187,18 +187,16 @@ def _now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-_PREAMBLE = (
-    b"BEGIN; CLOSE ALL; RESET ALL;"
-    # A login may change its own defaults, which RESET ALL restores. These would write other users' messages to the log.
-    b" SET debug_print_parse = off; SET debug_print_rewritten = off; SET debug_print_plan = off;"
-    b" UNLISTEN *; DEALLOCATE ALL; "
-)
+_PREAMBLE = b"BEGIN; CLOSE ALL; RESET ALL; UNLISTEN *; DEALLOCATE ALL; "
 """Clears what injected SQL may have left on the server connection; `app.enter…` releases its advisory locks.
 
 A transaction of its own: it lasts when the rest of the message fails, and the rest begins with the role's own limits,
 isolation level and access mode. docs/isolation.md lists what a session can keep and what clears it.
 """
 _APPLICATION_NAME = "taskapp"
+# With these on, messages of other users are written to the server's log. A login may change its own defaults, which RESET ALL
+# restores. A session keeps the defaults that it began with; behind a pooler, the next message may go to a later session.
+_PRINTS = ("debug_print_parse", "debug_print_rewritten", "debug_print_plan")
 
 # Settings whose changes the server reports by itself. RESET ALL in the next message would be too late for some of them: the
 # server decodes and parses a message as a whole before it runs the first statement.
@@ -248,8 +246,9 @@ class Link(connection):
                 "RESET ALL; SELECT extract(epoch FROM clock_timestamp())::float8,"
                 " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'), session_user::text,"
                 " current_setting('application_name'),"
-                " ARRAY(SELECT name FROM unnest(%s, %s) AS relied (name, value) WHERE current_setting(name, true) <> value)",
-                (list(_RELIED_ON), list(_RELIED_ON.values())),
+                " ARRAY(SELECT name FROM unnest(%s, %s) AS relied (name, value) WHERE current_setting(name, true) <> value),"
+                " ARRAY(SELECT name FROM unnest(%s) AS print (name) WHERE current_setting(name)::bool OR pg_backend_pid() <> %s)",
+                (list(_RELIED_ON), list(_RELIED_ON.values()), list(_PRINTS), self.info.backend_pid),
             )
             row = cur.fetchone()
         assert row is not None
@@ -259,8 +258,9 @@ class Link(connection):
         self._shown_bytes: int = row[1]
         self._role: str = row[2]
         self._name = uuid4().hex
+        again = [f"SET {name} = off" for name in row[5]]
         # A pooler sets the name once for each client, and RESET ALL takes that back.
-        again = [] if row[3] == _APPLICATION_NAME else [f"SET application_name = '{_APPLICATION_NAME}'"]
+        again += [] if row[3] == _APPLICATION_NAME else [f"SET application_name = '{_APPLICATION_NAME}'"]
         relied = [f"SET LOCAL {name} = '{_RELIED_ON[name]}'" for name in row[4]]
         self._preamble = _PREAMBLE + "".join(f"{each}; " for each in (*again, "COMMIT", *relied)).encode()
         self._reported = self._parameters()

@@ -189,6 +189,28 @@ def test_nothing_is_logged_by_a_default_that_a_login_gave_itself(cluster: Cluste
         assert secret not in logged
 
 
+@pytest.mark.extended
+@pytest.mark.parametrize("name", DEBUG_PRINT)
+def test_nothing_is_logged_by_a_later_session_of_a_pooler(cluster: Cluster, admin: Admin, other: User, name: str) -> None:
+    """The application connects to the pooler while the defaults are off; the pooler connects again once they are on."""
+    file = cluster.server.folder / "postgres.log"
+    try:
+        with PgBouncer(cluster) as pooler, application_on(pooler.url, threads=1) as app:
+            first = run(app, other, "SELECT pg_backend_pid()")
+            run(app, other, f"ALTER ROLE CURRENT_USER SET {name} = on")
+            admin.execute("SELECT pg_terminate_backend(%s, 60000)", first)
+            logged_before = len(file.read_bytes())
+            assert run(app, other, "SELECT pg_backend_pid() WHERE 'NEXT USERS TITLE' <> ''") != first
+            assert run(app, other, f"SHOW {name}") == "off"
+    finally:
+        admin.execute(f"ALTER ROLE taskapp_api RESET {name}")
+    logged = file.read_bytes()[logged_before:]
+    # The preamble's own trees show that the default counts; its statements have no plans.
+    assert (b"tree:" in logged) == (name != "debug_print_plan")
+    for secret in (b"NEXT USERS TITLE", " ".join(map(str, b"NEXT")).encode(), b":funcid", b":relid"):
+        assert secret not in logged
+
+
 @pytest.mark.parametrize(
     ("statement", "code"),
     [
