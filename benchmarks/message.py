@@ -94,7 +94,8 @@ def page_path(stage: Stage, person: Person, number: int, size: int = 50) -> str:
 def linked(stage: Stage) -> Iterator[Link]:
     """Connect as the application does, as `taskapp_api`, on the Unix socket."""
     config: Config = stage.app.config["TASKAPP"]
-    link = psycopg2.connect(stage.api_url, connection_factory=Link)
+    # Under another name, each message would set it again.
+    link = psycopg2.connect(stage.api_url, connection_factory=Link, application_name="taskapp")
     with closing(link):
         link.autocommit = True
         link.arm(SealKey.parse(config.seal_key))
