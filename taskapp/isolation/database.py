@@ -194,8 +194,8 @@ A transaction of its own: it lasts when the rest of the message fails, and the r
 isolation level and access mode. docs/isolation.md lists what a session can keep and what clears it.
 """
 _APPLICATION_NAME = "taskapp"
-# With these on, messages of other users are written to the server's log. A login may change its own defaults, which RESET ALL
-# restores. A session keeps the defaults that it began with; behind a pooler, the next message may go to a later session.
+# With these on, messages of other users are written to the server's log. A login may change its own defaults, which
+# RESET ALL restores. A session keeps the defaults that it began with; a pooler may send the next message to a later session.
 _PRINTS = ("debug_print_parse", "debug_print_rewritten", "debug_print_plan")
 
 # Settings whose changes the server reports by itself. RESET ALL in the next message would be too late for some of them: the
@@ -247,7 +247,7 @@ class Link(connection):
                 " (SELECT setting::int FROM pg_settings WHERE name = 'track_activity_query_size'), session_user::text,"
                 " current_setting('application_name'),"
                 " ARRAY(SELECT name FROM unnest(%s, %s) AS relied (name, value) WHERE current_setting(name, true) <> value),"
-                " ARRAY(SELECT name FROM unnest(%s) AS print (name) WHERE current_setting(name)::bool OR pg_backend_pid() <> %s)",
+                " ARRAY(SELECT name FROM unnest(%s) AS name WHERE current_setting(name)::bool OR pg_backend_pid() <> %s)",
                 (list(_RELIED_ON), list(_RELIED_ON.values()), list(_PRINTS), self.info.backend_pid),
             )
             row = cur.fetchone()
