@@ -12,7 +12,7 @@ from taskapp.api.pagination import NEXT_CURSOR, PageQuerySchema
 from taskapp.api.preconditions import etag
 from taskapp.api.responses import instant
 from taskapp.api.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
-from taskapp.tasks.schemas import ARCHIVED
+from taskapp.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER
 
 LONGEST_NAME = 100
 SORTS = ("position", "name", "-position", "-name")
@@ -131,12 +131,7 @@ class ListQuerySchema(PageQuerySchema):
         load_default="include",
         metadata={"description": "`exclude` leaves out archived lists, `only` lists no others. Without it: `include`."},
     )
-    deleted = Choice(
-        ("exclude", "only"),
-        "DeletedFilter",
-        load_default="exclude",
-        metadata={"description": "`exclude` leaves out what is in the trash, `only` lists the trash."},
-    )
+    deleted = Choice(DELETED, "DeletedFilter", load_default="exclude", metadata=DELETED_FILTER)
     sort = Choice(
         SORTS, "ListSort", load_default="position", metadata={"description": "Names in byte order; `-` is descending."}
     )

@@ -39,7 +39,7 @@ from taskapp.tasks import search
 from taskapp.tasks.due import own_timezone
 from taskapp.tasks.models import TASKS
 from taskapp.tasks.queries import COLUMNS
-from taskapp.tasks.schemas import ARCHIVED, PRIORITIES, PRIORITY, STATUS, STATUSES
+from taskapp.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER, PRIORITIES, PRIORITY, STATUS, STATUSES
 from taskapp.users.schemas import Timezone
 
 _INBOX = UUID(int=0)
@@ -104,12 +104,7 @@ class TaskQuerySchema(PageQuerySchema):
     completed_to = schema.Instant(metadata={"description": "Completed or cancelled then or before."})
     updated_since = schema.Instant(metadata={"description": "Changed then or later."})
     q = search.Query(metadata={"description": search.DESCRIPTION})
-    deleted = schema.Choice(
-        ("exclude", "only"),
-        "DeletedFilter",
-        load_default="exclude",
-        metadata={"description": "`exclude` leaves out what is in the trash, `only` lists the trash."},
-    )
+    deleted = schema.Choice(DELETED, "DeletedFilter", load_default="exclude", metadata=DELETED_FILTER)
     timezone = Timezone(
         metadata={
             "description": "IANA time zone of the days and the clock that `due`, `due_from`, `due_to` and `available` go "

@@ -18,6 +18,8 @@ STATUSES = ("open", "completed", "cancelled")
 PRIORITIES = ("none", "low", "medium", "high")
 ARCHIVED = ("exclude", "only", "include")
 """What a filter says of archived lists, or of their tasks."""
+DELETED = ("exclude", "only")
+DELETED_FILTER = {"description": "`exclude` leaves out what is in the trash, `only` lists the trash."}
 LONGEST_TITLE = 500
 LONGEST_NOTES = 16_384
 MOST_TAGS = 20
