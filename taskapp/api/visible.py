@@ -3,14 +3,17 @@
 import re
 import unicodedata
 
-# Default_Ignorable_Code_Point of Unicode; format characters that are not part of it and show nothing either: those of
-# interlinear annotations and of hieroglyphs; and the blanks of Braille and of music, which are symbols to Unicode.
-_IGNORED = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+DEFAULT_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+"""The characters with the property Default_Ignorable_Code_Point of Unicode, for a class of a regular expression."""
+
+# Format characters of interlinear annotations and of hieroglyphs show nothing either; nor do the blanks of Braille and of
+# music, which are symbols to Unicode.
+_BLANK = re.compile(f"[{DEFAULT_IGNORABLE}\u2800\ufff9-\ufffb\U00013430-\U0001343f\U0001d159]")
 
 
 def is_visible(text: str) -> bool:
     """Tell whether a text has a character that can be seen: no space, no control or format character, not ignorable."""
-    return any(unicodedata.category(char) not in ("Zs", "Zl", "Zp", "Cc") for char in _IGNORED.sub("", text))
+    return any(unicodedata.category(char) not in ("Zs", "Zl", "Zp", "Cc") for char in _BLANK.sub("", text))

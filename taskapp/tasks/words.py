@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from taskapp.api.visible import DEFAULT_IGNORABLE
+
 # Scripts whose marks are accents or vowels that people leave out. Without its marks, a Hindi or Thai word is another word.
 _UNMARKED = frozenset({"LATIN", "GREEK", "CYRILLIC", "HEBREW", "ARABIC"})
 # Scripts that are written without spaces. Han and kana make up words together.
@@ -22,14 +24,16 @@ _LETTERS = {
     **{"ة": "ه", "ۃ": "ه", "ہ": "ه", "ھ": "ه", "ە": "ه", "ى": "ي", "ی": "ي", "ک": "ك", "ٱ": "ا"},
 }
 _WITH = re.compile("LATIN SMALL LETTER ([A-Z]) WITH ")
-# Default_Ignorable_Code_Point, but for what has the category Cf; and a blank of its own kind, the Arabic tatweel.
-_IGNORED = re.compile(
-    "[\u034f\u0640\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U0001f3fb-\U0001f3ff"
-    "\U000e0000-\U000e0fff]"
-)
+# The Arabic tatweel makes a word longer, and skin tones belong to the emoji before them.
+_IGNORED = re.compile(f"[{DEFAULT_IGNORABLE}\u0640\U0001f3fb-\U0001f3ff]")
 _PICTURE = re.compile("[\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
-# Emoji that are signs of mathematics or punctuation to Unicode. A plain arrow between two words is none.
-_SIGN = re.compile("[\u25fb-\u25fe\u2934\u2935\u303d]")
+# Emoji that are signs of mathematics or punctuation to Unicode. A plain arrow between two words is none, and (c) and (R)
+# are punctuation: the phrase "acme tools" finds a text with a trademark sign.
+_SIGN = re.compile("[\u2194\u25fb-\u25fe\u2934\u2935\u3030\u303d]")
+# NFKD decomposes these emoji to punctuation.
+_DOUBLED = str.maketrans({"\u203c": "\u2757\u2757", "\u2049": "\u2757\u2753"})
+# A Thai or Lao am is typed before or after the mark of its tone.
+_TONE_AFTER_AM = re.compile("([\u0e4d\u0ecd])([\u0e48-\u0e4b\u0ec8-\u0ecb])")
 _HAN_PLANES = re.compile("[\U00020000-\U0003ffff]")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _FLAG = re.compile("([\U0001f1e6-\U0001f1ff]) ([\U0001f1e6-\U0001f1ff])")
@@ -62,7 +66,7 @@ def words(text: str) -> str:
         return " ".join(_ASCII_WORD.findall(text.lower()))
     parts: list[str] = []
     before = _SPACE
-    for char in unicodedata.normalize("NFKD", text):
+    for char in _TONE_AFTER_AM.sub(r"\2\1", unicodedata.normalize("NFKD", text.translate(_DOUBLED))):
         piece, script = _PIECES[char]
         if script == _NOTHING:
             continue

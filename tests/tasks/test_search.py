@@ -54,6 +54,8 @@ FOUND: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("한국어 LG전자 회의", ("한국", "한국어", "lg", "전자", "LG전자", "\u1112\u1161\u11ab국"), ("국어", "자")),
     # Thai, Lao, Khmer, Myanmar: anywhere
     ("พรุ่งนี้ซื้อนมสด", ("ซื้อ", "นม", "พรุ่งนี้", "นมสด"), ("ซอ", "นมเย็น")),
+    ("น้ำ นํ้า", ("น้ำ", "นํ้า"), ("นาม",)),
+    ("ນ້ຳ", ("ນ້ຳ", "ນໍ້າ"), ("ນາມ",)),
     ("ຊື້ນົມສົດ", ("ນົມ", "ຊື້"), ("ນມ",)),
     ("ទិញទឹកដោះគោ", ("ទឹក", "ដោះ"), ("ទក",)),
     ("နို့ဝယ်ပါ", ("ဝယ်", "နို့"), ("ဝယပ",)),
@@ -65,6 +67,7 @@ FOUND: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     # Emoji
     ("milk🥛🎉 👍🏽 👨‍👩‍👧 🇩🇪🇫🇷", ("🥛", "🎉", "👍", "👍🏿", "👩", "🇫🇷", "milk", "❤️ or 🎉"), ("🍕", "🇪🇫")),
     ("box◽ up⤴\ufe0f part〽\ufe0f a→b", ("◽", "⤴", "〽️", "box", '"a b"'), ("◾", "⤵")),
+    ("wow‼ what⁉ a↔b 〰 Acme® tools ©2026", ("‼", "⁉", "❗", "↔", "〰️", '"acme tools"', "2026"), ("❓❗",)),
     # What combines terms
     (
         "pay the rent",
@@ -104,7 +107,7 @@ def test_the_table_is_of_many_texts_in_many_scripts() -> None:
     assert len(scripts | {"LATIN", "GREEK", "CYRILLIC"}) >= 15
 
 
-@pytest.mark.parametrize("query", ["!", "-", "--", "   ", '""', '"', "milk &", "-!", "\u200b", "%", "\u0301", "milk or -"])
+@pytest.mark.parametrize("query", ["!", "-", "--", "   ", '""', '"', "milk &", "-!", "\u200b", "%", "\u0301", "a or -", "©"])
 def test_a_term_without_anything_to_find_is_refused(alice: Person, query: str) -> None:
     assert expect.errors(alice.get(TASKS, query_string={"q": query})) == [("?q", "invalid_value")]
 
@@ -112,6 +115,22 @@ def test_a_term_without_anything_to_find_is_refused(alice: Person, query: str) -
 def test_a_query_has_so_many_terms(alice: Person) -> None:
     assert alice.get(TASKS, query_string={"q": "a or " * 19 + "b"}).status_code == 200
     assert expect.errors(alice.get(TASKS, query_string={"q": "a " * 21})) == [("?q", "too_many")]
+
+
+def test_long_phrases_and_short_ones_match_alike(alice: Person) -> None:
+    text = "call the garage about the brakes, then fetch the car"
+    alice.post(TASKS, {"title": text})
+    for query, is_found in (
+        (f'"{text}"', True),
+        (f'"{text}" -milk', True),
+        ('"the garage about the brakes then fe"', True),
+        ('"the garage about the brakes then to"', False),
+        ('"he garage about the brakes then fetch"', False),
+        ('milk or "garage about the brakes then fetch"', True),
+        ('call -"garage about the brakes then fetch"', False),
+        ("brakes-then-fetch-the-car-or-call-the-garage", False),
+    ):
+        assert bool(found(alice, query)) == is_found, query
 
 
 def test_no_phrase_goes_from_one_text_into_the_next(alice: Person) -> None:
