@@ -29,6 +29,9 @@ DESCRIPTION = (
 
 _FEW = 6
 """Up to so many terms are looked for one by one; more by a regular expression, which reads the text once."""
+_LONG = 32
+"""Longer terms are looked for by a regular expression, too. Notes of 16,000 characters that repeat a phrase but for its
+first character take strpos() up to 0.46 ms; a regular expression always takes 0.06."""
 
 # Phones write other quotation marks than the one on a keyboard.
 _QUOTES = str.maketrans("\u201c\u201d\u201e\u201f\uff02", '"""""')
@@ -45,7 +48,7 @@ class Term(NamedTuple):
 
 
 class Query(TextField):
-    """A query. It is loaded as alternatives, of each of which all terms have to hold."""
+    """A query, which is loaded as the text it is once :func:`alternatives` can read it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(1, 200, **kwargs)
@@ -118,7 +121,7 @@ def _held(groups: list[list[Term]], text: ColumnElement[Any]) -> ColumnElement[b
 def _any(terms: list[Term], text: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return the condition that one of the terms is in a text."""
     texts = [term.text for term in dict.fromkeys(terms)]
-    if len(texts) <= _FEW:
+    if len(texts) <= _FEW and max(map(len, texts)) <= _LONG:
         return or_(*(func.strpos(text, bindparam(None, one, Text)) > 0 for one in texts))
     # Words have letters, digits, marks and emoji only, none of which is special in a regular expression.
     return text.collate("C").op("~", is_comparison=True)(bindparam(None, f"({'|'.join(texts)})", Text))
