@@ -15,5 +15,5 @@ _BLANK = re.compile(f"[{DEFAULT_IGNORABLE}\u2800\ufff9-\ufffb\U00013430-\U000134
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether a text has a character that can be seen: no space, no control character, none that is ignored by default."""
+    """Tell whether a text has a visible character: no space, no control character, none that is ignored by default."""
     return any(unicodedata.category(char) not in ("Zs", "Zl", "Zp", "Cc") for char in _BLANK.sub("", text))
