@@ -2,7 +2,8 @@
 
 import sys
 
-from flask.cli import NoAppException
+import click
+from flask import Flask
 
 from taskapp import create_app
 from taskapp.config import ConfigError
@@ -10,8 +11,9 @@ from taskapp.config import ConfigError
 try:
     app = create_app()
 except ConfigError as error:
-    reason = f"taskapp cannot start: {error}"
-    if sys.argv[1:] in ([], ["--help"]):
-        # `flask` goes on with its help, and the commands that need no settings.
-        raise NoAppException(reason) from None
-    sys.exit(reason)
+    context = click.get_current_context(silent=True)
+    if context is None or context.parent is not None:
+        sys.exit(f"taskapp cannot start: {error}")
+    # `flask` itself, and none of its commands: it asks which commands the application adds. Ours are entry points
+    # (setup.cfg), so there are none, and help needs no settings.
+    app = Flask(__name__)

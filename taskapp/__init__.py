@@ -10,7 +10,6 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from taskapp import logs
-from taskapp.account.cli import users as users_cli
 from taskapp.account.routes import blp as account
 from taskapp.api import (
     access_token,
@@ -33,14 +32,12 @@ from taskapp.docs.routes import blp as docs
 from taskapp.health.routes import blp as health
 from taskapp.isolation import roles
 from taskapp.isolation.models import Base
-from taskapp.keys.cli import jwt_key
 from taskapp.keys.routes import blp as keys
 from taskapp.lists.routes import blp as lists
 from taskapp.observing import ending
 from taskapp.tags.routes import blp as tags
 from taskapp.tasks.routes import blp as tasks
 from taskapp.tokens.routes import blp as tokens
-from taskapp.trash.cli import tasks as tasks_cli
 from taskapp.trash.routes import blp as trash
 from taskapp.users.routes import blp as users
 
@@ -95,7 +92,4 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(docs)
 
     Migrations(app, Base, directory=str(MIGRATIONS))
-    app.cli.add_command(users_cli)
-    app.cli.add_command(tasks_cli)
-    app.cli.add_command(jwt_key)
     return app

@@ -119,22 +119,3 @@ def test_every_way_to_start_ends_with_one_line_that_names_the_variable(command: 
     )
     assert ended.returncode == 1
     assert ended.stderr == "taskapp cannot start: TASKAPP_THREADS must be a whole number from 1 to 100\n"
-
-
-@pytest.mark.parametrize("arguments", [[], ["--help"]], ids=["alone", "help"])
-def test_flask_lists_its_commands_without_an_environment(arguments: list[str]) -> None:
-    listed = subprocess.run(
-        [sys.executable, "-m", "flask", *arguments],
-        cwd=PROJECT,
-        env={"PATH": os.defpath},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    told = listed.stdout + listed.stderr
-    assert listed.returncode in ({0} if arguments else {0, 2})  # click's own for a group without a command
-    for group in ("database", "isolation", "config"):
-        assert f"\n  {group} " in told
-    assert "taskapp cannot start: TASKAPP_DATABASE_URL is not set" in listed.stderr
-    assert "Traceback" not in told

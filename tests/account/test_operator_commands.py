@@ -15,6 +15,7 @@ from meanwhile import Queue, account_held
 from werkzeug.test import TestResponse
 
 from taskapp import create_app
+from taskapp.account.cli import users
 from taskapp.config import Config
 
 NEW_PASSWORD = "staple the horse to the moon"
@@ -29,7 +30,7 @@ def run(app: Flask, *arguments: str, typed: str | None = None) -> Result:
     """Run `flask users …` as a process of its own would: whom it acts for ends with it."""
     line = None if typed is None else f"{typed}\n"
     runner = app.test_cli_runner()
-    result: Result = copy_context().run(runner.invoke, args=["users", *arguments], input=line)
+    result: Result = copy_context().run(runner.invoke, users, arguments, input=line)
     if typed is not None:
         assert typed not in result.output
     return result

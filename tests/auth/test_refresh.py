@@ -17,6 +17,7 @@ from arrange import MakeApp, other_processes
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
+from taskapp.account.cli import users
 from taskapp.api.problems import Problem
 from taskapp.auth.refresh_token import RefreshToken
 
@@ -567,7 +568,7 @@ def test_f23_revoking_the_others_ends_the_grace(app: Flask, alice: Person, token
 
 def test_f23_disabling_the_account_ends_the_grace(app: Flask, tokens: Tokens) -> None:
     newest = refreshed(app, tokens["refresh_token"])
-    result = app.test_cli_runner().invoke(args=["users", "disable", "alice@example.com"])
+    result = app.test_cli_runner().invoke(users, ["disable", "alice@example.com"])
     assert result.exit_code == 0, result.output
     refused(app, tokens["refresh_token"])
     refused(app, newest["refresh_token"])

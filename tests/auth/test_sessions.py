@@ -11,6 +11,7 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
 from taskapp import create_app
+from taskapp.account.cli import users
 
 MEMBERS = {"id", "device_name", "user_agent", "ip", "created_at", "last_used_at", "expires_at", "current"}
 
@@ -348,7 +349,7 @@ def test_how_long_a_session_lasts_is_a_setting(app: Flask, alice: Person) -> Non
 
 def test_a_disabled_account_s_sessions_are_all_refused(app: Flask, alice: Person, bob: Person) -> None:
     phone = log_in(app, "phone")
-    result = app.test_cli_runner().invoke(args=["users", "disable", "alice@example.com"])
+    result = app.test_cli_runner().invoke(users, ["disable", "alice@example.com"])
     assert result.exit_code == 0, result.output
     assert [signed_in(person) for person in (alice, phone, bob)] == [False, False, True]
 

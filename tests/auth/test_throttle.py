@@ -15,6 +15,7 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from taskapp.account.cli import users
 from taskapp.auth import throttle
 from taskapp.auth.passwords import Passwords
 
@@ -313,7 +314,7 @@ def test_f9_an_operator_lifts_the_ceiling_however_the_address_is_spelt(
 ) -> None:
     send(app, "/v1/auth/register", {"email": typed, "password": PASSWORD})
     hundred_failures(app, admin, kept)
-    result = app.test_cli_runner().invoke(args=["users", "enable", other])
+    result = app.test_cli_runner().invoke(users, ["enable", other])
     assert result.exit_code == 0, result.output
     assert log_in(app, ELSEWHERE, typed).status_code == 200
 
@@ -487,14 +488,14 @@ def test_f9_a_success_from_the_owner_s_network_opens_the_account_again(app: Flas
 def test_f9_an_operator_opens_the_account_again(app: Flask, alice: Person, admin: Admin) -> None:
     hundred_failures(app, admin)
     wait_of(log_in(app, ELSEWHERE))
-    result = app.test_cli_runner().invoke(args=["users", "enable", "alice@example.com"])
+    result = app.test_cli_runner().invoke(users, ["enable", "alice@example.com"])
     assert result.exit_code == 0, result.output
     assert log_in(app, ELSEWHERE).status_code == 200
 
 
 def test_f9_an_operator_opens_no_other_account(app: Flask, alice: Person, bob: Person, admin: Admin) -> None:
     hundred_failures(app, admin)
-    app.test_cli_runner().invoke(args=["users", "enable", "bob@example.com"])
+    app.test_cli_runner().invoke(users, ["enable", "bob@example.com"])
     wait_of(log_in(app, ELSEWHERE))
 
 

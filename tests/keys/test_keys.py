@@ -20,6 +20,7 @@ from flask import Flask
 
 from taskapp import create_app
 from taskapp.config import Config, ConfigError
+from taskapp.keys.cli import jwt_key
 
 Deploy = Callable[[str], Flask]
 
@@ -46,7 +47,7 @@ def deploy(cluster: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]
 
 
 def run(app: Flask, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=["jwt-key", *arguments])
+    return app.test_cli_runner().invoke(jwt_key, arguments)
 
 
 def printed(app: Flask, step: str) -> str:

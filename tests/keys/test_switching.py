@@ -15,6 +15,7 @@ from taskapp.api.access_claims import LONGEST_SECONDS
 from taskapp.api.access_token import AccessTokens, access_tokens
 from taskapp.api.problems import Problem
 from taskapp.config import Config, switching
+from taskapp.keys.cli import jwt_key
 from taskapp.keys.pem import new_private_key
 
 # The libraries that sign and verify look at the real clock.
@@ -122,9 +123,9 @@ def test_who_has_the_old_key_makes_no_token_that_outlives_it(handing_over: Flask
 
 def test_flask_jwt_key_goes_on_from_what_counts_by_then(handing_over: Flask, at: AtTime) -> None:
     at(1)
-    retired = handing_over.test_cli_runner().invoke(args=["jwt-key", "retire"])
+    retired = handing_over.test_cli_runner().invoke(jwt_key, ["retire"])
     assert NEW in retired.stdout
     assert OLD.splitlines()[1] not in retired.stdout
     at(660)
-    nothing = handing_over.test_cli_runner().invoke(args=["jwt-key", "retire"])
+    nothing = handing_over.test_cli_runner().invoke(jwt_key, ["retire"])
     assert nothing.stderr == "Error: there is no old key\n"

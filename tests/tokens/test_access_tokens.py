@@ -15,6 +15,7 @@ from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
 from meanwhile import account_held, holding
 
+from taskapp.account.cli import users
 from taskapp.api import personal_token
 from taskapp.api.personal_token import SCOPES
 from taskapp.tokens import schemas
@@ -404,12 +405,12 @@ def by_leaving(app: Flask, alice: Person) -> int:
 
 
 def by_disabling(app: Flask, alice: Person) -> int:
-    return app.test_cli_runner().invoke(args=["users", "disable", "alice@example.com"]).exit_code
+    return app.test_cli_runner().invoke(users, ["disable", "alice@example.com"]).exit_code
 
 
 def by_reset(app: Flask, alice: Person) -> int:
-    arguments = ["users", "reset-password", "alice@example.com"]
-    return app.test_cli_runner().invoke(args=arguments, input=f"{NEW_PASSWORD}\n").exit_code
+    arguments = ["reset-password", "alice@example.com"]
+    return app.test_cli_runner().invoke(users, arguments, input=f"{NEW_PASSWORD}\n").exit_code
 
 
 ENDS = [by_email, by_password, by_leaving, by_disabling, by_reset]
@@ -437,7 +438,7 @@ def test_a_wrong_password_ends_no_token(alice: Person, path: str) -> None:
 def test_an_account_that_is_open_again_has_no_token_of_before(app: Flask, alice: Person) -> None:
     by_script = script(alice, "tasks:read")
     for command in ("disable", "enable"):
-        assert app.test_cli_runner().invoke(args=["users", command, "alice@example.com"]).exit_code == 0
+        assert app.test_cli_runner().invoke(users, [command, "alice@example.com"]).exit_code == 0
     expect.problem(by_script.get("/v1/tasks"), 401, "invalid_token")
 
 

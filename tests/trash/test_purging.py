@@ -22,6 +22,7 @@ from psycopg2.errors import InsufficientPrivilege
 
 from taskapp import create_app
 from taskapp.config import Config
+from taskapp.trash.cli import tasks
 
 OLD = "30 days 1 s"
 YOUNG = "29 days 23 hours"
@@ -36,7 +37,7 @@ def as_(cluster: Cluster, role: str, statement: str) -> list[tuple[Any, ...]]:
 
 def run(app: Flask, *arguments: str) -> Result:
     """Run `flask tasks …` as a process of its own would."""
-    result: Result = copy_context().run(app.test_cli_runner().invoke, args=["tasks", *arguments])
+    result: Result = copy_context().run(app.test_cli_runner().invoke, tasks, arguments)
     return result
 
 
