@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+POSTGRES_PORT ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ help: ## Show this list
 
 .PHONY: run
 run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a PostgreSQL of its own
-	@TASKAPP_PORT=$(PORT) exec $(BIN)/python -m taskapp.local
+	@TASKAPP_PORT=$(PORT) POSTGRES_PORT=$(POSTGRES_PORT) exec $(BIN)/python -m taskapp.local
 
 .PHONY: demo
 demo: .venv/local ## Let three people have tasks in what `make run` serves, and print how to play with them

@@ -61,7 +61,9 @@ def _play() -> str:
         made += load(Api(server.port, shown[name]), person)
     ada = PEOPLE[0]
     task = id_of(ada, ada["tasks"][0]["title"])
-    write({**shown, "TASK": task, "TASKAPP_DBA_DATABASE_URL": server.url(LOGIN, password)})
+    # Where the server is, so that docs/dba.md can name a person by postgresql://ann@/taskapp.
+    database = {"TASKAPP_DBA_DATABASE_URL": server.url(LOGIN, password), **server.place}
+    write({**shown, "TASK": task}, database)
     variables = "\n".join(f"    {name}={value}" for name, value in shown.items())
     return _PAGE.format(made=made, password=PASSWORD, variables=variables)
 

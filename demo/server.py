@@ -28,6 +28,12 @@ class Server:
         """URL of the database for that login."""
         return write_url({**read_url(self.database_url), "user": login, "password": password})
 
+    @property
+    def place(self) -> dict[str, str]:
+        """Where the database is, as libpq's variables."""
+        read = read_url(self.database_url)
+        return {"PGHOST": read["host"], "PGPORT": read["port"]}
+
 
 def find() -> Server:
     """Find the server, and see that it is ready.

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from taskapp.admin.environment import as_shell, private_file
+from taskapp.admin.environment import as_shell, for_terminal, private_file
 from taskapp.embedded import programs
 
 FOLDER = Path(__file__).parents[1] / ".taskapp"
@@ -18,9 +18,8 @@ def read(file: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def write(variables: Mapping[str, str]) -> None:
-    """Write variables for `. .taskapp/demo`, and let that find `flask` and `psql`."""
-    folders = ":".join(shlex.quote(str(folder)) for folder in (Path(sys.executable).parent, programs()))
+def write(variables: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Write variables of the shell and of its programs for `. .taskapp/demo`, and let that find `flask` and `psql`."""
     with private_file(FILE) as file:
         file.write(as_shell(dict(variables)))
-        file.write(f'PATH={folders}:"$PATH"\nexport TASKAPP_DBA_DATABASE_URL PATH\n')
+        file.write(for_terminal(dict(environment), (Path(sys.executable).parent, programs())))

@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import psycopg2
 
-from taskapp.admin.environment import as_shell, private_file
+from taskapp.admin.environment import as_shell, for_terminal, private_file
 from taskapp.config import LOCAL_MARK, ConfigError
-from taskapp.embedded import EmbeddedServer, EmbeddedServerError
+from taskapp.embedded import EmbeddedServer, EmbeddedServerError, programs
 from taskapp.parent_death import end_with_parent, signal_at_parent_death
 from taskapp.provision import Environment, new_keys, new_passwords, provision, urls
 
@@ -52,13 +52,17 @@ def main() -> None:
 
 def _serve() -> None:
     port = os.environ.get("TASKAPP_PORT", "8000")
-    _check_port(port)
+    _check_port("PORT", port)
+    postgres_port = os.environ.get("POSTGRES_PORT")
+    if postgres_port:
+        _check_port("POSTGRES_PORT", postgres_port)
     with ExitStack() as running:
         _say("PostgreSQL, in .taskapp/")
-        server = EmbeddedServer(FOLDER / "postgres")
+        server = EmbeddedServer(FOLDER / "postgres", tcp_port=int(postgres_port) if postgres_port else None)
         running.enter_context(server)
         environment = _environment(server)
         _write_environment({**environment, "TASKAPP_PORT": port})
+        _write_administrator(server, environment)
         _say(f"gunicorn, on port {port}")
         gunicorn = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "wsgi:app"],
@@ -96,10 +100,10 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _check_port(port: str) -> None:
+def _check_port(variable: str, port: str) -> None:
     """Find out now, and not after everything else has started."""
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise LocalError(f"PORT must be a number from 1 to 65535, and {port} is not: make run PORT=8001")
+        raise LocalError(f"{variable} must be a number from 1 to 65535, and {port} is not: make run {variable}=8001")
     with closing(socket.socket()) as probe:
         # As gunicorn does: a port whose last connections are still winding down is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,7 +112,7 @@ def _check_port(port: str) -> None:
         except OSError as error:
             raise LocalError(
                 f"port {port} cannot be used ({error.strerror}). Stop the program that has it, or choose another one: "
-                f"make run PORT={int(port) % 65535 + 1}"
+                f"make run {variable}={int(port) % 65535 + 1}"
             ) from error
 
 
@@ -130,9 +134,12 @@ def _environment(server: EmbeddedServer) -> Environment:
         **stored["keys"],
     }
     _create_database(server)
-    admin_url = server.admin_url.replace("/postgres?", f"/{DATABASE}?")
-    provision(admin_url, passwords, environment, say=_say)
+    provision(_admin_url(server), passwords, environment, say=_say)
     return environment
+
+
+def _admin_url(server: EmbeddedServer) -> str:
+    return server.admin_url.replace("/postgres?", f"/{DATABASE}?")
 
 
 def _local_keys() -> Environment:
@@ -158,6 +165,17 @@ def _write_environment(environment: Environment) -> None:
     """Let other terminals in: `set -a; . .taskapp/environment` and `flask`, `psql` and scripts find the database."""
     with private_file(FOLDER / "environment") as file:
         file.write(as_shell(environment))
+
+
+def _write_administrator(server: EmbeddedServer, environment: Environment) -> None:
+    """Let one terminal be the administrator's, as docs/dba.md has it. What serves never has this URL."""
+    urls_of_owners = {
+        "TASKAPP_ADMIN_DATABASE_URL": _admin_url(server),
+        "TASKAPP_MIGRATION_DATABASE_URL": environment["TASKAPP_MIGRATION_DATABASE_URL"],
+    }
+    place = {"PGHOST": str(server.socket_dir), "PGPORT": str(server.port)}
+    with private_file(FOLDER / "administrator") as file:
+        file.write(for_terminal({**urls_of_owners, **place}, (Path(sys.executable).parent, programs())))
 
 
 def _wait_until_ready(gunicorn: "subprocess.Popen[bytes]", port: str) -> None:
@@ -194,6 +212,8 @@ def _welcome(port: str) -> str:
       -d '{{"email": "you-{secrets.token_hex(2)}@example.com", "password": "correct horse battery"}}'
 
   Or let three people have tasks to play with: make demo
+
+  Then read their rows as a DBA does: docs/dba.md
 
   Ctrl-C stops everything. The data stays in .taskapp/.
 """

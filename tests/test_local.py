@@ -22,6 +22,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 from urllib.request import ProxyHandler, Request, build_opener
 
+import psycopg2
 import pytest
 from conftest import free_port
 from live import PROJECT, program, wait_until_up
@@ -110,7 +111,9 @@ def start(
 
 def strangers_environment(**settings: str) -> dict[str, str]:
     """The environment of somebody who has never heard of us, behind a proxy that answers nobody."""
-    theirs = {name: value for name, value in os.environ.items() if not re.match("TASKAPP_|PG|PYTHON|MAKE|MFLAGS", name)}
+    theirs = {
+        name: value for name, value in os.environ.items() if not re.match("TASKAPP_|PG|PYTHON|MAKE|MFLAGS|POSTGRES_", name)
+    }
     return {**theirs, "http_proxy": "http://127.0.0.1:9", "no_proxy": "", **settings}
 
 
@@ -207,7 +210,10 @@ def first(project: Path) -> FirstRun:
             same_port, same_folder = same_port_run.end(), same_folder_run.end()
         files = [
             ".taskapp",
-            *(f".taskapp/{name}" for name in ("environment", "secrets.json", "postgres", "postgres/password")),
+            *(
+                f".taskapp/{name}"
+                for name in ("administrator", "environment", "secrets.json", "postgres", "postgres/password")
+            ),
         ]
         modes = {name: stat.filemode((project / name).stat().st_mode) for name in files}
         # As `kill` does it: this one process is told, and none of those it started.
@@ -232,11 +238,26 @@ def test_flask_finds_the_database_from_another_terminal(first: FirstRun) -> None
 def test_secrets_are_for_their_owner_alone(first: FirstRun) -> None:
     assert first.modes == {
         ".taskapp": "drwx------",
+        ".taskapp/administrator": "-rw-------",
         ".taskapp/environment": "-rw-------",
         ".taskapp/secrets.json": "-rw-------",
         ".taskapp/postgres": "drwx------",
         ".taskapp/postgres/password": "-rw-------",
     }
+
+
+def test_what_serves_has_no_login_of_the_administrator(first: FirstRun, project: Path) -> None:
+    names = {
+        name: set(re.findall(r"^(\w+)=", (project / ".taskapp" / name).read_text(), re.MULTILINE))
+        for name in ("administrator", "environment")
+    }
+    assert "TASKAPP_ADMIN_DATABASE_URL" in names["administrator"]
+    assert "TASKAPP_DATABASE_URL" in names["environment"]
+    assert "TASKAPP_ADMIN_DATABASE_URL" not in names["environment"]
+    superuser = (project / ".taskapp" / "postgres" / "password").read_text()
+    assert superuser in (project / ".taskapp" / "administrator").read_text()
+    assert superuser not in (project / ".taskapp" / "environment").read_text()
+    assert superuser not in first.ended.printed
 
 
 def test_a_port_that_is_taken_is_one_clear_line(first: FirstRun) -> None:
@@ -280,19 +301,31 @@ class SecondRun:
     account: dict[str, Any]
     tried: "subprocess.CompletedProcess[str]"
     in_terminal: list[str]
+    over_tcp: tuple[str, ...]
     ended: Ended
 
 
 @pytest.fixture(scope="module")
 def second(first: FirstRun, project: Path) -> SecondRun:
     program("curl")
-    with start(project) as run:
+    postgres_port = free_port()
+    with start(project, POSTGRES_PORT=str(postgres_port)) as run:
         run.wait_until_up()
+        over_tcp = logged_in_over_tcp(project, postgres_port)
         account = post(f"{run.url}/v1/auth/login", ACCOUNT)["user"]
         tried = in_another_terminal(project, command_to_try(run.printed))
         in_terminal = [command_line(pid) for pid in run.started if os.getpgid(pid) == run.process.pid]
         ended = run.end(lambda: os.killpg(run.process.pid, signal.SIGINT))
-    return SecondRun(account, tried, in_terminal, ended)
+    return SecondRun(account, tried, in_terminal, over_tcp, ended)
+
+
+def logged_in_over_tcp(project: Path, port: int) -> tuple[str, ...]:
+    """Log in at a port, and ask where the server listens."""
+    password = json.loads((project / ".taskapp" / "secrets.json").read_text())["passwords"]["taskapp_api"]
+    place = {"host": "127.0.0.1", "port": port, "dbname": "taskapp", "user": "taskapp_api", "password": password}
+    with closing(psycopg2.connect(**place)) as conn, conn.cursor() as cur:
+        cur.execute("SELECT current_setting('listen_addresses'), current_setting('password_encryption'), current_user")
+        return cur.fetchone() or ()
 
 
 @pytest.mark.extended
@@ -305,6 +338,11 @@ def test_the_command_that_it_prints_works(second: SecondRun) -> None:
     answer = json.loads(second.tried.stdout)
     assert re.fullmatch(r"you-[0-9a-f]{4}@example\.com", answer["user"]["email"]), answer
     assert answer["tokens"]["token_type"] == "Bearer"
+
+
+@pytest.mark.extended
+def test_postgresql_listens_on_a_port_of_this_machine_when_asked_to(second: SecondRun) -> None:
+    assert second.over_tcp == ("127.0.0.1", "scram-sha-256", "taskapp_api")
 
 
 @pytest.mark.extended
@@ -412,16 +450,19 @@ def test_a_gunicorn_that_cannot_start_leaves_nothing_running(broken: Ended) -> N
 
 
 def test_what_is_no_port_is_one_clear_line(project: Path) -> None:
-    with start(project, TASKAPP_PORT="http") as run:
-        ended = run.end()
-    (line,) = ended.printed.splitlines()
-    assert (ended.status, line) == (1, "taskapp: PORT must be a number from 1 to 65535, and http is not: make run PORT=8001")
+    starts = {"PORT": start(project, TASKAPP_PORT="http"), "POSTGRES_PORT": start(project, POSTGRES_PORT="http")}
+    for variable, started in starts.items():
+        with started as run:
+            ended = run.end()
+        (line,) = ended.printed.splitlines()
+        said = f"taskapp: {variable} must be a number from 1 to 65535, and http is not: make run {variable}=8001"
+        assert (ended.status, line) == (1, said)
 
 
 @pytest.mark.parametrize("port", ["", "0", "65536", "-1", "80.5", "8000 ", "８０００", "0x50"])
 def test_a_port_is_a_number_of_five_digits_at_most(port: str) -> None:
     with pytest.raises(LocalError, match=r"^PORT must be a number from 1 to 65535, and .* is not"):
-        _check_port(port)
+        _check_port("PORT", port)
 
 
 @pytest.mark.extended

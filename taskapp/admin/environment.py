@@ -1,8 +1,9 @@
 """The environment that a command hands over: printed for a shell, or written to a file that its owner alone may read."""
 
 import os
+import shlex
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -48,6 +49,12 @@ def as_shell(environment: Environment) -> str:
     """Write variables as a shell reads them."""
     quoted = {name: value.replace("'", "'\\''") for name, value in environment.items()}
     return "".join(f"{name}='{value}'\n" for name, value in quoted.items())
+
+
+def for_terminal(environment: Environment, folders: Iterable[Path]) -> str:
+    """Write what a terminal takes along by `. FILE`: variables for programs, and folders of programs in front of PATH."""
+    path = "".join(f"{shlex.quote(str(folder))}:" for folder in folders)
+    return f'{as_shell(environment)}PATH={path}"$PATH"\nexport {" ".join(environment)} PATH\n'
 
 
 @contextmanager

@@ -1,48 +1,37 @@
-"""docs/dba.md tells the truth: each of its commands, typed as it stands there, prints what the page says."""
+"""docs/dba.md tells the truth: each of its commands, typed as it stands there, prints what the page says.
 
+Once beside a real `make run` and `make demo`, where nothing is replaced; and once on each version of PostgreSQL, over TCP.
+"""
+
+import os
 import re
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from conftest import DEBIAN, Admin, Cluster
-from isolation.conftest import User
-from isolation.pooler import PgBouncer
-from live import COMMANDS, PROJECT, path_with_psql
+from live import COMMANDS, PROJECT, path_with_psql, port_of, serving
+from test_demo import make_demo
+from test_local import NAME, start, strangers_environment
 from walkthrough import Block, blocks, joined, pattern
 
-from dba.conftest import PASSWORD
+from dba.conftest import PASSWORD, Staff
 from dba.terminal import Terminal
+from demo.__main__ import PEOPLE
+from demo.api import Api
+from demo.loading import load, token_of
 from taskapp.dba.cli import isolation
 from taskapp.dba.people import dba
 from taskapp.embedded import _find_install
 
 PAGE = (PROJECT / "docs" / "dba.md").read_text()
-PEOPLE = ("ann", "bea", "carl", "ivy")
-# The shell's prompt, psql's, what a command asks, and the one that waits for somebody else.
-STOPS = r"READY> $|=[*!]?> $|Password: $|confirmation: $|isolation approve \d+\n"
-
-
-@pytest.fixture
-def people_are_gone(boss: Admin) -> Iterator[None]:
-    """Take away the logins that the page makes."""
-    boss.execute("TRUNCATE app.access_log RESTART IDENTITY")
-    yield
-    for name in PEOPLE:
-        boss.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-
-
-@pytest.fixture
-def rows(boss: Admin, owner: User, other: User) -> None:
-    """What the page finds: Alice's rent is overdue, one of her tasks is in the trash, and Bob has one task."""
-    boss.execute("UPDATE app.tasks SET deleted_at = now() WHERE user_id = %s", owner.id)
-    boss.execute(
-        "INSERT INTO app.tasks (user_id, id, title, due_date, due_time)"
-        " VALUES (%s, gen_random_uuid(), 'Pay the rent', current_date - 5, '09:00')",
-        owner.id,
-    )
+STAFF = ("ann", "bea", "carl", "ivy")
+# The shell's prompt, psql's, what a command or psql asks, and the one that waits for somebody else.
+ASKED = r"Password(?: for user \w+)?: $|confirmation: $"
+STOPS = rf"READY> $|=[*!]?> $|{ASKED}|isolation approve \d+\n"
 
 
 class Desk:
@@ -64,11 +53,89 @@ class Desk:
 
     def _stop(self) -> str:
         printed = self._terminal.until(STOPS)
-        while printed.endswith(("Password: ", "confirmation: ")):
+        while re.search(ASKED, printed):
             self._terminal.type(PASSWORD)
             printed += self._terminal.until(STOPS)
         self._is_ready = printed.endswith("> ")
         return printed
+
+
+def type_all(environment: Mapping[str, str], folder: Path, read: Callable[[str], str] = str) -> None:
+    """Type the whole page, each person at a terminal of their own, and compare what is printed.
+
+    :param read: says what is typed for a block; by default what stands there.
+    """
+    with ExitStack() as stack:
+        desks: dict[str, Desk] = {}
+        printed = ""
+        for block in blocks(PAGE):
+            if block.language == "text":
+                assert_printed(block, printed)
+                continue
+            who = block.who or "ann"
+            if who not in desks:
+                desks[who] = Desk(stack.enter_context(Terminal(["sh", "-i"], environment, folder)))
+            printed = desks[who].type(read(block.text))
+        assert set(desks) == {"admin", *STAFF}
+
+
+def assert_printed(block: Block, printed: str) -> None:
+    # Nobody sees the blanks at the ends of lines.
+    trimmed = re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE)
+    assert re.search(pattern(block.text), joined(trimmed)), f"{block.text}\n--- is not in ---\n{printed}"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What `git clone` and the first `make` leave, in a folder that others may not enter."""
+    tmp_path.chmod(0o700)
+    copy = tmp_path / NAME
+    own = shutil.ignore_patterns(".git", ".venv", ".taskapp", "__pycache__", ".*_cache", "*.egg-info", "node_modules")
+    shutil.copytree(PROJECT, copy, ignore=own)
+    (copy / ".venv").symlink_to(sys.prefix)
+    return copy
+
+
+@pytest.mark.extended
+def test_every_command_prints_what_the_page_says_beside_make_run(clone: Path) -> None:
+    with start(clone) as run:
+        run.wait_until_up()
+        made = make_demo(clone)
+        assert made.returncode == 0, made.stderr
+        # As a new terminal has it. That of the tests can have PostgreSQL's programs first.
+        environment = strangers_environment(PATH=os.defpath, HOME=str(clone.parent), PS1="READY> ")
+        type_all(environment, clone)
+    left = {path.name for path in clone.iterdir()} - {path.name for path in PROJECT.iterdir()}
+    assert left <= {".venv", ".taskapp"}
+
+
+@pytest.fixture
+def people_are_gone(boss: Admin) -> Iterator[None]:
+    """Take away the logins that the page makes, where it has not come to its end."""
+    boss.execute("TRUNCATE app.access_log RESTART IDENTITY")
+    yield
+    for (name,) in boss.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [*STAFF, "demo"]):
+        boss.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.mark.extended
+@pytest.mark.usefixtures("people_are_gone")
+def test_every_command_prints_what_the_page_says_on_each_version(boss: Admin, cluster: Cluster, tmp_path: Path) -> None:
+    with serving(cluster.environment) as url:
+        for person in PEOPLE:
+            load(Api(port_of(url), token_of(port_of(url), person, None)), person)
+    Staff(cluster).add("demo")
+    ((version,),) = boss.execute("SELECT current_setting('server_version_num')::int / 10000")
+    (tmp_path / "pg_dump").symlink_to(programs(version) / "pg_dump")
+    environment = {
+        "PATH": f"{tmp_path}:{path_with_psql()}",
+        "PS1": "READY> ",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(cluster.server.port),
+        "TASKAPP_ADMIN_DATABASE_URL": cluster.admin_url,
+        "TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator"),
+    }
+    type_all(environment, tmp_path, as_on_a_server_of_ones_own)
 
 
 def programs(version: int) -> Path:
@@ -76,56 +143,9 @@ def programs(version: int) -> Path:
     return DEBIAN.get(version) or _find_install(version) / "bin"
 
 
-@pytest.mark.extended
-@pytest.mark.usefixtures("people_are_gone", "rows")
-def test_every_command_prints_what_the_page_says(boss: Admin, cluster: Cluster, tmp_path: Path) -> None:
-    ((version,),) = boss.execute("SELECT current_setting('server_version_num')::int / 10000")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "pg_dump").symlink_to(programs(version) / "pg_dump")
-    with ExitStack() as stack:
-        pooler = stack.enter_context(PgBouncer(cluster, people=dict.fromkeys(PEOPLE, PASSWORD)))
-        ports = (cluster.server.port, pooler.port)
-        passwords = tmp_path / "pgpass"
-        passwords.write_text("".join(f"127.0.0.1:{port}:*:{name}:{PASSWORD}\n" for port in ports for name in PEOPLE))
-        passwords.chmod(0o600)
-        environment = {
-            "PATH": f"{tmp_path / 'bin'}:{path_with_psql()}",
-            "PGPASSFILE": str(passwords),
-            "PS1": "READY> ",
-            "TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator"),
-        }
-        places = {
-            "postgresql://admin@db.example.com/taskapp": f"'{cluster.admin_url}'",
-            "db.example.com": urlsplit(cluster.tcp_url("taskapp_api")).netloc.rpartition("@")[2],
-            "pooler.example.com": f"127.0.0.1:{pooler.port}",
-            ".venv/bin/": COMMANDS,
-        }
-        desks: dict[str, Desk] = {}
-        printed = ""
-        for block in blocks(PAGE):
-            if block.language == "text":
-                assert re.search(pattern(block.text), joined(trimmed(printed))), (
-                    f"{block.text}\n--- is not in ---\n{printed}"
-                )
-                continue
-            who = block.who or "ann"
-            if who not in desks:
-                desks[who] = Desk(stack.enter_context(Terminal(["sh", "-i"], environment, tmp_path)))
-            printed = desks[who].type(at(places, block))
-    assert set(desks) == {"admin", *PEOPLE}
-
-
-def at(places: dict[str, str], block: Block) -> str:
-    """Put the servers of this test in the place of those that the page names."""
-    text = block.text
-    for name, place in places.items():
-        text = text.replace(name, place)
-    return text
-
-
-def trimmed(printed: str) -> str:
-    """Less the blanks at the ends of lines, which nobody sees."""
-    return re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE)
+def as_on_a_server_of_ones_own(text: str) -> str:
+    """Without the files of `make run`, which the environment replaces, and with the programs of the tests."""
+    return re.sub(r"^\. \.taskapp/\w+\n", "", text, flags=re.MULTILINE).replace(".venv/bin/", COMMANDS)
 
 
 def test_every_block_is_one_that_is_run_or_printed() -> None:
