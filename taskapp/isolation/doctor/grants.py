@@ -1,13 +1,26 @@
 """Rules about grants: what nobody has, and what only one role has."""
 
-from taskapp.isolation.doctor.rule import CREDENTIALS, Rule
+from taskapp.isolation.columns import COLUMNS, RIGHTS, WHOLE_TABLE, kinds
+from taskapp.isolation.doctor.rule import CREDENTIALS, Rule, not_among, values
 
-# What an auditor may know of a row: whose it is, when, and what became of it.
-METADATA = (
-    "'user_id', 'id', 'task_id', 'list_id', 'left_list_id', 'parent_id', 'email', 'email_key', 'version', 'status',"
-    " 'outcome', 'priority', 'scopes', 'archived', 'created_at', 'updated_at', 'disabled_at', 'expires_at', 'revoked_at',"
-    " 'last_used_at', 'completed_at', 'deleted_at', 'answered_at'"
-)
+# The rights that the manifest of columns may list. What it may not, a rule finds although the manifest lists it.
+_SECRETS = [(column.table, column.name) for column in COLUMNS if column.kind == "secret"]
+# The database compares digests in a function of its own; operators set passwords and read none.
+_READ_SECRETS = ("taskapp_auth", "taskapp_definer")
+_OF_SECRETS = [
+    right
+    for right in RIGHTS
+    if "secret" in kinds(right)
+    and (right.role in _READ_SECRETS or (right.role == "taskapp_operator" and right.privilege != "SELECT"))
+]
+_OF_WHOLE_TABLES = [right for right in RIGHTS if right.column == WHOLE_TABLE]
+_OF_AUDITORS = [right for right in RIGHTS if right.role == "taskapp_auditor" and kinds(right) <= {"key", "metadata"}]
+_OF_OPERATORS_AND_DEFINER = [
+    right
+    for right in RIGHTS
+    if right.role in ("taskapp_operator", "taskapp_definer")
+    and (right.privilege == "DELETE" or "content" not in kinds(right))
+]
 
 GRANTS = (
     Rule(
@@ -52,14 +65,9 @@ GRANTS = (
         "secrets are for taskapp_auth",
         "SQL injected into a request for tasks must not reach a password hash or the digest of a token.",
         "REVOKE SELECT (…) ON app.… FROM ….",
-        "SELECT DISTINCT format('app.%s.%s, %s to %s', relname, coalesce(attname, '*'), privilege_type, who) FROM granted"
-        f" WHERE nspname = 'app' AND relkind = 'r' AND attname ~ {CREDENTIALS} AND who <> 'taskapp_auth'"
-        # The database compares digests in a function of its own, and operators set passwords and read none.
-        " AND (relname, attname, who, privilege_type) NOT IN ("
-        " ('access_tokens', 'digest', 'taskapp_definer', 'SELECT'),"
-        " ('users', 'password_hash', 'taskapp_operator', 'INSERT'),"
-        " ('users', 'password_hash', 'taskapp_operator', 'UPDATE'))"
-        " OR attname = 'digest' AND privilege_type <> 'INSERT' AND who <> 'taskapp_definer'",
+        "SELECT DISTINCT format('%s.%s.%s, %s to %s', nspname, relname, attname, privilege_type, who) FROM granted"
+        f" WHERE (attname ~ {CREDENTIALS} OR (nspname || '.' || relname, attname) IN (VALUES {values(_SECRETS)}))"
+        f" AND {not_among(_OF_SECRETS)}",
     ),
     Rule(
         "L38",
@@ -68,9 +76,7 @@ GRANTS = (
         "GRANT SELECT (…), INSERT (…), UPDATE (…).",
         "SELECT DISTINCT format('app.%s, %s to %s', relname, privilege_type, who) FROM granted"
         " WHERE nspname = 'app' AND relkind = 'r' AND attname IS NULL AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE')"
-        " AND (relname, privilege_type) NOT IN (('access_log', 'SELECT'), ('alembic_version', 'SELECT'))"
-        " AND (relname, privilege_type, who) NOT IN"
-        " (('attempts', 'SELECT', 'taskapp_auth'), ('attempts', 'SELECT', 'taskapp_operator'))",
+        f" AND (relname, privilege_type) <> ('alembic_version', 'SELECT') AND {not_among(_OF_WHOLE_TABLES)}",
     ),
     Rule(
         "L39",
@@ -125,11 +131,10 @@ GRANTS = (
         "L49",
         "auditors see of every row what it is, and of no row what it says",
         "Auditors have no ticket, so the columns they have are all that limits them.",
-        "REVOKE SELECT (…) ON app.… FROM taskapp_auditor; a new column of metadata is named in"
-        " taskapp/isolation/doctor/grants.py.",
-        "SELECT format('app.%s.%s', relname, coalesce(attname, '*')) FROM granted"
-        " WHERE who = 'taskapp_auditor' AND relkind = 'r' AND relname <> 'access_log'"
-        f" AND coalesce(attname, '*') NOT IN ({METADATA})",
+        "REVOKE SELECT (…) ON app.… FROM taskapp_auditor; what auditors read of a new column is written in"
+        " taskapp/isolation/columns.py.",
+        "SELECT DISTINCT format('app.%s.%s', relname, coalesce(attname, '*')) FROM granted"
+        f" WHERE who = 'taskapp_auditor' AND relkind = 'r' AND {not_among(_OF_AUDITORS)}",
     ),
     Rule(
         "L52",
@@ -138,18 +143,7 @@ GRANTS = (
         " functions that run as taskapp_definer look up accounts and tokens.",
         "REVOKE … FROM taskapp_operator, taskapp_definer; drop its policies there.",
         "SELECT DISTINCT format('app.%s.%s to %s', relname, coalesce(attname, '*'), who) FROM granted WHERE nspname = 'app'"
-        " AND (who = 'taskapp_operator' AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE') AND (relname, attname) NOT IN ("
-        " SELECT 'users', unnest(ARRAY['user_id', 'email', 'email_key', 'password_hash', 'version', 'created_at',"
-        " 'updated_at', 'disabled_at'])"
-        " UNION SELECT 'sessions', unnest(ARRAY['user_id', 'id', 'last_used_at', 'expires_at', 'revoked_at'])"
-        " UNION SELECT unnest(ARRAY['tasks', 'tasks', 'tasks', 'lists', 'lists', 'lists']),"
-        " unnest(ARRAY['user_id', 'id', 'deleted_at', 'user_id', 'id', 'deleted_at'])"
-        " UNION VALUES ('access_tokens', 'user_id'), ('answers', 'answered_at'), ('attempts', 'count'))"
-        " AND relname <> 'attempts'"
-        " OR who = 'taskapp_operator' AND relname = 'attempts' AND privilege_type <> 'SELECT'"
-        " AND (privilege_type, attname) IS DISTINCT FROM ('UPDATE', 'count')"
-        " OR who = 'taskapp_definer' AND relname NOT IN ('access_tokens', 'access_log')"
-        " AND (relname, attname) NOT IN (('users', 'user_id'), ('users', 'email')))",
+        f" AND who IN ('taskapp_operator', 'taskapp_definer') AND {not_among(_OF_OPERATORS_AND_DEFINER)}",
     ),
     Rule(
         "L66",

@@ -1,7 +1,10 @@
 """What a rule is, and what all of them look at."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from taskapp.isolation.columns import WHOLE_TABLE, Right
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,21 @@ class Trial:
 
     attempts: int = 0
     findings: list[Finding] = field(default_factory=list)
+
+
+def values(rows: Iterable[tuple[str | None, ...]]) -> str:
+    """Write rows of text for SQL, as they stand behind VALUES."""
+    return ", ".join(f"({', '.join(map(_quoted, row))})" for row in rows)
+
+
+def _quoted(text: str | None) -> str:
+    return "NULL::text" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def not_among(rights: Iterable[Right]) -> str:
+    """Write the condition that a row of ``granted`` is none of these rights."""
+    right = f"nspname || '.' || relname, coalesce(attname, '{WHOLE_TABLE}'), who, privilege_type"
+    return f"({right}) NOT IN (VALUES {values(rights)})"
 
 
 # The rows that belong to no user, and so to no owner's column, key or floor.

@@ -1,79 +1,18 @@
 """Rules about tables: row-level security, keys, and what else could show rows."""
 
-from taskapp.isolation.doctor.rule import NOBODYS, Rule
+from taskapp.isolation.columns import COLUMNS
+from taskapp.isolation.doctor.rule import NOBODYS, Rule, values
 
-# What people wrote, addresses, and secrets. A new column of that kind is named here; its migration has SET STATISTICS 0.
-WITHOUT_STATISTICS = {
-    "access_log": ("reason",),
-    "access_tokens": (
-        "name",
-        "scopes",
-        "prefix",
-        "digest",
-    ),
-    "answers": (
-        "key",
-        "asked",
-        "status",
-        "body",
-        "location",
-        "etag",
-    ),
-    "attempts": ("key",),
-    "completions": (
-        "title",
-        "due_date",
-        "due_time",
-        "due_timezone",
-        "due_at",
-    ),
-    "keys": (
-        "key_id",
-        "inner_pad",
-        "outer_pad",
-    ),
-    "lists": (
-        "name",
-        "color",
-        "created_from",
-    ),
-    "sessions": (
-        "device_name",
-        "user_agent",
-        "ip",
-    ),
-    "tags": (
-        "key",
-        "name",
-    ),
-    "tasks": (
-        "title",
-        "notes",
-        "tags",
-        "start_date",
-        "due_date",
-        "due_time",
-        "due_timezone",
-        "metadata",
-        "created_from",
-        "due_at",
-        "due_sort",
-        "title_sort",
-        "title_words",
-        "notes_words",
-        "tag_words",
-    ),
-    "users": (
-        "email",
-        "password_hash",
-        "display_name",
-        "timezone",
-        "week_start",
-        "tasks_at_most",
-        "email_key",
-    ),
-}
-_SILENT = ", ".join(f"('{table}', '{column}')" for table, columns in WITHOUT_STATISTICS.items() for column in columns)
+_WITHOUT_STATISTICS = [
+    (column.table, column.name) for column in COLUMNS if not column.has_statistics or column.kind in ("content", "secret")
+]
+_TABLES = sorted({column.table for column in COLUMNS})
+# Of attempts, which are nobody's: their key is an HMAC.
+_COUNTERS = [
+    (column.name,)
+    for column in COLUMNS
+    if column.table == "app.attempts" and (column.kind == "metadata" or column.name == "key")
+]
 
 TABLES = (
     Rule(
@@ -185,8 +124,8 @@ TABLES = (
         "the tables are there",
         "Of an empty schema every other rule holds.",
         "flask db upgrade.",
-        "SELECT 'app.' || needed FROM unnest(ARRAY['users', 'sessions', 'access_tokens', 'attempts', 'lists', 'tags',"
-        " 'tasks', 'completions', 'answers', 'access_log']) AS needed WHERE needed NOT IN (SELECT relname FROM tenant)",
+        f"SELECT needed FROM unnest(ARRAY{_TABLES}) AS needed"
+        " WHERE needed NOT IN (SELECT nspname || '.' || relname FROM relation WHERE relkind IN ('r', 'p'))",
     ),
     Rule(
         "L45",
@@ -220,7 +159,7 @@ TABLES = (
         "What has no owner has no floor either, so there must be nothing in it that is somebody's.",
         "Give the table an owner's column and its policies.",
         "SELECT format('app.%s.%s', relname, attname) FROM col"
-        " WHERE relname = 'attempts' AND attname NOT IN ('key', 'count', 'since', 'blocked_until', 'succeeded_at')",
+        f" WHERE relname = 'attempts' AND attname NOT IN (VALUES {values(_COUNTERS)})",
     ),
     Rule(
         "L61",
@@ -250,12 +189,11 @@ TABLES = (
         "columns of what people wrote have no statistics",
         "EXPLAIN estimates from all users' rows: with statistics it confirms guesses of what others wrote.",
         "ALTER TABLE … ALTER … SET STATISTICS 0.",
-        f"WITH silent (relname, attname) AS (VALUES {_SILENT})"
-        " SELECT format('%s.%s.%s', nspname, relname, attname) FROM relation"
+        "SELECT format('%s.%s.%s', nspname, relname, attname) FROM relation"
         " JOIN pg_attribute a ON a.attrelid = relation.oid"
-        " WHERE relkind IN ('r', 'p') AND relname <> 'alembic_version' AND attnum > 0 AND NOT attisdropped"
+        " WHERE relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped"
         " AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> 0"
-        " AND (relname, attname) IN (SELECT relname, attname FROM silent)",
+        f" AND (nspname || '.' || relname, attname) IN (VALUES {values(_WITHOUT_STATISTICS)})",
     ),
     Rule(
         "L68",
