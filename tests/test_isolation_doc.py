@@ -19,6 +19,7 @@ from live import COMMANDS, path_with_psql
 from walkthrough import blocks, joined, pattern
 
 from taskapp.dba.cli import isolation
+from taskapp.isolation.columns import COLUMNS
 from taskapp.isolation.doctor.examination import RULES
 
 PAGE = (PROJECT / "docs" / "isolation.md").read_text()
@@ -103,6 +104,18 @@ def test_every_rule_that_is_cited_is_one() -> None:
     cited = {number for row in ROWS for number in re.findall(r"\bL\d\d\b", " ".join(row))}
     assert cited <= {rule.number for rule in RULES}
     assert len(cited) > 30
+
+
+# What estimates tell.
+
+
+def test_the_columns_with_statistics_are_those_of_the_manifest() -> None:
+    found = re.findall(r"^\| (?:ids|states|moments|log-ins.*?) \| (.*?) \|", PAGE, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(found))) - {"attempts"}
+    # Of the trail the page names the one that has none; versions and seal keys are nobody's.
+    elsewhere = ("app.access_log", "app.alembic_version", "app_private.keys")
+    assert named == {column.name for column in COLUMNS if column.has_statistics and column.table not in elsewhere}
+    assert [c.name for c in COLUMNS if c.table == "app.access_log" and not c.has_statistics] == ["reason"]
 
 
 # The footguns.
