@@ -196,7 +196,7 @@ def test_migrations_are_numbered_one_after_the_other() -> None:
     versions = sorted((PROJECT / "migrations" / "versions").glob("*.py"))
     revisions = [re.findall(r'^revision = "(\d{4})"$', path.read_text(), re.MULTILINE) for path in versions]
     before = [re.findall(r'^down_revision = (?:"(\d{4})"|None)$', path.read_text(), re.MULTILINE) for path in versions]
-    assert revisions == [[f"{number:04}"] for number in range(1, len(versions) + 1)]
+    assert revisions == [[f"{number:04}"] for number in range(101, len(versions) + 101)]
     assert before == [[""], *revisions[:-1]]
     assert [path.name[:4] for path in versions] == [revision for (revision,) in revisions]
 

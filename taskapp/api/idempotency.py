@@ -43,7 +43,7 @@ _UNDONE = {"40", "25"}
 
 
 class Answer(Owned, Base):
-    """What a request was answered with. The database's rules about it are in migration 0010."""
+    """What a request was answered with. The database's rules about it are in migration 0106."""
 
     __tablename__ = "answers"
     __table_args__ = (

@@ -1,7 +1,7 @@
 """Normalise text to words, for searches.
 
 Texts and queries are normalised alike, so a word is found however it is written: in capitals, with or without accents, in
-full width, with invisible joiners. Migration 0022 has a frozen copy of this module.
+full width, with invisible joiners.
 """
 
 import re

@@ -326,7 +326,7 @@ def test_what_was_there_before_anybody_counted_counts(small: Flask, alice: Perso
     alice.client = small.test_client()
     for _ in range(2):
         task(admin, alice)
-    # As migration 0017 leaves an account that it finds.
+    # More than there can be: the next creation counts.
     admin.execute("UPDATE app.users SET tasks_at_most = 2147483647")
     make(alice)
     expect.problem(alice.post(TASKS, {"title": "x"}), 422, "quota_exceeded")

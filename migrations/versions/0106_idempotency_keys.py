@@ -1,12 +1,12 @@
-"""Answers that are kept for a day, so that a client that asks again gets the same one.
+"""Idempotency keys: responses that are kept for a day, so that a client that retries gets the same one.
 
-Revision ID: 0010
+Revision ID: 0106
 """
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0106"
+down_revision = "0105"
 branch_labels = None
 depends_on = None
 
@@ -29,7 +29,6 @@ def upgrade() -> None:
     ALTER TABLE app.answers
         ALTER key SET STATISTICS 0, ALTER asked SET STATISTICS 0, ALTER status SET STATISTICS 0,
         ALTER body SET STATISTICS 0, ALTER location SET STATISTICS 0, ALTER etag SET STATISTICS 0;
-
     COMMENT ON TABLE app.answers IS
         'What requests with an Idempotency-Key were answered with; kept for 24 hours, then purged.';
     COMMENT ON COLUMN app.answers.user_id IS
@@ -44,10 +43,10 @@ def upgrade() -> None:
 
     ALTER TABLE app.answers ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.answers FORCE ROW LEVEL SECURITY;
-    -- Below this floor no later permissive policy can reach.
+
+    -- Users store responses, read them again and delete them. No update: a stored response does not change.
     CREATE POLICY answers_api_floor ON app.answers AS RESTRICTIVE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
-    -- Users may keep answers, read them again, and let go of them. No update: an answer stays what it was.
     CREATE POLICY answers_api_select ON app.answers FOR SELECT TO taskapp_api
         USING (user_id = (SELECT app.current_user_id()));
     CREATE POLICY answers_api_insert ON app.answers FOR INSERT TO taskapp_api
@@ -59,16 +58,30 @@ def upgrade() -> None:
           DELETE
         ON app.answers TO taskapp_api;
 
-    -- Operators may purge what is older than a day. They see that it is there, and nothing of what it is.
+    -- Operators purge responses that are older than a day, and see of those only how old they are.
     CREATE POLICY answers_operator_select ON app.answers FOR SELECT TO taskapp_operator
         USING (answered_at < now() - interval '24 hours');
     CREATE POLICY answers_operator_delete ON app.answers FOR DELETE TO taskapp_operator
         USING (answered_at < now() - interval '24 hours');
     GRANT SELECT (answered_at), DELETE ON app.answers TO taskapp_operator;
 
-    -- The lock says that a request with this key is under way; it ends with its transaction. It is asked for first, so that
-    -- what the next statements see is what the request before left behind. 64 bits of the hash name the lock: two
-    -- users whose keys share them would make each other wait, and SHA-256 keeps anybody from arranging that.
+    -- DBAs and auditors, as in app.users (0103). Not the bodies: they repeat tasks and
+    -- lists, which DBAs read in their tables.
+    CREATE POLICY answers_dba_floor ON app.answers AS RESTRICTIVE TO taskapp_dba
+        USING (user_id = (SELECT app.ticket_subject())) WITH CHECK (false);
+    CREATE POLICY answers_dba_select ON app.answers FOR SELECT TO taskapp_dba
+        USING (user_id = (SELECT app.ticket_subject()));
+    CREATE POLICY answers_breakglass_floor ON app.answers AS RESTRICTIVE TO taskapp_breakglass
+        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+    CREATE POLICY answers_breakglass_select ON app.answers FOR SELECT TO taskapp_breakglass
+        USING ((SELECT app.glass_is_broken()));
+    GRANT SELECT (user_id, key, status, answered_at) ON app.answers TO taskapp_dba, taskapp_breakglass;
+    CREATE POLICY answers_auditor_select ON app.answers FOR SELECT TO taskapp_auditor USING (true);
+    GRANT SELECT (user_id, status, answered_at) ON app.answers TO taskapp_auditor;
+
+    -- An advisory lock marks a request with this key as in progress; it ends with its transaction. It is taken first, so
+    -- that the next statements see what the previous request committed. 64 bits of the hash name the lock: two users whose
+    -- keys share them would wait for each other, and SHA-256 keeps anyone from arranging that.
     CREATE FUNCTION app.lock_of(name text) RETURNS bigint
     LANGUAGE sql STABLE
     RETURN ('x' || left(encode(sha256(convert_to(app.current_user_id() || name, 'UTF8')), 'hex'), 16))::bit(64)::bigint;

@@ -1,12 +1,12 @@
-"""Counting attempts to get in, where all workers and restarts see the same count.
+"""Throttling of log-ins, registrations and refreshes: counters that all workers share and that survive restarts.
 
-Revision ID: 0005
+Revision ID: 0105
 """
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0105"
+down_revision = "0104"
 branch_labels = None
 depends_on = None
 
@@ -22,6 +22,8 @@ def upgrade() -> None:
         CONSTRAINT attempts_pkey PRIMARY KEY (key)
     );
     CREATE INDEX attempts_since_idx ON app.attempts (since);
+    -- EXPLAIN would spell keys out. Rows are found by their primary key, so no plan needs the statistics.
+    ALTER TABLE app.attempts ALTER key SET STATISTICS 0;
     COMMENT ON TABLE app.attempts IS 'Counters of log-ins, registrations and refreshes. Belongs to no user.';
     COMMENT ON COLUMN app.attempts.key IS 'HMAC of what is counted, so that nobody reads addresses here.';
     COMMENT ON COLUMN app.attempts.count IS 'Attempts in this period, or failures in a row.';
@@ -29,7 +31,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.attempts.blocked_until IS 'Until when further attempts are refused unseen.';
     COMMENT ON COLUMN app.attempts.succeeded_at IS 'When a log-in with this key last succeeded, or NULL.';
 
-    -- These rows are nobody's, so there is no owner to compare with: taskapp_auth alone has them.
+    -- No user owns a row, so no policy compares an owner: the grants are what limits the two roles.
     ALTER TABLE app.attempts ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.attempts FORCE ROW LEVEL SECURITY;
     CREATE POLICY attempts_auth_select ON app.attempts FOR SELECT TO taskapp_auth USING (true);
@@ -39,6 +41,11 @@ def upgrade() -> None:
     GRANT SELECT, INSERT (key, count, since, blocked_until, succeeded_at),
           UPDATE (count, since, blocked_until, succeeded_at), DELETE
         ON app.attempts TO taskapp_auth;
+
+    -- Operators unblock an account after a hundred failed log-ins.
+    CREATE POLICY attempts_operator_select ON app.attempts FOR SELECT TO taskapp_operator USING (true);
+    CREATE POLICY attempts_operator_update ON app.attempts FOR UPDATE TO taskapp_operator USING (true) WITH CHECK (true);
+    GRANT SELECT, UPDATE (count) ON app.attempts TO taskapp_operator;
 
     CREATE FUNCTION app.count_attempt(key bytea, quota integer, period interval) RETURNS interval
     LANGUAGE plpgsql AS $$
@@ -58,10 +65,10 @@ def upgrade() -> None:
         'Count an attempt. NULL while there were no more than quota in a period; else how long to wait.';
     GRANT EXECUTE ON FUNCTION app.count_attempt TO taskapp_auth;
 
-    -- A log-in is counted as a failure before the password is looked at, and taken back when it was right: so of many at
-    -- the same moment none is free. From the fifth failure in a row of one account from one network the wait doubles,
-    -- 1 s to 15 min. A stranger elsewhere does not make the owner wait. A hundred failures in a row of one account, from
-    -- wherever, close it to networks it has never been used from (NIST SP 800-63B section 5.2.2).
+    -- A log-in is counted as a failure before the password is verified, and taken back when it was right, so simultaneous
+    -- log-ins cannot exceed the limit. From the fifth failure in a row of one account from one network the wait doubles,
+    -- 1 s to 15 min. An attacker elsewhere does not make the owner wait. A hundred failures in a row of one account, from
+    -- any network, block it for networks it has never been used from (NIST SP 800-63B section 5.2.2).
     CREATE FUNCTION app.count_login(pair bytea, account bytea) RETURNS interval
     LANGUAGE plpgsql AS $$
     DECLARE
@@ -104,18 +111,6 @@ def upgrade() -> None:
     END;
     COMMENT ON FUNCTION app.login_succeeded IS 'Take back what app.count_login counted: the password was right.';
     GRANT EXECUTE ON FUNCTION app.login_succeeded TO taskapp_auth;
-
-    -- Counting writes, so the transaction of a log-in is no longer read-only.
-    CREATE OR REPLACE FUNCTION app.enter_login(email text, seal text) RETURNS void LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM set_config('app.user_id', '', true), set_config('app.user_seal', '', true),
-                set_config('app.login_email', email, true), set_config('app.login_seal', seal, true);
-        IF app.login_email() IS NULL THEN
-            RAISE EXCEPTION 'the seal of this address does not hold' USING ERRCODE = 'TA002';
-        END IF;
-    END $$;
-    COMMENT ON FUNCTION app.enter_login IS
-        'Begin a transaction of somebody logging in with this address. Raises TA002 when the seal is wrong.';
     """)
 
 
@@ -125,15 +120,4 @@ def downgrade() -> None:
     DROP FUNCTION app.count_login(bytea, bytea);
     DROP FUNCTION app.count_attempt(bytea, integer, interval);
     DROP TABLE app.attempts;
-    CREATE OR REPLACE FUNCTION app.enter_login(email text, seal text) RETURNS void LANGUAGE plpgsql AS $$
-    BEGIN
-        PERFORM set_config('app.user_id', '', true), set_config('app.user_seal', '', true),
-                set_config('app.login_email', email, true), set_config('app.login_seal', seal, true),
-                set_config('transaction_read_only', 'on', true);
-        IF app.login_email() IS NULL THEN
-            RAISE EXCEPTION 'the seal of this address does not hold' USING ERRCODE = 'TA002';
-        END IF;
-    END $$;
-    COMMENT ON FUNCTION app.enter_login IS
-        'Begin a read-only transaction of somebody logging in with this address. Raises TA002 when the seal is wrong.';
     """)

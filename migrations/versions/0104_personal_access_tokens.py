@@ -1,12 +1,12 @@
-"""Personal access tokens: made with the password, looked up by PostgreSQL, ended with the sessions.
+"""Personal access tokens: created with the password, looked up by PostgreSQL, deleted when the credentials change.
 
-Revision ID: 0011
+Revision ID: 0104
 """
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0104"
+down_revision = "0103"
 branch_labels = None
 depends_on = None
 
@@ -19,7 +19,7 @@ def upgrade() -> None:
         name         text NOT NULL CHECK (
                          char_length(name) BETWEEN 1 AND 100
                          AND name !~ '[\u0001-\u001f\u007f-\u009f]' AND name IS NFC NORMALIZED),
-        -- Each of the four at most once, and nothing else: so many are among them as there are in all.
+        -- Each of the four scopes at most once, and nothing else: as many of them are present as there are elements.
         scopes       text[] NOT NULL CHECK (
                          cardinality(scopes) > 0 AND cardinality(scopes) =
                              (scopes @> '{tasks:read}')::integer + (scopes @> '{tasks:write}')::integer
@@ -38,7 +38,6 @@ def upgrade() -> None:
     ALTER TABLE app.access_tokens
         ALTER name SET STATISTICS 0, ALTER scopes SET STATISTICS 0,
         ALTER prefix SET STATISTICS 0, ALTER digest SET STATISTICS 0;
-
     COMMENT ON TABLE app.access_tokens IS 'Personal access tokens, for scripts. One that is revoked is deleted.';
     COMMENT ON COLUMN app.access_tokens.user_id IS
         'Owner of the row. Set by PostgreSQL from the identity of the transaction; never updatable.';
@@ -56,8 +55,8 @@ def upgrade() -> None:
     ALTER TABLE app.access_tokens ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.access_tokens FORCE ROW LEVEL SECURITY;
 
-    -- taskapp_api: users may see their tokens, and revoke them. Not the digest, and no insert or update: making one takes
-    -- the password, so SQL injected into a task's endpoint makes none.
+    -- taskapp_api: users see and revoke their tokens. Not the digest, and no insert or update: creating a token takes the
+    -- password, so SQL injected into an endpoint of tasks creates none.
     CREATE POLICY access_tokens_api_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY access_tokens_api_select ON app.access_tokens FOR SELECT TO taskapp_api
@@ -67,7 +66,7 @@ def upgrade() -> None:
     GRANT SELECT (user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at), DELETE
         ON app.access_tokens TO taskapp_api;
 
-    -- taskapp_auth: who has given the password may make one. New credentials end them all.
+    -- taskapp_auth: creates a token once the password was verified; new credentials delete them all.
     CREATE POLICY access_tokens_auth_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_auth
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY access_tokens_auth_select ON app.access_tokens FOR SELECT TO taskapp_auth
@@ -81,7 +80,7 @@ def upgrade() -> None:
           DELETE
         ON app.access_tokens TO taskapp_auth;
 
-    -- taskapp_definer, for app.enter_token alone. It sees the rows of the identity like everybody.
+    -- taskapp_definer, for app.enter_token alone: the rows of the identity, and when a token was used.
     CREATE POLICY access_tokens_definer_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_definer
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY access_tokens_definer_select ON app.access_tokens FOR SELECT TO taskapp_definer
@@ -91,12 +90,29 @@ def upgrade() -> None:
     GRANT SELECT (user_id, id, digest, scopes, last_used_at, expires_at), UPDATE (last_used_at)
         ON app.access_tokens TO taskapp_definer;
 
-    -- Operators may end them, as they end sessions, and see nothing but whose they are.
+    -- Operators delete tokens, as they revoke sessions, and see only whose they are.
     CREATE POLICY access_tokens_operator_select ON app.access_tokens FOR SELECT TO taskapp_operator USING (true);
     CREATE POLICY access_tokens_operator_delete ON app.access_tokens FOR DELETE TO taskapp_operator USING (true);
     GRANT SELECT (user_id), DELETE ON app.access_tokens TO taskapp_operator;
 
-    CREATE OR REPLACE FUNCTION app.end_sessions(owner uuid, spared uuid) RETURNS void LANGUAGE plpgsql AS $$
+    -- DBAs and auditors, as in app.users (0103).
+    CREATE POLICY access_tokens_dba_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_dba
+        USING (user_id = (SELECT app.ticket_subject())) WITH CHECK (false);
+    CREATE POLICY access_tokens_dba_select ON app.access_tokens FOR SELECT TO taskapp_dba
+        USING (user_id = (SELECT app.ticket_subject()));
+    CREATE POLICY access_tokens_breakglass_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_breakglass
+        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+    CREATE POLICY access_tokens_breakglass_select ON app.access_tokens FOR SELECT TO taskapp_breakglass
+        USING ((SELECT app.glass_is_broken()));
+    GRANT SELECT (user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at)
+        ON app.access_tokens TO taskapp_dba, taskapp_breakglass;
+    CREATE POLICY access_tokens_auditor_select ON app.access_tokens FOR SELECT TO taskapp_auditor USING (true);
+    GRANT SELECT (user_id, id, scopes, created_at, last_used_at, expires_at) ON app.access_tokens TO taskapp_auditor;
+
+    -- A function, because each of its statements sees what was committed while the change of the account waited for its
+    -- row, such as a log-in with the old password. The snapshot of the statement that changes the account would hide that
+    -- session.
+    CREATE FUNCTION app.end_sessions(owner uuid, spared uuid) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
         UPDATE app.sessions s SET revoked_at = now()
         WHERE s.user_id = owner AND s.id IS DISTINCT FROM spared AND s.revoked_at IS NULL;
@@ -108,40 +124,35 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app.end_sessions IS
         'End all personal access tokens of an account, and all its sessions but one, whose latest refresh token alone stays'
         ' good. Call it in the target list of a query on the row whose change is the reason.';
+    GRANT EXECUTE ON FUNCTION app.end_sessions TO taskapp_auth, taskapp_operator;
     """)
 
-    # Only the database can know that a token is good, so only the database may seal what follows from it. The application's
-    # seal says no more than: this is what a client sent. A refusal is an exception, which undoes the settings. There is no
-    # backslash in these bodies: how one is read is a setting of the session, and so of SQL that was injected before.
+    # Only the database can know that a token is valid, so only the database may seal the identity that follows from it. The
+    # application's seal says no more than: this is what a client sent. A refusal is an exception, which undoes the settings.
     op.execute("""
     GRANT CREATE ON SCHEMA app TO taskapp_definer;
 
     SET LOCAL ROLE taskapp_definer;
-    CREATE FUNCTION app_private.seal_briefly(subject text, key_id text) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
-        SELECT k.key_id || '.' || expiry || '.' || encode(sha256(outer_pad || sha256(
-                   inner_pad || convert_to(subject || '.' || expiry, 'UTF8'))), 'hex')
-        FROM app_private.keys k, (SELECT (floor(extract(epoch FROM now()))::bigint + 1)::text) AS until (expiry)
-        WHERE k.key_id = seal_briefly.key_id AND k.not_after > now();
-    END;
-    COMMENT ON FUNCTION app_private.seal_briefly IS
-        'Seal a subject for this transaction: it holds in none that begins in a later second. No seal that holds now expires'
-        ' sooner.';
-
-    CREATE FUNCTION app.enter_token(user_id uuid, digest bytea, seal text, scope text, read_only boolean) RETURNS void
+    CREATE FUNCTION app.enter_token(user_id uuid, digest bytea, seal text, scope text, read_only boolean)
+    RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
+        role text := app_private.acting_role();
+        done text;
         token record;
     BEGIN
-        IF app_private.seal_holds('token:' || enter_token.user_id || ':' || encode(enter_token.digest, 'hex'), seal)
+        IF app_private.seal_holds(
+            'bearer:' || role || ':' || enter_token.user_id || ':' || encode(enter_token.digest, 'hex'), seal)
             IS NOT TRUE THEN
             RAISE EXCEPTION 'the seal of this token does not hold' USING ERRCODE = 'TA002';
         END IF;
-        PERFORM set_config('app.user_id', enter_token.user_id::text, true),
-                set_config('app.user_seal',
-                           app_private.seal_briefly(enter_token.user_id::text, split_part(seal, '.', 1)), true),
-                set_config('app.login_email', '', true), set_config('app.login_seal', '', true);
+        done := concat(
+            set_config('app.user_id', enter_token.user_id::text, true), set_config('app.purpose', 'token', true),
+            set_config('app.user_seal', app_private.seal_alike(
+                'token:' || extract(epoch FROM now()) || ':' || role || ':' || enter_token.user_id, seal), true),
+            CASE WHEN current_setting('app.login_email', true) <> '' THEN
+                set_config('app.login_email', '', true) || set_config('app.login_seal', '', true) END,
+            pg_advisory_unlock_all());
         SELECT t.id, t.scopes, t.last_used_at INTO token FROM app.access_tokens t
         WHERE t.user_id = enter_token.user_id AND t.digest = enter_token.digest AND t.expires_at > now();
         IF NOT FOUND THEN
@@ -159,7 +170,7 @@ def upgrade() -> None:
                 FOR NO KEY UPDATE SKIP LOCKED);
         END IF;
         IF read_only IS NOT FALSE OR scope IS NULL OR split_part(scope, ':', 2) <> 'write' THEN
-            PERFORM set_config('transaction_read_only', 'on', true);
+            done := set_config('transaction_read_only', 'on', true);
         END IF;
     END $$;
     COMMENT ON FUNCTION app.enter_token IS
@@ -177,19 +188,7 @@ def downgrade() -> None:
     op.execute("""
     SET LOCAL ROLE taskapp_definer;
     DROP FUNCTION app.enter_token(uuid, bytea, text, text, boolean);
-    DROP FUNCTION app_private.seal_briefly(text, text);
-
     SET LOCAL ROLE taskapp_owner;
-    CREATE OR REPLACE FUNCTION app.end_sessions(owner uuid, spared uuid) RETURNS void LANGUAGE plpgsql AS $$
-    BEGIN
-        UPDATE app.sessions s SET revoked_at = now()
-        WHERE s.user_id = owner AND s.id IS DISTINCT FROM spared AND s.revoked_at IS NULL;
-        IF spared IS NOT NULL THEN
-            UPDATE app.sessions s SET refreshed_at = '-infinity' WHERE s.user_id = owner AND s.id = spared;
-        END IF;
-    END $$;
-    COMMENT ON FUNCTION app.end_sessions IS
-        'End all sessions of an account but one, whose latest refresh token alone stays good. Call it in the target list of'
-        ' a query on the row whose change is the reason.';
+    DROP FUNCTION app.end_sessions(uuid, uuid);
     DROP TABLE app.access_tokens;
     """)

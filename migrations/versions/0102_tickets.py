@@ -1,49 +1,23 @@
-"""People at psql: one user's rows through a ticket, everybody's through two persons, and a trail that no ROLLBACK erases.
+"""DBA access: a ticket opens one user's rows, break-glass all rows with a second person's approval; both are logged.
 
-Revision ID: 0012
+The login of a database administrator reads no user's rows by itself. `app.open_ticket()` writes an entry of
+`app.access_log`; once that is committed, `SET app.ticket` and `SET ROLE taskapp_dba` show the rows of that user. Break-glass
+shows the rows of all users to `taskapp_breakglass`, after another member has approved it. Auditors see the log, and metadata
+of all rows. The policies of each table stand with the table; they call `app.ticket_subject()` and `app.glass_is_broken()`.
+
+Revision ID: 0102
 """
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0102"
+down_revision = "0101"
 branch_labels = None
 depends_on = None
-
-# What a person with a ticket may read: all of what the user wrote, and nothing that lets anybody in.
-CONTENT = {
-    "users": "user_id, email, display_name, timezone, week_start, version, created_at, updated_at, disabled_at",
-    "sessions": "user_id, id, created_at, expires_at, revoked_at, device_name, user_agent, ip, last_used_at",
-    "access_tokens": "user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at",
-    "lists": "user_id, id, name, color, position, archived, created_from, version, created_at, updated_at",
-    "tags": "user_id, key, name",
-    "tasks": "user_id, id, title, notes, status, priority, version, created_at, updated_at, list_id, parent_id, position,"
-    " tags, start_date, due_date, due_time, due_timezone, metadata, completed_at, deleted_at, created_from, list_key,"
-    " due_at, due_sort, priority_sort, title_sort, completed_sort, words",
-    "completions": "user_id, id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, due_at",
-    "answers": "user_id, key, status, answered_at",
-}
-# What an auditor may read of everybody: whose it is, when, and what became of it; nothing that anybody wrote.
-METADATA = {
-    "users": "user_id, email, version, created_at, updated_at, disabled_at",
-    "sessions": "user_id, id, created_at, expires_at, revoked_at, last_used_at",
-    "access_tokens": "user_id, id, scopes, created_at, last_used_at, expires_at",
-    "lists": "user_id, id, archived, version, created_at, updated_at",
-    "tags": "user_id",
-    "tasks": "user_id, id, status, priority, list_id, parent_id, version, created_at, updated_at, completed_at, deleted_at",
-    "completions": "user_id, id, task_id, outcome, completed_at",
-    "answers": "user_id, status, answered_at",
-}
 
 
 def upgrade() -> None:
     op.execute(r"""
-    DO $$ BEGIN
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'taskapp_warden') THEN
-            RAISE EXCEPTION 'the role taskapp_warden is missing: run `flask database init` again, then this';
-        END IF;
-    END $$;
-
     CREATE TABLE app.access_log (
         id          bigint GENERATED ALWAYS AS IDENTITY,
         kind        text NOT NULL CHECK (kind IN ('ticket', 'break-glass')),
@@ -71,7 +45,6 @@ def upgrade() -> None:
     );
     CREATE INDEX access_log_subject_idx ON app.access_log (subject, opened_at);
     ALTER TABLE app.access_log ALTER reason SET STATISTICS 0;
-
     COMMENT ON TABLE app.access_log IS
         'Who may look, or might have looked, at whose rows, from when to when, and why. Nobody changes or deletes an entry.';
     COMMENT ON COLUMN app.access_log.id IS 'Number of the ticket. A number that is missing is one that was rolled back.';
@@ -91,42 +64,30 @@ def upgrade() -> None:
 
     ALTER TABLE app.access_log ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.access_log FORCE ROW LEVEL SECURITY;
-    -- The functions below write it, as taskapp_definer. No delete, for anybody.
+    -- The functions below write it, as taskapp_definer. No role may delete an entry.
     CREATE POLICY access_log_definer_select ON app.access_log FOR SELECT TO taskapp_definer USING (true);
     CREATE POLICY access_log_definer_insert ON app.access_log FOR INSERT TO taskapp_definer
         WITH CHECK (person = session_user AND approved_by IS NULL AND closed_by IS NULL);
-    -- What is closed stays as it is.
+    -- An entry that is closed does not change any more.
     CREATE POLICY access_log_definer_update ON app.access_log FOR UPDATE TO taskapp_definer
         USING (closed_at IS NULL) WITH CHECK (session_user IN (approved_by, closed_by));
     GRANT SELECT, INSERT (kind, login, subject, reason, minutes, expires_at),
           UPDATE (approved_by, approved_at, expires_at, closed_at, closed_by)
         ON app.access_log TO taskapp_definer;
-    -- People see what they opened themselves, whoever may approve sees what there is to approve, auditors see all.
+    -- DBAs see the tickets that they opened, possible approvers every break-glass, auditors all entries.
     CREATE POLICY access_log_dba_select ON app.access_log FOR SELECT TO taskapp_dba USING (person = session_user);
     CREATE POLICY access_log_breakglass_select ON app.access_log FOR SELECT TO taskapp_breakglass
         USING (kind = 'break-glass');
     CREATE POLICY access_log_auditor_select ON app.access_log FOR SELECT TO taskapp_auditor USING (true);
     GRANT SELECT ON app.access_log TO taskapp_dba, taskapp_breakglass, taskapp_auditor;
-
-    -- Tickets are for a user, who may be called by address. Only what app.open_ticket looks up exists for its owner.
-    CREATE POLICY users_definer_floor ON app.users AS RESTRICTIVE TO taskapp_definer
-        USING ((SELECT lower(NULLIF(current_setting('app.who', true), ''))) IN (user_id::text, lower(email)))
-        WITH CHECK (false);
-    CREATE POLICY users_definer_select ON app.users FOR SELECT TO taskapp_definer
-        USING ((SELECT lower(NULLIF(current_setting('app.who', true), ''))) IN (user_id::text, lower(email)));
-    GRANT SELECT (user_id, email) ON app.users TO taskapp_definer;
-
-    GRANT USAGE ON SCHEMA app TO taskapp_dba, taskapp_breakglass, taskapp_auditor;
-    GRANT CREATE ON SCHEMA app TO taskapp_definer;
     """)
 
-    op.execute(r"""
+    op.execute("""
     SET LOCAL ROLE taskapp_definer;
-    GRANT CREATE ON SCHEMA app_private TO taskapp_warden;
-    GRANT USAGE ON SCHEMA app_private TO taskapp_warden;
+    GRANT CREATE, USAGE ON SCHEMA app_private TO taskapp_warden;
 
+    -- The warden is a member of every DBA's login and of no other role: so it may end their sessions, and no others.
     SET LOCAL ROLE taskapp_warden;
-    -- The warden is a member of every person's login, and of nothing else: so it may end their sessions, and no other's.
     CREATE FUNCTION app_private.end_sessions_of(login oid) RETURNS integer
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
@@ -139,9 +100,15 @@ def upgrade() -> None:
 
     SET LOCAL ROLE taskapp_definer;
     REVOKE ALL ON SCHEMA app_private FROM taskapp_warden;
+    """)
 
-    -- Whether the login may do what members of a group do, by a membership of its own: not by one that somebody else has, of
-    -- whom it is a member, and not because its session took the role before the membership ended.
+    op.execute(r"""
+    SET LOCAL ROLE taskapp_owner;
+    GRANT CREATE ON SCHEMA app TO taskapp_definer;
+
+    SET LOCAL ROLE taskapp_definer;
+    -- A login counts as a member of a group by a membership of its own: not through another login that it is a member of,
+    -- and not because its session took the role before the membership ended.
     CREATE FUNCTION app_private.is_in(wanted name) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -156,8 +123,8 @@ def upgrade() -> None:
     END;
     COMMENT ON FUNCTION app_private.is_in IS 'Whether whoever is logged in is a person, and as such a member of this group.';
 
-    -- A row that somebody is changing, or has changed since this snapshot, still looks as it was; but it bears the number of
-    -- that transaction as its xmax. The number lacks its upper half: meant is the nearest to today's that ends so.
+    -- A row that another transaction is changing, or has changed since this snapshot, still looks as before, but its xmax is
+    -- the number of that transaction. That lacks the upper 32 bits: the nearest full number to the present one is meant.
     CREATE FUNCTION app_private.has_begun(change xid) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -168,8 +135,8 @@ def upgrade() -> None:
     END;
     COMMENT ON FUNCTION app_private.has_begun IS 'Whether the change of a row that left this xmax was not taken back.';
 
-    -- Own SQLSTATE TA005: what a person asked for is not to be had, and the message says why. An open ticket is told from a
-    -- dead one by an error, not by zero rows, which somebody might believe.
+    -- SQLSTATE TA005: a DBA's request is refused, and the message says why. A ticket that opens nothing raises an error:
+    -- zero rows could be taken for the truth.
     CREATE FUNCTION app_private.live_ticket(wanted text) RETURNS app.access_log
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     DECLARE
@@ -218,7 +185,7 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app_private.live_ticket IS
         'The ticket of this kind that app.ticket names, if it opens anything now; NULL without one; TA005 for a dead one.';
 
-    -- What the policies of taskapp_dba and taskapp_breakglass ask.
+    -- The functions that the policies of taskapp_dba and taskapp_breakglass call.
     CREATE FUNCTION app.ticket_subject() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
@@ -226,6 +193,8 @@ def upgrade() -> None:
     END;
     COMMENT ON FUNCTION app.ticket_subject IS
         'The user whose rows the ticket in app.ticket opens, NULL without one. Raises TA005 when it opens nothing.';
+    GRANT EXECUTE ON FUNCTION app.ticket_subject TO taskapp_dba;
+
     CREATE FUNCTION app.glass_is_broken() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
@@ -233,7 +202,9 @@ def upgrade() -> None:
     END;
     COMMENT ON FUNCTION app.glass_is_broken IS
         'Whether app.ticket names a break-glass that is open; false without one. Raises TA005 when it opens nothing.';
+    GRANT EXECUTE ON FUNCTION app.glass_is_broken TO taskapp_breakglass;
 
+    -- The functions that DBAs call; app.open_ticket stands with the accounts, in which it looks up the user.
     CREATE FUNCTION app_private.log_access(kind text, subject uuid, reason text, minutes integer) RETURNS bigint
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
@@ -262,24 +233,6 @@ def upgrade() -> None:
         RETURN ticket;
     END $$;
     COMMENT ON FUNCTION app_private.log_access IS 'Write an entry of the person who is logged in; return its number.';
-
-    CREATE FUNCTION app.open_ticket(who text, reason text, minutes integer DEFAULT 60) RETURNS bigint
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    DECLARE
-        found uuid;
-    BEGIN
-        PERFORM set_config('app.who', coalesce(who, ''), true);
-        SELECT u.user_id INTO found FROM app.users u;
-        PERFORM set_config('app.who', '', true);
-        IF found IS NULL THEN
-            RAISE EXCEPTION 'there is no user %', coalesce(quote_literal(left(who, 254)), 'NULL') USING ERRCODE = 'TA005',
-                HINT = 'Give the user''s id or e-mail address.';
-        END IF;
-        RETURN app_private.log_access('ticket', found, reason, minutes);
-    END $$;
-    COMMENT ON FUNCTION app.open_ticket IS
-        'Open a ticket to read one user''s rows for some minutes, and return its number for app.ticket. COMMIT before you'
-        ' read. who is an id or an e-mail address. Raises TA005 when something about it is wrong.';
 
     CREATE FUNCTION app.request_break_glass(reason text, minutes integer DEFAULT 30) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -311,6 +264,7 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app.approve_break_glass IS
         'Agree, as the second person, that somebody else reads everybody''s rows; returns until when. Raises TA005 when'
         ' there is nothing to agree to.';
+    GRANT EXECUTE ON FUNCTION app.request_break_glass, app.approve_break_glass TO taskapp_breakglass;
 
     CREATE FUNCTION app.close_ticket(ticket bigint) RETURNS integer
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -334,155 +288,19 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app.close_ticket IS
         'End a ticket or a break-glass before its time, or refuse one. Ending a break-glass, or somebody else''s ticket,'
         ' ends all other sessions of the person who had opened it; returns how many. Raises TA005 when there is nothing.';
-
-    GRANT EXECUTE ON FUNCTION app.ticket_subject TO taskapp_dba;
-    GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_dba;
-    GRANT EXECUTE ON FUNCTION app.glass_is_broken, app.request_break_glass, app.approve_break_glass TO taskapp_breakglass;
     GRANT EXECUTE ON FUNCTION app.close_ticket TO taskapp_dba, taskapp_breakglass, taskapp_auditor;
 
     SET LOCAL ROLE taskapp_owner;
     REVOKE CREATE ON SCHEMA app FROM taskapp_definer;
     """)
 
-    for table, columns in CONTENT.items():
-        op.execute(f"""
-        -- With a ticket, people see the rows of its user; with a break-glass, everybody's. They write nothing.
-        CREATE POLICY {table}_dba_floor ON app.{table} AS RESTRICTIVE TO taskapp_dba
-            USING (user_id = (SELECT app.ticket_subject())) WITH CHECK (false);
-        CREATE POLICY {table}_dba_select ON app.{table} FOR SELECT TO taskapp_dba
-            USING (user_id = (SELECT app.ticket_subject()));
-        CREATE POLICY {table}_breakglass_floor ON app.{table} AS RESTRICTIVE TO taskapp_breakglass
-            USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
-        CREATE POLICY {table}_breakglass_select ON app.{table} FOR SELECT TO taskapp_breakglass
-            USING ((SELECT app.glass_is_broken()));
-        GRANT SELECT ({columns}) ON app.{table} TO taskapp_dba, taskapp_breakglass;
-        """)
-    for table, columns in METADATA.items():
-        op.execute(f"""
-        -- Auditors see of every row what it is, and of no row what it says. The grants are what limits them.
-        CREATE POLICY {table}_auditor_select ON app.{table} FOR SELECT TO taskapp_auditor USING (true);
-        GRANT SELECT ({columns}) ON app.{table} TO taskapp_auditor;
-        """)
-
-    op.execute("""
-    -- The questions that are really asked. Views run as whoever asks, so the policies hold.
-    CREATE VIEW app.accounts WITH (security_invoker = true) AS
-        SELECT user_id, email, display_name, timezone, week_start, version, created_at, updated_at, disabled_at
-        FROM app.users;
-    COMMENT ON VIEW app.accounts IS 'Accounts without the hash of the password, so that * works.';
-    COMMENT ON COLUMN app.accounts.user_id IS 'The user.';
-    COMMENT ON COLUMN app.accounts.email IS 'Address to log in with, as typed.';
-    COMMENT ON COLUMN app.accounts.display_name IS 'What the user wants to be called, or NULL.';
-    COMMENT ON COLUMN app.accounts.timezone IS 'IANA time zone in which this user''s days begin and end.';
-    COMMENT ON COLUMN app.accounts.week_start IS 'First day of this user''s week: monday, saturday or sunday.';
-    COMMENT ON COLUMN app.accounts.version IS 'Counts the changes of the row; the ETag of the HTTP API.';
-    COMMENT ON COLUMN app.accounts.created_at IS 'When the account was registered.';
-    COMMENT ON COLUMN app.accounts.updated_at IS 'When the row last changed.';
-    COMMENT ON COLUMN app.accounts.disabled_at IS 'When an operator closed the account to log-in, or NULL.';
-
-    CREATE VIEW app.overdue WITH (security_invoker = true) AS
-        SELECT t.user_id, t.id, t.title, l.name AS list, t.due_date, t.due_time,
-               coalesce(t.due_timezone, u.timezone) AS timezone,
-               date_trunc('minute', now() - coalesce(t.due_at, t.due_sort AT TIME ZONE u.timezone)) AS overdue_by
-        FROM app.tasks t
-        JOIN app.users u ON u.user_id = t.user_id
-        LEFT JOIN app.lists l ON l.user_id = t.user_id AND l.id = t.list_id
-        WHERE t.status = 'open' AND t.deleted_at IS NULL AND t.due_date IS NOT NULL
-          AND coalesce(t.due_at, t.due_sort AT TIME ZONE u.timezone) < now();
-    COMMENT ON VIEW app.overdue IS
-        'Open tasks whose time has passed: by their own time zone, or by their owner''s; without a time, when the day has.';
-    COMMENT ON COLUMN app.overdue.user_id IS 'Whose task it is.';
-    COMMENT ON COLUMN app.overdue.id IS 'UUID of the task.';
-    COMMENT ON COLUMN app.overdue.title IS 'Its title.';
-    COMMENT ON COLUMN app.overdue.list IS 'Name of its list, or NULL for the Inbox.';
-    COMMENT ON COLUMN app.overdue.due_date IS 'Day it was due.';
-    COMMENT ON COLUMN app.overdue.due_time IS 'Time of that day, or NULL for all day.';
-    COMMENT ON COLUMN app.overdue.timezone IS 'The zone that due_date and due_time are read in.';
-    COMMENT ON COLUMN app.overdue.overdue_by IS 'For how long, in whole minutes.';
-
-    CREATE VIEW app.changed_today WITH (security_invoker = true) AS
-        WITH today AS (
-            SELECT u.user_id, date_trunc('day', now() AT TIME ZONE u.timezone) AT TIME ZONE u.timezone AS began
-            FROM app.users u
-        )
-        SELECT t.user_id, 'task' AS what, t.id, t.title AS name,
-               CASE WHEN t.deleted_at >= began THEN 'deleted'
-                    WHEN t.created_at >= began THEN 'created'
-                    WHEN t.completed_at >= began THEN t.status
-                    ELSE 'changed' END AS change,
-               t.updated_at AS changed_at
-        FROM app.tasks t JOIN today ON today.user_id = t.user_id WHERE t.updated_at >= began
-        UNION ALL
-        SELECT l.user_id, 'list', l.id, l.name,
-               CASE WHEN l.created_at >= began THEN 'created' ELSE 'changed' END, l.updated_at
-        FROM app.lists l JOIN today ON today.user_id = l.user_id WHERE l.updated_at >= began;
-    COMMENT ON VIEW app.changed_today IS
-        'Tasks and lists that changed since midnight in their owner''s time zone. What was deleted for good is gone.';
-    COMMENT ON COLUMN app.changed_today.user_id IS 'Whose it is.';
-    COMMENT ON COLUMN app.changed_today.what IS 'task or list.';
-    COMMENT ON COLUMN app.changed_today.id IS 'UUID of the task or list.';
-    COMMENT ON COLUMN app.changed_today.name IS 'Title of the task, or name of the list.';
-    COMMENT ON COLUMN app.changed_today.changed_at IS 'When it last changed.';
-    COMMENT ON COLUMN app.changed_today.change IS 'created, changed, completed, cancelled or deleted.';
-
-    CREATE VIEW app.usage WITH (security_invoker = true) AS
-        WITH per_table AS (
-            SELECT user_id, 'tasks' AS kind, count(*) AS rows FROM app.tasks GROUP BY user_id
-            UNION ALL SELECT user_id, 'lists', count(*) FROM app.lists GROUP BY user_id
-            UNION ALL SELECT user_id, 'tags', count(*) FROM app.tags GROUP BY user_id
-            UNION ALL SELECT user_id, 'completions', count(*) FROM app.completions GROUP BY user_id
-            UNION ALL SELECT user_id, 'answers', count(*) FROM app.answers GROUP BY user_id
-            UNION ALL SELECT user_id, 'sessions', count(*) FROM app.sessions GROUP BY user_id
-        ), size AS (
-            SELECT c.relname, pg_total_relation_size(c.oid) / nullif(greatest(c.reltuples, 0), 0) AS bytes FROM pg_class c
-            WHERE c.relnamespace = to_regnamespace('app')
-        )
-        SELECT u.user_id, u.email,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'tasks'), 0)::bigint AS tasks,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'lists'), 0)::bigint AS lists,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'tags'), 0)::bigint AS tags,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'completions'), 0)::bigint AS completions,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'answers'), 0)::bigint AS answers,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'sessions'), 0)::bigint AS sessions,
-               coalesce(sum(p.rows * s.bytes), 0)::bigint AS about_bytes
-        FROM app.users u
-        LEFT JOIN per_table p ON p.user_id = u.user_id
-        LEFT JOIN size s ON s.relname = p.kind
-        GROUP BY u.user_id, u.email;
-    COMMENT ON VIEW app.usage IS 'How much each user has, for auditors.';
-    COMMENT ON COLUMN app.usage.user_id IS 'The user.';
-    COMMENT ON COLUMN app.usage.email IS 'The user''s address.';
-    COMMENT ON COLUMN app.usage.tasks IS 'Tasks, those in the trash included.';
-    COMMENT ON COLUMN app.usage.lists IS 'Lists.';
-    COMMENT ON COLUMN app.usage.tags IS 'Tags.';
-    COMMENT ON COLUMN app.usage.completions IS 'Completions in the history.';
-    COMMENT ON COLUMN app.usage.sessions IS 'Sessions, those that have ended included.';
-    COMMENT ON COLUMN app.usage.answers IS 'Answers kept for Idempotency-Keys.';
-    COMMENT ON COLUMN app.usage.about_bytes IS
-        'Rows times the average size of a row of their table, indexes included, as of its last ANALYZE.';
-
-    GRANT SELECT ON app.accounts, app.overdue, app.changed_today TO taskapp_dba, taskapp_breakglass;
-    GRANT SELECT ON app.usage TO taskapp_auditor;
-    """)
-
 
 def downgrade() -> None:
-    op.execute("DROP VIEW app.usage; DROP VIEW app.changed_today; DROP VIEW app.overdue; DROP VIEW app.accounts;")
-    for table in CONTENT:
-        op.execute(f"""
-        DROP POLICY {table}_auditor_select ON app.{table};
-        DROP POLICY {table}_breakglass_select ON app.{table};
-        DROP POLICY {table}_breakglass_floor ON app.{table};
-        DROP POLICY {table}_dba_select ON app.{table};
-        DROP POLICY {table}_dba_floor ON app.{table};
-        REVOKE ALL ON app.{table} FROM taskapp_dba, taskapp_breakglass, taskapp_auditor;
-        """)
     op.execute("""
     SET LOCAL ROLE taskapp_definer;
     DROP FUNCTION app.close_ticket(bigint);
     DROP FUNCTION app.approve_break_glass(bigint);
     DROP FUNCTION app.request_break_glass(text, integer);
-    DROP FUNCTION app.open_ticket(text, text, integer);
     DROP FUNCTION app_private.log_access(text, uuid, text, integer);
     DROP FUNCTION app.glass_is_broken();
     DROP FUNCTION app.ticket_subject();
@@ -498,9 +316,5 @@ def downgrade() -> None:
     REVOKE USAGE ON SCHEMA app_private FROM taskapp_warden;
 
     SET LOCAL ROLE taskapp_owner;
-    DROP POLICY users_definer_select ON app.users;
-    DROP POLICY users_definer_floor ON app.users;
-    REVOKE SELECT (user_id, email) ON app.users FROM taskapp_definer;
     DROP TABLE app.access_log;
-    REVOKE USAGE ON SCHEMA app FROM taskapp_dba, taskapp_breakglass, taskapp_auditor;
     """)
