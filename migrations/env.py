@@ -88,8 +88,9 @@ def prove(held: bool, *, ctx: MigrationContext, step: MigrationInfo, **_: object
         return
     findings = found(ctx.connection)
     for finding in findings:
-        word = "warning" if finding.warns else "BROKEN"
-        click.echo(f"  {word} {finding.rule} {finding.object}: {finding.statement}\n    {finding.mend}", err=True)
+        # A rule says what should be. BROKEN denies it; beside `warning` alone it would read as what is.
+        word, denied = ("warning", "not met: ") if finding.warns else ("BROKEN", "")
+        click.echo(f"  {word} {finding.rule} {finding.object}: {denied}{finding.statement}\n    {finding.mend}", err=True)
     if not all(finding.warns for finding in findings):
         raise SystemExit(f"Isolation would not hold: revision {step.up_revision.revision} is not applied.")
     if step.up_revision.is_head:

@@ -123,7 +123,9 @@ def _table(findings: list[Finding]) -> None:
     width = min(max(shutil.get_terminal_size().columns, 60), 120) - 1
     for (number, _, _), found in groupby(findings, key=lambda finding: (finding.rule, finding.warns, finding.why)):
         first, *others = found
-        click.echo(f"\n{'WARNING' if first.warns else 'BROKEN':7}  {number}  {first.statement}")
+        # A rule says what should be. BROKEN denies it; beside WARNING alone it would read as what is.
+        word, denied = ("WARNING", "not met: ") if first.warns else ("BROKEN", "")
+        click.echo(f"\n{word:7}  {number}  {denied}{first.statement}")
         for finding in (first, *others):
             click.echo(f"{'':14}{finding.object}")
         for word, text in (("why", first.why), ("mend", first.mend)):
