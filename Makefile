@@ -20,6 +20,9 @@ run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a
 demo: .venv/local ## Let three people have tasks in what `make run` serves, and print how to play with them
 	@$(BIN)/python -m demo
 
+# PostgreSQL 17, which pip does not bring.
+POSTGRES_17 := tests/postgres17/node_modules/.package-lock.json
+
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
@@ -27,7 +30,7 @@ test: .venv/dev ## Test the API, isolation, the schema and the commands on throw
 	@$(PYTEST) $(ARGS)
 
 .PHONY: test-all
-test-all: .venv/dev ## The same, and what needs other programs or longer: browsers, clients, poolers, pages that are typed
+test-all: .venv/dev $(POSTGRES_17) ## The same, and what needs other programs or longer: browsers, clients, poolers, pages that are typed
 	@$(if $(ARGS),,cd tests && ../$(BIN)/python -m matrix --quick)
 	@$(PYTEST) -m "not endurance and not mutants" $(ARGS)
 
@@ -40,7 +43,7 @@ score: .venv/dev ## Break isolation in every way the doctor has a rule for; tell
 	@cd tests && ../$(BIN)/python -m isolation.mutation_score $(ARGS)
 
 .PHONY: matrix
-matrix: .venv/dev ## Run the tests on each of the servers that people have: other versions, poolers, TLS, collations, clocks
+matrix: .venv/dev $(POSTGRES_17) ## Run the tests on each of the servers that people have: other versions, poolers, TLS, collations, clocks
 	@cd tests && ../$(BIN)/python -m matrix $(ARGS)
 
 .PHONY: endurance
@@ -74,7 +77,7 @@ configuration: .venv/dev ## Write docs/configuration.md, about all settings
 	@$(BIN)/flask config describe > docs/configuration.md
 
 .PHONY: catalogue
-catalogue: .venv/dev ## Write the golden catalogue, which the doctor compares databases with, after any change of a migration
+catalogue: .venv/dev $(POSTGRES_17) ## Write the golden catalogue, which the doctor compares databases with, after any change of a migration
 	@cd tests && ../$(BIN)/python -m isolation.golden_catalogue $(ARGS)
 
 .PHONY: messages
@@ -120,6 +123,15 @@ else
 	@echo "  installing what the tests need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
 	@touch $@
+endif
+
+# Without npm, or on another platform than Linux on x86-64, its tests are skipped.
+$(POSTGRES_17): tests/postgres17/package-lock.json
+ifndef LOCK
+	@$(LOCKED) $@
+else
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests/postgres17 --ignore-scripts --no-audit --no-fund --loglevel=error; fi
 endif
 
 # The contenders need other versions of what the application needs, so they live apart. Without --no-deps, pip would add what

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 from urllib.parse import quote
 
+import npm_postgres
 import psycopg2
 import psycopg2.extensions
 import pytest
@@ -34,6 +35,7 @@ from taskapp.auth.passwords import passwords
 from taskapp.auth.sessions import new_session
 from taskapp.config import Config
 from taskapp.embedded import EmbeddedServer
+from taskapp.embedded import programs as wheel_programs
 from taskapp.isolation import identity, roles
 from taskapp.isolation.identity import Proven, Work
 from taskapp.provision import new_keys, new_passwords, provision, urls
@@ -117,8 +119,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 CELL = Cell.from_environment()
-DEBIAN = {15: Path("/usr/lib/postgresql/15/bin")}
-"""Versions that Debian has, and no wheel."""
+NO_WHEEL = {15: Path("/usr/lib/postgresql/15/bin"), 17: npm_postgres.PROGRAMS}
+"""Versions that the wheel does not bring: Debian's package has one, npm's the other."""
 
 
 @pytest.fixture(scope="session")
@@ -172,11 +174,19 @@ def spare_hashing(server: EmbeddedServer) -> None:
 
 
 def programs(version: int) -> Path | None:
-    """Find the programs of a version that no wheel brings."""
-    found = DEBIAN.get(version)
+    """Find the programs of a server that the wheel does not bring."""
+    found = NO_WHEEL.get(version)
     if found is not None and not found.exists():
-        missing(f"PostgreSQL {version}")
+        missing(f"PostgreSQL {version} (see CONTRIBUTING.md)")
+    if found == npm_postgres.PROGRAMS:
+        npm_postgres.link_libraries()
     return found
+
+
+def client_programs(version: int) -> Path:
+    """Find psql, pg_dump and the like of a version; npm has none, and the newest serve older servers too."""
+    found = NO_WHEEL.get(version) or wheel_programs(version)
+    return found if (found / "pg_dump").exists() else wheel_programs()
 
 
 def missing(what: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""People at psql, on PostgreSQL 15, 16 and 18: each with a login of their own, made by `flask isolation dba add`.
+"""People at psql, on PostgreSQL 15 to 18: each with a login of their own, made by `flask isolation dba add`.
 
 `owner` and `other` are users with a row in every table. `ann` and `dan` may open tickets, `bea` and `carl` may break the
 glass, `ivy` audits.

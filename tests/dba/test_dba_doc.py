@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import DEBIAN, Admin, Cluster
+from conftest import Admin, Cluster, client_programs
 from live import COMMANDS, PROJECT, path_with_psql, port_of, serving
 from test_demo import make_demo
 from test_local import NAME, start, strangers_environment
@@ -25,7 +25,6 @@ from demo.api import Api
 from demo.loading import load, token_of
 from taskapp.dba.cli import isolation
 from taskapp.dba.people import dba
-from taskapp.embedded import _find_install
 
 PAGE = (PROJECT / "docs" / "dba.md").read_text()
 STAFF = ("ann", "bea", "carl", "ivy")
@@ -126,7 +125,7 @@ def test_every_command_prints_what_the_page_says_on_each_version(boss: Admin, cl
             load(Api(port_of(url), token_of(port_of(url), person, None)), person)
     Staff(cluster).add("demo")
     ((version,),) = boss.execute("SELECT current_setting('server_version_num')::int / 10000")
-    (tmp_path / "pg_dump").symlink_to(programs(version) / "pg_dump")
+    (tmp_path / "pg_dump").symlink_to(client_programs(version) / "pg_dump")
     environment = {
         "PATH": f"{tmp_path}:{path_with_psql()}",
         "PS1": "READY> ",
@@ -136,11 +135,6 @@ def test_every_command_prints_what_the_page_says_on_each_version(boss: Admin, cl
         "TASKAPP_MIGRATION_DATABASE_URL": cluster.url("taskapp_migrator"),
     }
     type_all(environment, tmp_path, as_on_a_server_of_ones_own)
-
-
-def programs(version: int) -> Path:
-    """Find the programs of that version of PostgreSQL: pg_dump refuses a server that is newer."""
-    return DEBIAN.get(version) or _find_install(version) / "bin"
 
 
 def as_on_a_server_of_ones_own(text: str) -> str:

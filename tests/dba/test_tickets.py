@@ -1,6 +1,6 @@
 """One user's rows for some minutes: who reads them, and all the ways in which nobody does.
 
-Everything here is what a hostile DBA would try at psql, on PostgreSQL 15, 16 and 18.
+Everything here is what a hostile DBA would try at psql, on PostgreSQL 15 to 18.
 """
 
 import threading

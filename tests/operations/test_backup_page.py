@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from admin.conftest import printed_environment
 from arrange import wish
-from conftest import CELL, PASSWORD, Admin, Cluster, Person, free_port, programs, register
+from conftest import CELL, PASSWORD, Admin, Cluster, Person, client_programs, free_port, programs, register
 from flask import Flask
 from journal import journal
 from live import PROJECT, program, serving
@@ -24,8 +24,11 @@ from waiting import DEADLINE_SECONDS
 
 from operations.doc_shell import Shell, follow
 from taskapp.admin.environment import as_shell
-from taskapp.embedded import EmbeddedServer, _find_install
+from taskapp.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.skipif(
+    CELL.postgres == 17, reason="a backup takes pg_dump of the server's version, which npm's PostgreSQL 17 does not have"
+)
 PAGE = (PROJECT / "docs" / "operations" / "backup.md").read_text()
 TOOLS = ("pg_dump", "pg_restore", "pg_basebackup")
 STAY = ("alice", "bob")
@@ -127,7 +130,7 @@ def at_hand(folder: Path, *servers: EmbeddedServer) -> dict[str, str]:
     """What whoever follows the page has: the tools of the server's version, and the superusers' passwords."""
     (folder / "bin").mkdir()
     for tool in TOOLS:
-        (folder / "bin" / tool).symlink_to((programs(CELL.postgres) or _find_install(CELL.postgres) / "bin") / tool)
+        (folder / "bin" / tool).symlink_to(client_programs(CELL.postgres) / tool)
     passwords = folder / "pgpass"
     passwords.write_text("".join(f"*:{server.port}:*:postgres:{password(server)}\n" for server in servers))
     passwords.chmod(0o600)
@@ -195,13 +198,13 @@ def test_a_pg_dump_that_fails_when_its_file_is_written_makes_none_and_leaves_the
     assert {file.name: file.read_text() for file in (tmp_path / "backup").iterdir()} == before
 
 
-@pytest.mark.parametrize("version", [15, 16])
+@pytest.mark.parametrize("version", [15, 16, 17])
 def test_tools_that_are_newer_than_the_server_make_none_and_say_so(tmp_path: Path, version: int) -> None:
     (tmp_path / "backup").mkdir()
     (tmp_path / "backup" / "rows").write_text("app.users 1")
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
-        (tmp_path / "bin" / tool).symlink_to(_find_install(18) / "bin" / tool)
+        (tmp_path / "bin" / tool).symlink_to(client_programs(18) / tool)
     with EmbeddedServer(
         tmp_path / "old", version=version, durable=False, tcp_port=free_port(), programs=programs(version)
     ) as old:
