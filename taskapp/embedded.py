@@ -50,8 +50,8 @@ class EmbeddedServer:
     `folder` is for this class alone and gets mode 0700. `durable=False` is fast, but a crash loses
     the last commits, one of the machine perhaps everything. With `tcp_port` it listens on 127.0.0.1
     too, and the socket bears that number. `programs` is the folder of another PostgreSQL of that
-    version, which everybody may run. On Linux the thread that calls `start()` has to outlive the
-    server.
+    version; its parent is copied for the other user where not everybody may run it. On Linux the
+    thread that calls `start()` has to outlive the server.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class EmbeddedServer:
         if self._account is None:
             return install / "bin"
         self._give(runtime)
-        if self._programs:
+        if self._programs and _is_open_to_all(self._programs / "postgres"):
             return self._programs
         # The binaries find their libraries by the way from one to the other, so that stays.
         package, libraries = install.parent, install.parent.with_suffix(".libs")
@@ -422,6 +422,10 @@ def _temporary_parent(port: int) -> Path:
         "no folder for temporary files suits PostgreSQL; set TMPDIR to one with a short path"
         + (", open to all users and not mounted noexec" if root else "")
     )
+
+
+def _is_open_to_all(program: Path) -> bool:
+    return all(path.stat().st_mode & 0o005 == 0o005 for path in (program, *program.parents))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import psycopg2
 import pytest
+from conftest import programs
 from sqlalchemy import create_engine, text
 from waiting import wait_until
 
@@ -229,6 +230,19 @@ def test_private_long_parents_with_spaces_stay_as_they_are(tmp_path: Path) -> No
     with server:
         assert query(server.admin_url, "select count(*) from t") == [(50000,)]
     assert (modes_up_to_root(deep), modes_up_to_root(install)) == before
+
+
+@pytest.mark.extended
+def test_other_programs_in_a_private_folder_are_copied_for_the_user_that_runs_them(folder: Path, tmp_path: Path) -> None:
+    found = programs(17)
+    assert found is not None
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    shutil.copytree(found.parent, private / "native", symlinks=True)
+    before = modes_up_to_root(private)
+    with EmbeddedServer(folder, version=17, durable=False, programs=private / "native" / "bin") as server:
+        assert query(server.admin_url, "select current_setting('server_version_num')::int / 10000") == [(17,)]
+    assert modes_up_to_root(private) == before
 
 
 @pytest.mark.extended
