@@ -26,7 +26,7 @@ POSTGRES_17 := tests/postgres17/node_modules/.package-lock.json
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: .venv/dev ## Test the API, isolation, the schema and the commands on throw-away PostgreSQL servers: 4 minutes
+test: .venv/test ## Test the API, isolation, the schema and the commands on throw-away PostgreSQL servers: 4 minutes
 	@$(PYTEST) $(ARGS)
 
 .PHONY: test-all
@@ -97,8 +97,8 @@ format: .venv/dev ## Put the code in its usual form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# The stamps .venv/local and .venv/dev say which requirements the environment was made from. Only what is imported is compiled,
-# when it is imported: compiling everything takes a third of the installation.
+# The stamps .venv/local, .venv/test and .venv/dev say which requirements the environment was made from. Only what is imported
+# is compiled, when it is imported: compiling everything takes a third of the installation.
 #
 # Each is made by a second make that has locked this file, so that commands started at once install one after the other.
 LOCKED = $(PYTHON) -c 'import fcntl, subprocess, sys; lock = open("Makefile"); fcntl.flock(lock, fcntl.LOCK_EX); \
@@ -116,11 +116,21 @@ else
 	@touch $@
 endif
 
-.venv/dev: .venv/local requirements-dev.txt requirements-tracing.txt
+.venv/test: .venv/local requirements-test.txt requirements-tracing.txt
 ifndef LOCK
 	@$(LOCKED) $@
 else
 	@echo "  installing what the tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-test.txt
+	@touch $@
+endif
+
+# Apart, so that `make test` in a fresh clone does not wait for the installation of linters and client generators.
+.venv/dev: .venv/test requirements-dev.txt
+ifndef LOCK
+	@$(LOCKED) $@
+else
+	@echo "  installing what the checks need …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
 	@touch $@
 endif

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[1]
-FILES = ("requirements.txt", "requirements-local.txt", "requirements-tracing.txt", "requirements-dev.txt")
+FILES = tuple(f"requirements{suffix}.txt" for suffix in ("", "-local", "-tracing", "-test", "-dev"))
 # Installed apart, without anything that it does not name: the Makefile has pip say whether that is enough.
 APART = "benchmarks/requirements.txt"
 
