@@ -30,8 +30,8 @@ test: .venv/test ## Test the API, isolation, the schema and the commands on thro
 	@$(PYTEST) $(ARGS)
 
 .PHONY: test-all
-test-all: .venv/dev $(POSTGRES_17) ## The same, and what needs other programs or longer: browsers, clients, poolers, pages that are typed
-	@$(if $(ARGS),,cd tests && ../$(BIN)/python -m matrix --quick)
+test-all: .venv/dev $(POSTGRES_17) ## The same, and what needs other programs or longer: browsers, clients, poolers, pages, the matrix (not with ARGS)
+	@$(if $(ARGS),echo "  skipping the matrix: it takes no arguments of pytest; run it by make matrix ARGS=--quick",cd tests && ../$(BIN)/python -m matrix --quick)
 	@$(PYTEST) -m "not endurance and not mutants" $(ARGS)
 
 .PHONY: mutants
