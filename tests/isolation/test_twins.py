@@ -236,28 +236,35 @@ def told(client: SqlClient, statement: str, ids: Ids) -> str:
     return re.sub("'[aZ][0-9A-Za-z]{6,}'", "<rank>", answer)
 
 
-@pytest.mark.parametrize("statement", ASKED.values(), ids=ASKED)
-def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
-    admin: Admin, owner: User, twin: User, other: User, as_api: ActAs, statement: str
-) -> None:
-    before = rows_of(admin, owner.id), rows_of(admin, twin.id)
-    own = {"own task": other.task_id, "own list": other.list_id, "its list": other.list_id}
-    hers = {
-        **own,
+def existing_ids(owner: User) -> Ids:
+    """Return the ids of the owner's things that a statement of ASKED can name."""
+    return {
         "task": owner.task_id,
         "list": owner.list_id,
         "tag": "shared",
         "answer": owner.answer_key,
         "trashed list": TRASHED_LIST,
     }
-    none = {
-        **own,
+
+
+def unknown_ids() -> Ids:
+    """Return ids under the same names that no row has."""
+    return {
         "task": str(uuid4()),
         "list": str(uuid4()),
         "tag": "nobodys",
         "answer": "nobodys",
         "trashed list": str(uuid4()),
     }
+
+
+@pytest.mark.parametrize("statement", ASKED.values(), ids=ASKED)
+def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
+    admin: Admin, owner: User, twin: User, other: User, as_api: ActAs, statement: str
+) -> None:
+    before = rows_of(admin, owner.id), rows_of(admin, twin.id)
+    own = {"own task": other.task_id, "own list": other.list_id, "its list": other.list_id}
+    hers, none = {**own, **existing_ids(owner)}, {**own, **unknown_ids()}
     for who in (other.signed_in, Nobody()):
         assert told(as_api(who), statement, hers) == told(as_api(who), statement, none)
     assert (rows_of(admin, owner.id), rows_of(admin, twin.id)) == before
@@ -267,29 +274,15 @@ def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
 def test_the_owner_of_an_id_is_told_something_else(owner: User, twin: User, as_api: ActAs, statement: str) -> None:
     """Without this, what is told above could be the same of any id."""
     own = {"own task": SIBLING, "own list": SECOND_LIST, "its list": owner.list_id}
-    hers = {
-        **own,
-        "task": owner.task_id,
-        "list": owner.list_id,
-        "tag": "shared",
-        "answer": owner.answer_key,
-        "trashed list": TRASHED_LIST,
-    }
-    none = {
-        **own,
-        "task": str(uuid4()),
-        "list": str(uuid4()),
-        "tag": "nobodys",
-        "answer": "nobodys",
-        "trashed list": str(uuid4()),
-    }
+    none = {**own, **unknown_ids()}
     of_none = told(as_api(owner.signed_in), statement, none)
     silent = {"in_turn", "clear_list", "complete_parts", "reopen_parts"}
     alike = {
         *(ASKED[name] for name in silent),
         *(ASKED[name] for name in ASKED if name.startswith("place_") and "behind" not in name),
     }
-    assert (told(as_api(owner.signed_in), statement, hers) == of_none) == (statement in alike)
+    of_own = told(as_api(owner.signed_in), statement, {**own, **existing_ids(owner)})
+    assert (of_own == of_none) == (statement in alike)
 
 
 # The functions are for whom they are for.
