@@ -31,7 +31,7 @@ from werkzeug.test import TestResponse
 from taskapp import create_app
 from taskapp.api.access_token import access_tokens
 from taskapp.auth import queries, throttle
-from taskapp.auth.passwords import passwords
+from taskapp.auth.passwords import Passwords, passwords
 from taskapp.auth.sessions import new_session
 from taskapp.config import Config
 from taskapp.embedded import EmbeddedServer
@@ -237,12 +237,29 @@ def _empty(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("admin").execute("DELETE FROM app.users; DELETE FROM app.attempts")
 
 
+HASHING = import_module("taskapp.auth.passwords")
+FULL_COST = HASHING._COST
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _hash_at_equal_priority() -> Iterator[None]:
-    """Hash passwords at the priority of everything else: at a lower one, tests of passwords wait for all other processes."""
+def _hash_cheaply(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hash passwords by the same algorithm at its lowest cost, and at the priority of everything else.
+
+    At full cost, hundreds of log-ins take a core for half a minute; at a lower priority they wait for all other processes.
+    Tests that compare times keep the full cost, and so do those that use the fixture `full_cost`.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("taskapp.auth.passwords"), "_NICENESS", 0)
+        patch.setattr(HASHING, "_NICENESS", 0)
+        if not any(item.get_closest_marker("endurance") for item in request.session.items):
+            patch.setattr(HASHING, "_COST", (1, 8, 1))
         yield
+
+
+@pytest.fixture
+def full_cost(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords at the cost that they have in production. Name it before what registers anybody."""
+    monkeypatch.setattr(HASHING, "_COST", FULL_COST)
+    monkeypatch.setitem(app.extensions, "taskapp_passwords", Passwords(app.config["TASKAPP"]))
 
 
 @pytest.fixture
@@ -278,8 +295,12 @@ def register(app: Flask, name: str) -> Person:
     return Person(app.test_client(), {"Authorization": f"Bearer {access_token}"}, str(user.user_id))
 
 
-@cache
 def password_hash() -> str:
-    """Hash PASSWORD once."""
-    with passwords().place() as place:
+    """Return a hash of PASSWORD, made once for each application."""
+    return _hashed_by(passwords())
+
+
+@cache
+def _hashed_by(passwords: Passwords) -> str:
+    with passwords.place() as place:
         return place.hash(PASSWORD)

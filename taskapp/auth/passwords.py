@@ -31,6 +31,8 @@ from taskapp.api.settings import settings
 from taskapp.config import Config
 
 LONGEST = 256
+# Passes, KiB and lanes: the floor of the OWASP Password Storage Cheat Sheet.
+_COST = (2, 19_456, 1)
 _NICENESS = 10
 _M_MMAP_THRESHOLD = -3
 
@@ -74,8 +76,7 @@ class Passwords:
 
     def __init__(self, config: Config) -> None:
         self._shortest = config.password_min_length
-        # The floor of the OWASP Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane.
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._hasher = PasswordHasher(*_COST)
         self._hashers = ThreadPoolExecutor(config.password_hashers, "hasher", initializer=_yield_to_others)
         self._places = BoundedSemaphore(max(config.password_hashers, config.threads // 2))
         self._nobodys = self._hasher.hash(token_hex())

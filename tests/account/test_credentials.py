@@ -295,6 +295,7 @@ def test_f5_a_log_in_with_the_old_password_that_is_through_just_after_the_change
     assert admin.execute("SELECT count(*) FROM app.sessions") == [(1,)]
 
 
+@pytest.mark.usefixtures("full_cost")
 def test_f1_a_log_in_that_replaces_a_weaker_hash_does_not_bring_the_old_password_back(
     cluster: Cluster, admin: Admin, alice: Person, anonymous: Person
 ) -> None:

@@ -34,6 +34,7 @@ def test_f6_every_failure_is_told_in_the_same_words(fail: Fail, failure: str) ->
     assert told(response) == told(fail("unknown address"))
 
 
+@pytest.mark.usefixtures("full_cost")
 @pytest.mark.parametrize("failure", LOGINS_THAT_FAIL)
 def test_f6_every_failure_costs_one_verification_of_todays_parameters(
     fail: Fail, failure: str, monkeypatch: pytest.MonkeyPatch

@@ -208,6 +208,7 @@ def test_f1_the_same_password_is_salted_differently(anonymous: Person, admin: Ad
     assert admin.execute("SELECT count(DISTINCT password_hash) FROM app.users") == [(2,)]
 
 
+@pytest.mark.usefixtures("full_cost")
 @pytest.mark.parametrize("weaker", WEAKER, ids=["fewer passes", "less memory"])
 def test_f1_logging_in_replaces_a_weaker_hash(
     alice: Person, anonymous: Person, admin: Admin, weaker: PasswordHasher
@@ -219,6 +220,7 @@ def test_f1_logging_in_replaces_a_weaker_hash(
     assert log_in(anonymous, PASSWORD, "alice@example.com").status_code == 200
 
 
+@pytest.mark.usefixtures("full_cost")
 def test_f1_a_wrong_password_replaces_no_hash(alice: Person, anonymous: Person, admin: Admin) -> None:
     weak = WEAKER[0].hash(PASSWORD)
     admin.execute("UPDATE app.users SET password_hash = %s", weak)
@@ -226,6 +228,7 @@ def test_f1_a_wrong_password_replaces_no_hash(alice: Person, anonymous: Person, 
     assert admin.execute("SELECT password_hash FROM app.users") == [(weak,)]
 
 
+@pytest.mark.usefixtures("full_cost")
 def test_f1_a_hash_is_replaced_for_nobody_else(alice: Person, bob: Person, anonymous: Person, admin: Admin) -> None:
     weak = WEAKER[0].hash(PASSWORD)
     admin.execute("UPDATE app.users SET password_hash = %s", weak)

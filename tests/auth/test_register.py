@@ -182,6 +182,7 @@ def test_a_display_name_comes_back_as_it_was_given(anonymous: Person, name: str 
     assert user["display_name"] == name
 
 
+@pytest.mark.usefixtures("full_cost")
 def test_the_password_is_kept_as_an_argon2id_hash_only(anonymous: Person, admin: Admin) -> None:
     anonymous.post("/v1/auth/register", ADA)
     ((password_hash, row),) = admin.execute("SELECT password_hash, u::text FROM app.users u")
