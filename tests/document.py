@@ -10,8 +10,6 @@ from typing import Any
 
 from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 from werkzeug.test import TestResponse
 
 from taskapp.api.field_errors import FIELD_ERRORS
@@ -46,9 +44,9 @@ class Document:
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.content = content
-        resource = Resource.from_contents(closed(content), default_specification=DRAFT202012)
+        self._closed = closed(content)
+        self._inlined: dict[str, Any] = {}
         self._validators: dict[str, Any] = {}
-        self._registry: Registry[Any] = Registry().with_resource("urn:document", resource)
 
     @property
     def schemas(self) -> dict[str, Any]:
@@ -81,19 +79,28 @@ class Document:
         return node
 
     def at(self, reference: str) -> Any:
-        node: Any = self.content
-        for step in reference.removeprefix("#/").split("/"):
-            node = node[step.replace("~1", "/").replace("~0", "~")]
-        return node
+        return _at(self.content, reference)
 
     def validate(self, value: Any, reference: str) -> None:
-        # `$ref`s within the document are relative to it, so the value is held against it through one more.
         if reference not in self._validators:
-            schema = {"$ref": f"urn:document{reference}"}
-            self._validators[reference] = Draft202012Validator(
-                schema, registry=self._registry, format_checker=FormatChecker()
-            )
+            schema = self._without_references({"$ref": reference})
+            self._validators[reference] = Draft202012Validator(schema, format_checker=FormatChecker())
         self._validators[reference].validate(value)
+
+    def _without_references(self, node: Any) -> Any:
+        """Put in place of each `$ref` what it refers to: looking it up takes longer than most validations."""
+        if isinstance(node, list):
+            return [self._without_references(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        beside = {name: self._without_references(value) for name, value in node.items() if name != "$ref"}
+        if "$ref" not in node:
+            return beside
+        reference = node["$ref"]
+        if reference not in self._inlined:
+            self._inlined[reference] = self._without_references(_at(self._closed, reference))
+        schema = self._inlined[reference]
+        return {**beside, "allOf": [*beside.get("allOf", []), schema]} if beside else schema
 
     def operation_of(self, response: TestResponse) -> dict[str, Any]:
         method, path = response.request.method.lower(), response.request.path
@@ -146,6 +153,12 @@ class Document:
         for name in set(headers) & set(response.headers.keys()):
             value = response.headers[name]
             assert headers[name]["schema"]["type"] == "string" or re.fullmatch("[0-9]+", value), f"{name}: {value}"
+
+
+def _at(content: Any, reference: str) -> Any:
+    for step in reference.removeprefix("#/").split("/"):
+        content = content[step.replace("~1", "/").replace("~0", "~")]
+    return content
 
 
 def _pattern(path: str) -> str:
