@@ -105,7 +105,13 @@ def test_what_would_stop_the_start_is_told_beside_what_is_good(env: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "command", [["gunicorn", "wsgi:app"], ["flask", "db", "current"], ["flask", "users", "list"]], ids=" ".join
+    "command",
+    [
+        ["gunicorn", "wsgi:app"],
+        ["flask", "users", "list"],
+        pytest.param(["flask", "db", "current"], marks=pytest.mark.extended),
+    ],
+    ids=" ".join,
 )
 def test_every_way_to_start_ends_with_one_line_that_names_the_variable(command: list[str]) -> None:
     ended = subprocess.run(
