@@ -111,6 +111,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no folder that is `extended` as a whole where such tests are deselected, unless an argument names one."""
+    inside = collection_path.relative_to(Path(__file__).parent).parts[:1]
+    if not EXTENDED.intersection(inside) or "not extended" not in config.option.markexpr:
+        return None
+    return None if any(EXTENDED.intersection(Path(argument).parts) for argument in config.args) else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of these folders; elsewhere a file or a test bears the mark itself."""
     for item in items:
