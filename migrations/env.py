@@ -22,6 +22,7 @@ from taskapp.isolation.doctor.comparison import compare
 from taskapp.isolation.doctor.examination import hold_rules
 from taskapp.isolation.doctor.rule import Finding
 from taskapp.isolation.pooling import is_pooled
+from taskapp.isolation.revision import DraftSchemaError, is_draft
 
 metadata = current_app.extensions["migrate"].db.metadata
 
@@ -113,6 +114,18 @@ def connected(url: str) -> Connection:
         raise SystemExit(f"TASKAPP_MIGRATION_DATABASE_URL: {reason}") from None
 
 
+def refuse_unknown(connection: Connection, *, local: bool) -> None:
+    """Refuse a database at a revision that these files do not have: of a draft, or of a later release."""
+    if connection.scalar(text("SELECT to_regclass('app.alembic_version')")) is None:
+        return
+    revision = connection.scalar(text("SELECT version_num FROM app.alembic_version"))
+    if revision is None or revision in {known.revision for known in context.script.walk_revisions()}:
+        return
+    if is_draft(revision):
+        raise SystemExit(str(DraftSchemaError(revision, local=local)))
+    raise SystemExit(f"the database is at revision {revision}, unknown to this code: run the release that migrated it")
+
+
 def run() -> None:
     url = current_app.config["TASKAPP"].migration_database_url
     if not url:
@@ -146,6 +159,7 @@ def run() -> None:
         connection.execute(text("SET TimeZone = 'UTC'"))
         # Of a runner that was killed nothing goes on; its lock would keep the next one waiting.
         connection.execute(text("SET client_connection_check_interval = '2s'"))
+        refuse_unknown(connection, local=current_app.config["TASKAPP"].environment == "local")
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS app"))
         connection.commit()
 

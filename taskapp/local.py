@@ -19,6 +19,7 @@ import psycopg2
 from taskapp.admin.environment import as_shell, for_terminal, private_file
 from taskapp.config import LOCAL_MARK, ConfigError
 from taskapp.embedded import EmbeddedServer, EmbeddedServerError, programs
+from taskapp.isolation.revision import DraftSchemaError
 from taskapp.parent_death import end_with_parent, signal_at_parent_death
 from taskapp.provision import Environment, new_keys, new_passwords, provision, urls
 
@@ -46,7 +47,7 @@ def main() -> None:
         _serve()
     except KeyboardInterrupt:
         print("\nStopped. The data stays in .taskapp/; `make run` goes on with it.")
-    except (LocalError, EmbeddedServerError, ConfigError) as error:
+    except (LocalError, EmbeddedServerError, ConfigError, DraftSchemaError) as error:
         sys.exit(f"taskapp: {error}")
 
 

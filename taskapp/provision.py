@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 
 from flask_migrate import upgrade
@@ -10,7 +11,9 @@ from flask_migrate import upgrade
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.isolation.bootstrap import LOGINS, make_roles
+from taskapp.isolation.connecting import connect
 from taskapp.isolation.keyring import install_key
+from taskapp.isolation.revision import refuse_draft, revision_of
 from taskapp.isolation.seal import SealKey
 from taskapp.keys.pem import new_private_key
 
@@ -69,6 +72,7 @@ def provision(
     :param passwords: of login roles, by name; one that exists and is not named keeps its own.
     :param roles_only: stop after the roles, which a backup names as owners: it brings tables and keys along.
     :param say: is told each step as it begins.
+    :raises DraftSchemaError: when the database holds a draft of the schema, after the roles were made.
     :raises RolesError: when a role or the administrator is not what it has to be; nothing is changed then.
     :raises KeyringError: when the seal key was retired.
     :raises psycopg2.Error: as the server has it.
@@ -83,6 +87,9 @@ def provision(
     make_roles(admin_url, passwords)
     if roles_only:
         return
+    # As taskapp_migrator, who may read it; the administrator may not.
+    with closing(connect(environment["TASKAPP_MIGRATION_DATABASE_URL"])) as conn:
+        refuse_draft(revision_of(conn), local=config.environment == "local")
     say("migrations")
     with create_app(config).app_context():
         upgrade()

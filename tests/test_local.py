@@ -28,6 +28,7 @@ from conftest import free_port
 from live import PROJECT, program, wait_until_up
 from waiting import DEADLINE_SECONDS, wait_until
 
+from taskapp.embedded import EmbeddedServer
 from taskapp.local import LocalError, _check_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
@@ -169,6 +170,17 @@ def in_another_terminal(project: Path, command: str) -> "subprocess.CompletedPro
         text=True,
         timeout=DEADLINE_SECONDS,
     )
+
+
+def at_revision(project: Path, revision: str) -> str:
+    """Write a revision into the database of a run that has ended; return the one that was there."""
+    with EmbeddedServer(project / ".taskapp" / "postgres") as server:
+        url = server.admin_url.replace("/postgres?", "/taskapp?")
+        with closing(psycopg2.connect(url)) as conn, conn, conn.cursor() as cur:
+            cur.execute("SELECT version_num FROM app.alembic_version")
+            ((before,),) = cur.fetchall()
+            cur.execute("UPDATE app.alembic_version SET version_num = %s", (revision,))
+    return str(before)
 
 
 def command_to_try(printed: str) -> str:
@@ -362,6 +374,23 @@ def test_ctrl_c_stops_everything_it_started(second: SecondRun) -> None:
 def test_ctrl_c_is_a_good_end(second: SecondRun) -> None:
     assert second.ended.status == 0
     assert "Traceback" not in second.ended.printed
+
+
+@pytest.mark.extended
+def test_the_database_of_a_draft_is_one_clear_line(second: SecondRun, project: Path) -> None:
+    """As `.taskapp/` is left behind by the code of before the first release."""
+    revision = at_revision(project, "0009")
+    try:
+        with start(project) as run:
+            ended = run.end()
+    finally:
+        at_revision(project, revision)
+    assert (ended.status, ended.left_over) == (1, {})
+    assert ended.printed.splitlines()[-1] == (
+        "taskapp: the database is at revision 0009 of a draft from before the first release, which cannot be migrated:"
+        " remove the folder .taskapp/, with all its data, and run `make run` again"
+    )
+    assert "Traceback" not in ended.printed
 
 
 @pytest.mark.extended

@@ -14,6 +14,7 @@ from taskapp.dba.login import clear, logged_in, said
 from taskapp.isolation.bootstrap import LOGINS, RolesError, existing_roles
 from taskapp.isolation.keyring import KeyringError
 from taskapp.isolation.pooling import is_pooled
+from taskapp.isolation.revision import DraftSchemaError
 from taskapp.isolation.versions import PATCHED, warning, written
 from taskapp.provision import Environment, new_key_id, new_keys, new_passwords, provision, urls
 
@@ -100,7 +101,7 @@ def _provision(admin_url: str, passwords: dict[str, str], environment: Environme
 
     try:
         provision(admin_url, passwords, environment, say, roles_only=roles_only)
-    except (ConfigError, RolesError, KeyringError) as error:
+    except (ConfigError, DraftSchemaError, RolesError, KeyringError) as error:
         raise click.ClickException(str(error)) from error
     except (psycopg2.Error, DBAPIError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error

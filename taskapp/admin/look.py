@@ -17,6 +17,7 @@ from taskapp.config import Config
 from taskapp.isolation.bootstrap import LOGINS, ROLES, wrong_roles
 from taskapp.isolation.keyring import StoredKey, is_believed, stored_keys
 from taskapp.isolation.pooling import is_pooled
+from taskapp.isolation.revision import DraftSchemaError, is_draft, revision_of
 from taskapp.isolation.seal import SealKey
 from taskapp.isolation.versions import is_patched, warning, written
 
@@ -99,21 +100,21 @@ def look(conn: connection, config: Config | None) -> Status:
         has_rls_fixes=is_patched(conn.server_version),
         pooled=is_pooled(conn),
         has_schema=has_schema,
-        revision=_revision(conn) if has_schema else None,
+        revision=revision_of(conn),
         newest_revision=head,
         roles=roles,
         seal_keys=keys,
     )
     if warned := warning(conn.server_version):
         seen.warnings.append(warned)
-    _judge(seen)
+    _judge(seen, local=config is not None and config.environment == "local")
     _judge_log(conn, seen, config)
     if config is not None:
         _judge_environment(conn, seen, config)
     return seen
 
 
-def _judge(seen: Status) -> None:
+def _judge(seen: Status, *, local: bool) -> None:
     if seen.pooled and seen.login == "taskapp_migrator":
         seen.to_do.append("TASKAPP_MIGRATION_DATABASE_URL leads through a pooler: migrations need the direct endpoint")
     if missing := sorted(set(ROLES) - {role.name for role in seen.roles}):
@@ -122,6 +123,8 @@ def _judge(seen: Status) -> None:
         seen.to_do.append(f"rights or memberships that would undo isolation: {', '.join(wrong)}")
     if not seen.has_schema:
         seen.to_do.append(f"the schema is missing: {_INIT}")
+    elif seen.revision is not None and is_draft(seen.revision):
+        seen.to_do.append(str(DraftSchemaError(seen.revision, local=local)))
     elif seen.revision is not None and seen.revision < seen.newest_revision:
         seen.to_do.append(
             f"the database is at revision {seen.revision}, the code at {seen.newest_revision}: flask db upgrade"
@@ -188,21 +191,6 @@ def _judge_environment(conn: connection, seen: Status, config: Config) -> None:
             f"TASKAPP_SEAL_KEY is {key_id}, which ends at {minute(ours.not_after)} UTC: deploy the environment that "
             "flask database rotate-key printed, or run it again"
         )
-
-
-def _revision(conn: connection) -> str | None:
-    """Ask as whoever has a right to know: the application's login roles, or the owner of the table."""
-    for become in ("", "SET LOCAL ROLE taskapp_owner"):
-        try:
-            with conn, conn.cursor() as cur:
-                if become:
-                    cur.execute(become)
-                cur.execute("SELECT version_num FROM app.alembic_version")
-                row = cur.fetchone()
-                return str(row[0]) if row else None
-        except InsufficientPrivilege:
-            continue
-    return None
 
 
 def _seal_keys(conn: connection) -> list[StoredKey] | None:

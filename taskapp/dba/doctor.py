@@ -10,6 +10,7 @@ from itertools import groupby
 import click
 from psycopg2.extensions import connection
 
+from taskapp.config import Config, ConfigError
 from taskapp.dba.login import clear, logged_in
 from taskapp.isolation.doctor.acknowledgements import PLATFORMS, AcknowledgementsError, acknowledged
 from taskapp.isolation.doctor.canary import try_it
@@ -17,6 +18,7 @@ from taskapp.isolation.doctor.comparison import AREAS, DRIFT, RIGHTS
 from taskapp.isolation.doctor.examination import RULES, examine
 from taskapp.isolation.doctor.rule import Finding, Trial
 from taskapp.isolation.doctor.visit import visit
+from taskapp.isolation.revision import DraftSchemaError, refuse_draft, revision_of
 
 
 @click.command("doctor")
@@ -62,6 +64,7 @@ def doctor(url: str, file: str | None, platform: str, as_json: bool) -> None:
         raise click.ClickException(str(error)) from error
     began = time.monotonic()
     with logged_in(url) as conn:
+        _refuse_draft(conn)
         with conn, conn.cursor() as cur:
             findings = examine(cur, lines)
         tried, trial = _try(conn)
@@ -86,6 +89,22 @@ def doctor(url: str, file: str | None, platform: str, as_json: bool) -> None:
         click.echo(_verdict(len(broken), len(findings) - len(broken)))
     if broken:
         raise SystemExit(1)
+
+
+def _refuse_draft(conn: connection) -> None:
+    """Return unless the schema is a draft, in which every object would be a finding.
+
+    :raises click.ClickException: if it is one.
+    """
+    try:
+        local = Config.from_environment().environment == "local"
+    except ConfigError:
+        # Whoever has only a login of their own has no configuration.
+        local = False
+    try:
+        refuse_draft(revision_of(conn), local=local)
+    except DraftSchemaError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _list_rules(context: click.Context) -> None:

@@ -1,5 +1,6 @@
 """Liveness and readiness. Neither says anything about versions or hosts."""
 
+import logging
 from functools import cache
 
 import marshmallow as ma
@@ -11,6 +12,9 @@ from taskapp.api.blueprint import Blueprint
 from taskapp.api.problems import Problem
 from taskapp.api.responses import json_response
 from taskapp.isolation import roles
+from taskapp.isolation.revision import DraftSchemaError, is_draft
+
+logger = logging.getLogger("taskapp.health")
 
 
 class HealthSchema(ma.Schema):
@@ -42,6 +46,9 @@ def get_readiness() -> Response:
     Send no requests to a process that answers 503 here.
     """
     rows = roles.api().execute(_READINESS)
+    if rows and is_draft(rows[0].version_num):
+        local = current_app.config["TASKAPP"].environment == "local"
+        logger.error("not ready: %s", DraftSchemaError(rows[0].version_num, local=local))
     # Newer is fine: while a deployment goes on, the database is ahead of the processes that are still to be replaced.
     if (
         not rows

@@ -63,6 +63,19 @@ def test_it_migrates(neon: Neon, environment: dict[str, str]) -> None:
     assert neon.execute("SELECT version_num FROM app.alembic_version") > behind
 
 
+def test_a_draft_of_the_schema_is_one_clear_line(neon: Neon, environment: dict[str, str]) -> None:
+    ((revision,),) = neon.execute("SELECT version_num FROM app.alembic_version")
+    neon.execute("UPDATE app.alembic_version SET version_num = '0009'")
+    try:
+        *_, line = refusal("database", "init", "--admin-url", neon.url(), **environment).splitlines()
+    finally:
+        neon.execute("UPDATE app.alembic_version SET version_num = %s", revision)
+    assert line == (
+        "Error: the database is at revision 0009 of a draft from before the first release, which cannot be migrated:"
+        " create an empty database and run `flask database init` for it"
+    )
+
+
 def test_what_is_new_is_made_and_added(neon: Neon, environment: dict[str, str]) -> None:
     # As before the release that brought this role.
     neon.execute("ALTER ROLE taskapp_operator RENAME TO a_role_of_before")

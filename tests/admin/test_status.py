@@ -126,6 +126,7 @@ def test_another_key_of_the_name_in_use_is_not_taken_for_it(environment: dict[st
     ("spoil", "complaint"),
     [
         ("UPDATE app.alembic_version SET version_num = '0101'", "flask db upgrade"),
+        ("UPDATE app.alembic_version SET version_num = '0009'", "create an empty database and run `flask database init`"),
         ("UPDATE app.alembic_version SET version_num = '9999'", "ahead of this code, which has"),
         ("UPDATE app_private.keys SET not_after = now()", "no seal key is believed"),
         ("ALTER ROLE taskapp_api BYPASSRLS", "would undo isolation: taskapp_api"),

@@ -49,6 +49,18 @@ def test_the_migrator_is_told_that_isolation_holds(cluster: Cluster) -> None:
     assert "BROKEN" not in told.stdout
 
 
+def test_a_draft_of_the_schema_is_one_clear_line(cluster: Cluster, admin: Admin) -> None:
+    ((revision,),) = admin.execute("SELECT version_num FROM app.alembic_version")
+    admin.execute("UPDATE app.alembic_version SET version_num = '0009'")
+    try:
+        told = doctor(cluster.url(MIGRATOR))
+    finally:
+        admin.execute("UPDATE app.alembic_version SET version_num = %s", revision)
+    (line,) = told.output.splitlines()
+    assert told.exit_code == 1
+    assert line.startswith("Error: the database is at revision 0009 of a draft")
+
+
 def test_the_rules_are_listed_without_a_database() -> None:
     told = CliRunner().invoke(isolation, ["doctor", "--rules"], catch_exceptions=False)
     assert told.exit_code == 0

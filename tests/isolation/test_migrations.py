@@ -22,9 +22,12 @@ from isolation.pooler import PgBouncer
 from taskapp import MIGRATIONS, create_app
 from taskapp.config import Config
 from taskapp.isolation.bootstrap import make_roles
+from taskapp.isolation.revision import is_draft
 
 REVISIONS = sorted((MIGRATIONS / "versions").glob("*.py"))
 FIRST = 101
+DRAFTS = [f"{number:04}" for number in range(1, 26)]
+"""Numbers of revisions that were never released, and of databases that remember them."""
 revisions = pytest.mark.parametrize("path", REVISIONS, ids=[path.name for path in REVISIONS])
 
 
@@ -56,6 +59,12 @@ def test_a_revision_imports_nothing_of_the_application(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom):
             modules.add(node.module or "")
     assert {module.partition(".")[0] for module in modules} <= {"alembic", "sqlalchemy"}
+
+
+def test_no_revision_has_the_number_of_a_draft() -> None:
+    released = [revision.revision for revision in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    assert [revision for revision in released if is_draft(revision)] == []
+    assert [draft for draft in DRAFTS if not is_draft(draft)] == []
 
 
 # The models say the same as the schema.
@@ -127,6 +136,16 @@ FROM pg_namespace WHERE nspname LIKE 'app%'
 """
 
 
+REMEMBERED = """
+SET ROLE taskapp_owner;
+CREATE SCHEMA app;
+CREATE TABLE app.alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY);
+INSERT INTO app.alembic_version VALUES ('{revision}');
+RESET ROLE
+"""
+DRAFT = "the database is at revision {} of a draft from before the first release, which cannot be migrated: {}"
+
+
 Fresh = tuple[Flask, SqlClient]
 
 
@@ -189,6 +208,34 @@ def test_a_login_can_do_nothing_once_the_migrations_are_gone(fresh: Fresh) -> No
         " (has_schema_privilege(rolname, 'app', 'USAGE') OR has_table_privilege(rolname, 'app.alembic_version', 'SELECT'))"
     )
     assert fresh[1].rows(may) == []
+
+
+# Databases that these files cannot migrate.
+
+
+@pytest.mark.parametrize("revision", ["0001", "0009", "0025"])
+def test_a_draft_is_never_taken_for_a_release(fresh: Fresh, revision: str) -> None:
+    app, eyes = fresh
+    eyes.rows(REMEMBERED.format(revision=revision))
+    before = schema(fresh)
+    for command in (flask_migrate.upgrade, flask_migrate.downgrade, flask_migrate.current, flask_migrate.check):
+        with pytest.raises(SystemExit) as refused:
+            command()
+        assert str(refused.value) == DRAFT.format(
+            revision, "remove the folder .taskapp/, with all its data, and run `make run` again"
+        )
+    assert schema(fresh) == before
+    app.config["TASKAPP"] = replace(app.config["TASKAPP"], environment="production")
+    with pytest.raises(SystemExit) as refused:
+        flask_migrate.upgrade()
+    assert str(refused.value) == DRAFT.format(revision, "create an empty database and run `flask database init` for it")
+
+
+def test_the_database_of_a_later_release_is_refused(fresh: Fresh) -> None:
+    fresh[1].rows(REMEMBERED.format(revision="9999"))
+    with pytest.raises(SystemExit) as refused:
+        flask_migrate.upgrade()
+    assert str(refused.value) == "the database is at revision 9999, unknown to this code: run the release that migrated it"
 
 
 # Who runs them.

@@ -65,6 +65,19 @@ def test_where_it_does_not_hold_production_does_not_serve(admin: Admin, cluster:
     assert line.startswith("taskapp cannot start: isolation does not hold: ")
 
 
+def test_a_draft_of_the_schema_is_refused(admin: Admin, cluster: Cluster) -> None:
+    ((revision,),) = admin.execute("SELECT version_num FROM app.alembic_version")
+    admin.execute("UPDATE app.alembic_version SET version_num = '0009'")
+    try:
+        line = refused_in_production(cluster.environment)
+    finally:
+        admin.execute("UPDATE app.alembic_version SET version_num = %s", revision)
+    assert line == (
+        "taskapp cannot start: the database is at revision 0009 of a draft from before the first release, which cannot be"
+        " migrated: create an empty database and run `flask database init` for it"
+    )
+
+
 def test_a_url_that_logs_in_as_another_role_is_refused(cluster: Cluster) -> None:
     assert refusal({"taskapp_api": cluster.admin_url}) == "the URL for taskapp_api logs in as postgres"
 

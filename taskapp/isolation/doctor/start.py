@@ -10,6 +10,7 @@ from taskapp.isolation.connecting import connect
 from taskapp.isolation.doctor.acknowledgements import Line
 from taskapp.isolation.doctor.examination import examine
 from taskapp.isolation.doctor.rule import Finding
+from taskapp.isolation.revision import DraftSchemaError, refuse_draft, revision_of
 from taskapp.isolation.seal import SealKey, session_subject
 
 _NO_SUCH_SESSION = "TA001"
@@ -34,8 +35,11 @@ def insist(urls: Mapping[str, str], connect_seconds: int, acknowledged: Sequence
                 cur.execute("SELECT session_user")
                 if (found := cur.fetchone()) != (role,):
                     raise NotIsolatedError(f"the URL for {role} logs in as {found and found[0]}")
+                refuse_draft(revision_of(conn))
                 # Nothing says that both URLs lead to the same database.
                 findings.update(examine(cur, acknowledged))
+        except DraftSchemaError as error:
+            raise NotIsolatedError(str(error)) from error
         except psycopg2.Error as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise NotIsolatedError(f"the database cannot be examined as {role}: {reason}") from error
