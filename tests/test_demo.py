@@ -198,6 +198,17 @@ def test_in_psql_a_ticket_shows_the_rows_of_one(printed: dict[str, str], name: s
 
 
 @pytest.mark.extended
+def test_in_psql_a_line_longer_than_the_terminal_wraps(page: str, project: Path) -> None:
+    with Terminal(["sh", "-i"], {**strangers_environment(), "PS1": "READY> "}, project) as terminal:
+        for line in ("stty cols 60", ". .taskapp/demo", 'psql --no-psqlrc "$TASKAPP_DBA_DATABASE_URL"'):
+            terminal.type(line)
+        terminal.until("taskapp=> $")
+        terminal.type(f"SELECT '{'x' * 100}' AS {'y' * 5};")
+        # A terminal that psql does not know moves the line to the left, and says so with this sign.
+        assert "<" not in terminal.until(r"\(1 row\)")
+
+
+@pytest.mark.extended
 def test_the_login_at_psql_bypasses_nothing(variables: dict[str, str]) -> None:
     with closing(psycopg2.connect(variables["TASKAPP_DBA_DATABASE_URL"])) as conn, conn.cursor() as cur:
         cur.execute("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = session_user")

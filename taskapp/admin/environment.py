@@ -54,7 +54,13 @@ def as_shell(environment: Environment) -> str:
 def for_terminal(environment: Environment, folders: Iterable[Path]) -> str:
     """Write what a terminal takes along by `. FILE`: variables for programs, and folders of programs in front of PATH."""
     path = "".join(f"{shlex.quote(str(folder))}:" for folder in folders)
-    return f'{as_shell(environment)}PATH={path}"$PATH"\nexport {" ".join(environment)} PATH\n'
+    lines = (
+        f'PATH={path}"$PATH"',
+        # The psql that pip installs looks for terminals where Debian has none, and would not wrap a long line.
+        'TERMINFO_DIRS="${TERMINFO_DIRS:-/etc/terminfo:/lib/terminfo:/usr/share/terminfo}"',
+        f"export {' '.join(environment)} PATH TERMINFO_DIRS",
+    )
+    return as_shell(environment) + "".join(f"{line}\n" for line in lines)
 
 
 @contextmanager
