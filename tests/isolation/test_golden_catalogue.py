@@ -7,8 +7,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 from cell import Cell
-from conftest import CELL, Cluster, started
+from conftest import CELL, Admin, Cluster, started
 from psycopg2.extensions import connection
+from waiting import wait_until
 
 from isolation.golden_catalogue import facts, restore
 from taskapp.isolation.doctor.acknowledgements import AcknowledgementsError, Line, acknowledged
@@ -153,6 +154,56 @@ def test_people_with_logins_are_no_difference(superuser: connection) -> None:
     assert examined(superuser, made) == []
 
 
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("setting", "warns"),
+    [
+        ("search_path = 'public, pg_catalog'", False),
+        ("standard_conforming_strings = off", False),
+        ("log_parameter_max_length_on_error = 100", True),
+    ],
+)
+def test_settings_of_the_server_are_told(cluster: Cluster, admin: Admin, setting: str, warns: bool) -> None:
+    name = setting.split(maxsplit=1)[0]
+
+    def source() -> str:
+        # Of a new session: one that is open hears of it when it pleases.
+        with closing(psycopg2.connect(cluster.url("taskapp_api"))) as conn, conn.cursor() as cur:
+            cur.execute("SELECT source FROM pg_settings WHERE name = %s", (name,))
+            ((found,),) = cur.fetchall()
+            return str(found)
+
+    admin.execute(f"ALTER SYSTEM SET {setting}")
+    try:
+        admin.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: source() == "configuration file", f"{setting} is in force")
+        with closing(psycopg2.connect(cluster.url("taskapp_api"))) as conn, conn.cursor() as cur:
+            # Once more in one transaction: the doctor has set some of these itself by then.
+            for _ in range(2):
+                found = [finding for finding in examine(cur) if finding.rule != "L32"]
+                assert [(finding.rule, finding.warns) for finding in found] == [("S10", warns)]
+                assert f"setting {name} is" in found[0].object
+    finally:
+        admin.execute(f"ALTER SYSTEM RESET {name}")
+        admin.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: source() == "default", f"{name} is reset")
+
+
+def test_a_setting_of_a_url_is_no_difference(cluster: Cluster) -> None:
+    with closing(psycopg2.connect(cluster.url("taskapp_api"), options="-c search_path=app")) as conn, conn.cursor() as cur:
+        assert [finding.object for finding in examine(cur) if finding.rule != "L32"] == []
+
+
+def test_an_approver_who_may_approve_is_no_difference(superuser: connection) -> None:
+    made = (
+        "CREATE ROLE mallory LOGIN NOINHERIT; GRANT taskapp_breakglass TO mallory;"
+        "INSERT INTO app.access_log (kind, person, login, reason, minutes, approved_by, approved_at, expires_at)"
+        " VALUES ('break-glass', 'eve', 10, 'on call', 30, 'mallory', now(), now() + interval '30 minutes')"
+    )
+    assert examined(superuser, made) == []
+
+
+# How much a difference weighs.
 # How much a difference weighs.
 
 

@@ -212,7 +212,8 @@ DRIFT = (
     Drift("table|view|sequence|schema|function", "comments", "extra changed missing", "A comment does nothing."),
     Drift("schema", "revision", "extra changed", "What is there is compared by itself; the next migration looks at this."),
     Drift("server", "setting (log_\\w+|password_encryption|createrole_self_grant|zero_damaged_pages|ignore_checksum_failure"
-          "|default_transaction_read_only)", "extra changed", "It is for whoever runs the server, who has the data files."),
+          "|default_transaction_read_only|auto_explain\\.log_min_duration|pgaudit\\.log)", "extra changed",
+          "It is for whoever runs the server, who has the data files."),
     Drift("table", "replica identity", "extra changed", "It says how rows are named in replication, which L26 looks for."),
     Drift("role|database", "connection limit|valid until", "extra changed", "It keeps somebody out, and lets nobody in."),
     Drift("database", "CONNECT to", "extra", "A login by itself reads no row; what else it may do is found by itself.",

@@ -26,7 +26,16 @@ def search_names_in_the_catalogue(cur: cursor) -> None:
 
     It also prints names, texts and intervals as other settings have it, which the server or the database may have set.
     Without compiling, too: of questions as long as these, whose rows are few, that takes seconds where the server has LLVM.
+    Which of these the server itself has set can be told only before, and is kept for the golden catalogue.
     """
+    # With schemas, since nothing says yet where names are searched.
+    cur.execute(
+        "SELECT pg_catalog.set_config('taskapp.settings_of_the_server', coalesce("
+        "nullif(pg_catalog.current_setting('taskapp.settings_of_the_server', true), ''),"
+        " pg_catalog.string_agg(name, ' '), ''), true) FROM pg_catalog.pg_settings"
+        " WHERE name OPERATOR(pg_catalog.=) ANY ('{search_path,standard_conforming_strings}')"
+        " AND source OPERATOR(pg_catalog.=) ANY ('{configuration file,command line,environment variable,global}')"
+    )
     cur.execute(
         "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL quote_all_identifiers = off;"
         " SET LOCAL standard_conforming_strings = on; SET LOCAL IntervalStyle = postgres; SET LOCAL DateStyle = 'ISO, MDY';"

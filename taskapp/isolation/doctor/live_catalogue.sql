@@ -340,12 +340,14 @@ UNION ALL SELECT 'server', 'this', 'setting ' || name, reset_val FROM pg_setting
         'local_preload_libraries', 'transform_null_equals', 'ignore_system_indexes', 'search_path', 'lo_compat_privileges',
         'standard_conforming_strings', 'backslash_quote', 'debug_print_parse', 'debug_print_rewritten', 'debug_print_plan',
         'log_statement', 'log_min_duration_statement', 'log_min_duration_sample', 'log_transaction_sample_rate',
-        'log_min_error_statement', 'password_encryption', 'createrole_self_grant', 'zero_damaged_pages',
-        'ignore_checksum_failure', 'default_transaction_read_only')
+        'log_min_error_statement', 'log_parameter_max_length_on_error', 'password_encryption', 'createrole_self_grant', 'zero_damaged_pages',
+        'ignore_checksum_failure', 'default_transaction_read_only', 'auto_explain.log_min_duration', 'pgaudit.log')
     -- These log no literals, or fewer than by default.
     AND (name, reset_val) NOT IN (('log_statement', 'ddl'), ('log_min_error_statement', 'log'),
         ('log_min_error_statement', 'fatal'), ('log_min_error_statement', 'panic'))
-    AND source IN ('configuration file', 'command line', 'environment variable', 'global')
+    AND (source IN ('configuration file', 'command line', 'environment variable', 'global')
+        -- The doctor has set these itself meanwhile.
+        OR name = ANY (string_to_array(current_setting('taskapp.settings_of_the_server', true), ' ')))
 UNION ALL SELECT 'built-in', coalesce(label, 'function ' || oid::regprocedure), 'runs as', owner::regrole::text FROM stranger WHERE oid < 16384 AND definer
 UNION ALL SELECT 'built-in', 'functions', aspect, p.oid::regprocedure::text
     FROM pg_proc p JOIN pg_language l ON l.oid = prolang, LATERAL (
