@@ -912,6 +912,37 @@ BREAKAGES = (
         "a rule on a view of PostgreSQL's",
         "SET LOCAL allow_system_table_mods = on; CREATE RULE no AS ON INSERT TO pg_catalog.pg_tables DO INSTEAD NOTHING",
     ),
+    *(
+        Breakage("S13", f"{thing} of a login's own", f"ALTER {thing} OWNER TO taskapp_api")
+        for thing in (
+            "OPERATOR pg_catalog.=(uuid, uuid)",
+            "OPERATOR CLASS pg_catalog.uuid_ops USING btree",
+            "OPERATOR FAMILY pg_catalog.uuid_ops USING btree",
+            'COLLATION pg_catalog."C"',
+            "CONVERSION pg_catalog.utf8_to_iso_8859_1",
+            "TEXT SEARCH CONFIGURATION pg_catalog.simple",
+            "TEXT SEARCH DICTIONARY pg_catalog.simple",
+            "TABLESPACE pg_default",
+        )
+    ),
+    Breakage(
+        "S13",
+        "a catalogue that shows the doctor less",
+        "SET LOCAL allow_system_table_mods = on; ALTER TABLE pg_catalog.pg_publication ENABLE ROW LEVEL SECURITY",
+    ),
+    Breakage("S13", "an order of bytes that is none", "UPDATE pg_collation SET collprovider = 'd' WHERE collname = 'C'"),
+    Breakage(
+        "S13",
+        "texts that are equal and differ",
+        "UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'default'",
+    ),
+    Breakage(
+        "S12",
+        "a built-in role that passes policies",
+        "UPDATE pg_authid SET rolbypassrls = true WHERE rolname = 'pg_monitor'",
+    ),
+    Breakage("S12", "a built-in role that logs in", "UPDATE pg_authid SET rolcanlogin = true WHERE rolname = 'pg_monitor'"),
+    Breakage("S15", "a language of a login's own", "UPDATE pg_extension SET extowner = 'taskapp_api'::regrole"),
     Breakage(
         "S13",
         "a grant that is written down as PostgreSQL's own",
