@@ -962,6 +962,32 @@ BREAKAGES = (
     ),
     Breakage(
         "S14",
+        "a grant that is written down as an extension's own",
+        "CREATE TABLE public.copy (title text); GRANT SELECT ON public.copy TO taskapp_api; INSERT INTO pg_init_privs"
+        " SELECT oid, 'pg_class'::regclass, 0, 'i', relacl FROM pg_class WHERE oid = 'public.copy'::regclass",
+    ),
+    Breakage(
+        "S14",
+        "a file reader of an extension that is not there",
+        "CREATE FUNCTION public.harmless(text) RETURNS text LANGUAGE internal AS 'pg_read_file_all'; INSERT INTO pg_depend"
+        " SELECT 'pg_proc'::regclass, 'public.harmless'::regproc, 0, 'pg_extension'::regclass, 4711, 0, 'e'",
+    ),
+    Breakage(
+        "S13",
+        "an operator of an extension that is not there",
+        "SET LOCAL allow_system_table_mods = on; CREATE OPERATOR pg_catalog.== (LEFTARG = uuid, RIGHTARG = uuid,"
+        " FUNCTION = uuid_eq); INSERT INTO pg_depend SELECT 'pg_operator'::regclass, oid, 0, 'pg_extension'::regclass, 4711,"
+        " 0, 'e' FROM pg_operator WHERE oprname = '=='",
+    ),
+    Breakage(
+        "S15",
+        "a view that is called like those of pg_stat_statements",
+        "INSERT INTO pg_extension SELECT 47110, 'pg_stat_statements', 10, 'public'::regnamespace, true, '1', NULL, NULL;"
+        "CREATE VIEW public.pg_stat_statements_all AS SELECT rolpassword FROM pg_authid;"
+        "ALTER EXTENSION pg_stat_statements ADD VIEW public.pg_stat_statements_all",
+    ),
+    Breakage(
+        "S14",
         "long values past their table",
         "DO $$ BEGIN EXECUTE format('GRANT SELECT ON %s TO taskapp_dba', (SELECT reltoastrelid::regclass FROM pg_class"
         " WHERE oid = 'app.tasks'::regclass)); END $$",

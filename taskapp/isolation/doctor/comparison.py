@@ -244,7 +244,7 @@ DRIFT = (
           lambda each: "owner without powers" not in each.properties),
     Drift("large-objects", "number", "extra", "Anybody who can log in can make them; a grant on one is found by itself."),
     Drift("extension", "|schema", "extra changed", "It shows nothing of other sessions to whoever is not granted that.",
-          lambda each: each.thing.name in _HARMLESS_EXTENSIONS),
+          lambda each: each.thing.name in _HARMLESS_EXTENSIONS and not each.properties & {"members", "owner"}),
     Drift("login", "powers", "extra", "Who may only create databases sees nothing of this one, unless it is a template.",
           lambda each: each.live == "CREATEDB"),
 )  # fmt: skip

@@ -9,7 +9,9 @@ WITH ours AS (
 ), passing AS (
     SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toast|temp_\d+|toast_temp_\d+)$'
 ), extended AS (
-    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+    -- Of an extension that is there: a line that names another hides nothing.
+    SELECT classid, objid FROM pg_depend JOIN pg_extension e ON e.oid = refobjid
+    WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
 ), this AS (
     SELECT * FROM pg_database WHERE datname = current_database()
 ), member AS (
@@ -321,6 +323,7 @@ UNION ALL SELECT CASE WHEN arrived.oid < 16384 AND acltype <> 'L' OR acltype = '
     FROM (SELECT arrived.*, CASE WHEN NOT (arrived.oid < 16384 AND sub = 0 AND (class = 'pg_proc'::regclass OR label IN (
             'table pg_authid', 'table pg_statistic', 'table pg_statistic_ext_data', 'table pg_largeobject',
             'table pg_user_mapping', 'view pg_shadow', 'view pg_file_settings', 'view pg_hba_file_rules')))
+            AND (arrived.oid < 16384 OR EXISTS (SELECT FROM extended e WHERE e.classid = class AND e.objid = arrived.oid))
         THEN (SELECT initprivs FROM pg_init_privs i WHERE i.objoid = arrived.oid AND i.classoid = class AND i.objsubid = sub)
         END AS initial FROM arrived) AS arrived, aclexplode(acl) AS now
     WHERE acl::text IS DISTINCT FROM initial::text AND grantee <> owner AND NOT EXISTS (
@@ -473,7 +476,8 @@ UNION ALL SELECT 'extension', extname, 'schema', nspname FROM pg_extension JOIN 
 UNION ALL SELECT 'extension', extname, 'members', pg_describe_object(classid, objid, 0)
     FROM pg_depend d JOIN pg_extension e ON e.oid = refobjid
     WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND (extname = 'plpgsql' OR extname = 'pg_stat_statements'
-        AND pg_describe_object(classid, objid, 0) !~ '^(function|view|type) ([a-z_]+\.)?pg_stat_statements')
+        AND pg_describe_object(classid, objid, 0)
+            !~ '^(function|view|type) ([a-z_]+\.)?pg_stat_statements(_info|_reset)?(\(.*\)|\[\])?$')
 UNION ALL SELECT 'event-trigger', evtname, 'calls', concat_ws(', ', evtfoid::regprocedure, evtevent, evttags::text,
     CASE evtenabled WHEN 'D' THEN 'disabled' END) FROM pg_event_trigger
 UNION ALL SELECT 'publication', pubname, 'tables', CASE WHEN puballtables THEN 'all tables' ELSE (
