@@ -999,6 +999,25 @@ BREAKAGES = (
         "CREATE TRIGGER seen AFTER INSERT ON app_private.keys FOR EACH ROW EXECUTE FUNCTION public.seen();"
         "UPDATE pg_trigger SET tgisinternal = true WHERE tgname = 'seen'",
     ),
+    Breakage("S01", "keys that nobody keeps", "UPDATE pg_class SET relhasindex = false WHERE oid = 'app.users'::regclass"),
+    # What ends what somebody may do.
+    *(
+        Breakage("S08", f"nobody ends it: {right}", f"REVOKE {right}")
+        for right in (
+            "EXECUTE ON FUNCTION app.close_ticket(bigint) FROM taskapp_breakglass",
+            "EXECUTE ON FUNCTION app_private.end_sessions_of(oid) FROM taskapp_definer",
+            "EXECUTE ON FUNCTION app.end_sessions(uuid, uuid) FROM taskapp_auth",
+            "UPDATE (closed_at) ON app.access_log FROM taskapp_definer",
+            "UPDATE (revoked_at) ON app.sessions FROM taskapp_api",
+            "UPDATE (disabled_at) ON app.users FROM taskapp_operator",
+            "DELETE ON app.access_tokens FROM taskapp_operator",
+        )
+    ),
+    Breakage(
+        "S13",
+        "nobody ends it: a process",
+        "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(integer, bigint) FROM PUBLIC",
+    ),
     # Rows by hand.
     Breakage(
         "S16",
