@@ -1054,6 +1054,13 @@ BREAKAGES = (
         " VALUES ('break-glass', 'eve', 10, 'by hand', 60, now() - interval '2 days', 'mallory', now(),"
         " now() + interval '1 hour')",
     ),
+    Breakage(
+        "S18",
+        "a break-glass that was approved by a login of no group",
+        "CREATE ROLE mallory LOGIN;"
+        "INSERT INTO app.access_log (kind, person, login, reason, minutes, approved_by, approved_at, expires_at)"
+        " VALUES ('break-glass', 'eve', 10, 'by hand', 30, 'mallory', now(), now() + interval '30 minutes')",
+    ),
     # What differs, and widens nothing.
     Breakage("S01", "a revision that is not there", "UPDATE app.alembic_version SET version_num = '0101'", drift=True),
     Breakage("S01", "a comment that says something else", "COMMENT ON COLUMN app.tasks.title IS 'A word.'", drift=True),

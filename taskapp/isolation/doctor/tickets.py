@@ -1,4 +1,4 @@
-"""The rule about tickets that are open, asked by whoever may read the trail: none lasts longer than it says."""
+"""The rule about open tickets, asked by whoever may read the trail: how long they last, and who approved them."""
 
 from psycopg2.extensions import cursor
 
@@ -6,19 +6,27 @@ from taskapp.isolation.doctor.private_rows import rows_as
 from taskapp.isolation.doctor.rule import Finding
 
 NUMBER = "S18"
-STATEMENT = "an open ticket ends when its minutes are over, and a second person approved a break-glass within 15 minutes"
+STATEMENT = (
+    "an open ticket ends when its minutes are over, and a second person, who may, approved a break-glass within 15 minutes"
+)
 _WHY = "app.open_ticket writes no other. One that somebody wrote by hand shows rows for as long as they liked."
 _MEND = "flask isolation close …, as an auditor; then look in the trail for what it was used for."
 
 # A minute more, for the moments between opening, approving and writing it down.
 _TICKETS = """
-SELECT t.id, t.kind, t.person FROM app.access_log t
+SELECT t.id, t.kind, t.person, 'lasts longer than it may' FROM app.access_log t
 WHERE t.closed_at IS NULL AND t.expires_at > clock_timestamp() AND (
     t.opened_at > clock_timestamp() + interval '1 minute'
     OR t.expires_at > coalesce(t.approved_at, t.opened_at) + make_interval(mins => t.minutes + 1)
     OR (t.kind = 'break-glass' AND (t.approved_at > t.opened_at + interval '16 minutes'
         OR t.approved_at > clock_timestamp() + interval '1 minute' OR t.approved_by IS NOT DISTINCT FROM t.person)))
-ORDER BY t.id
+UNION ALL
+SELECT t.id, t.kind, t.person, format('%s, who approved it, is not in taskapp_breakglass', t.approved_by)
+FROM app.access_log t
+WHERE t.closed_at IS NULL AND t.expires_at > clock_timestamp() AND t.kind = 'break-glass' AND NOT EXISTS (
+    SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles p ON p.oid = m.member
+    WHERE g.rolname = 'taskapp_breakglass' AND p.rolname = t.approved_by)
+ORDER BY 1, 4
 """
 
 
@@ -33,5 +41,5 @@ def examine_tickets(cur: cursor) -> list[Finding]:
     if isinstance(found, str):
         told = [f"tickets: they cannot be read: {found}"]
     else:
-        told = [f"{kind} {ticket} of {person}: lasts longer than it may" for ticket, kind, person in found]
+        told = [f"{kind} {ticket} of {person}: {what}" for ticket, kind, person, what in found]
     return [Finding(NUMBER, STATEMENT, line, _WHY, _MEND) for line in told]
