@@ -31,7 +31,7 @@ BUDGET = 60
 PEOPLE = 100
 TASKS_EACH = 1000
 
-STEPS = ("plain", "+ private comment, clearing", "+ app.enter", "whole: + policies and seals")
+STEPS = ("plain", "+ private comment, clearing", "+ app.enter_session", "whole: + policies and seals")
 """Each is what the one before it is, and something more."""
 
 
@@ -136,7 +136,7 @@ def message(link: Link, wanted: Read, step: str) -> bytes:
         statement = cur.mogrify(wanted.statement, wanted.parameters)
     whole = wanted.within(link)
     parts = re.fullmatch(
-        rb"(/\*[^*]*\*/ BEGIN; CLOSE ALL; .*? COMMIT; )(SELECT app\.enter\([^;]*\); )(.*)", whole, re.DOTALL
+        rb"(/\*[^*]*\*/ BEGIN; CLOSE ALL; .*? COMMIT; )(SELECT app\.enter_session\([^;]*\); )(.*)", whole, re.DOTALL
     )
     if parts is None or parts[3] != statement:
         raise RuntimeError("this is not how the application composes its messages any more")

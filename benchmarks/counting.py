@@ -63,5 +63,5 @@ def _briefly(text: bytes) -> str:
 
 
 def _verb_and_object(statement: str) -> str:
-    about = re.search(r"(?:SELECT (?=app\.enter)|FROM |INTO |UPDATE )([\w.]+)", statement)
+    about = re.search(r"(?:SELECT (?=app\.enter_session)|FROM |INTO |UPDATE )([\w.]+)", statement)
     return f"{statement.split(' ', maxsplit=1)[0]} {about[1]}" if about else statement

@@ -17,7 +17,7 @@ from conftest import free_port
 from flask import Flask
 
 from taskapp import create_app
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.config import Config
 from taskapp.embedded import EmbeddedServer
 from taskapp.provision import new_keys, new_passwords, provision, urls
@@ -154,7 +154,7 @@ class Stage:
     def access_token(self, person: Person) -> str:
         """Sign a token as a log-in would; it is good for an hour."""
         with self.app.app_context():
-            return access_tokens().issue(person.id, person.session_id)
+            return personal_access_tokens().issue(person.id, person.session_id)
 
 
 @contextmanager

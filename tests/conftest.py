@@ -29,7 +29,7 @@ from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
 from taskapp import create_app
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.auth import queries, throttle
 from taskapp.auth.passwords import Passwords, passwords
 from taskapp.auth.sessions import new_session
@@ -299,7 +299,7 @@ def register(app: Flask, name: str) -> Person:
             (user,) = roles.auth().execute(queries.register(account, session, throttle.login_keys(email)))
         finally:
             identity.end(token)
-        access_token = access_tokens().issue(user.user_id, session["id"])
+        access_token = personal_access_tokens().issue(user.user_id, session["id"])
     return Person(app.test_client(), {"Authorization": f"Bearer {access_token}"}, str(user.user_id))
 
 

@@ -88,7 +88,7 @@ def upgrade() -> None:
     -- HMAC-SHA256 by RFC 2104, from the built-in sha256(). The whole seal is computed again and compared, so no text can
     -- stand before, between or after its parts. Digests are compared, so the time taken says nothing about either value.
     -- Taking the seal apart with a regular expression that counts its 64 digits took ten times as long as the HMAC.
-    CREATE FUNCTION app_private.seal_holds(subject text, seal text) RETURNS boolean
+    CREATE FUNCTION app_private.verify_seal(subject text, seal text) RETURNS boolean
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     DECLARE
         name text := split_part(seal, '.', 1);
@@ -113,10 +113,10 @@ def upgrade() -> None:
                    inner_half || convert_to(subject || '.' || expiry, 'UTF8'))), 'hex'), 'UTF8'))
              = sha256(convert_to(seal, 'UTF8'));
     END $$;
-    COMMENT ON FUNCTION app_private.seal_holds IS
+    COMMENT ON FUNCTION app_private.verify_seal IS
         'True when the seal <key id>.<expiry epoch>.<hex HMAC-SHA256> was made for this subject and has not expired.';
 
-    CREATE FUNCTION app_private.seal_alike(subject text, seal text) RETURNS text
+    CREATE FUNCTION app_private.seal_with_key_of(subject text, seal text) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     DECLARE
         name text := split_part(seal, '.', 1);
@@ -127,7 +127,7 @@ def upgrade() -> None:
                        k.inner_pad || convert_to(subject || '.' || expiry, 'UTF8'))), 'hex')
             FROM app_private.keys k WHERE k.key_id = name AND k.not_after > clock_timestamp());
     END $$;
-    COMMENT ON FUNCTION app_private.seal_alike IS
+    COMMENT ON FUNCTION app_private.seal_with_key_of IS
         'Seal a subject with the key and the expiry of another seal. The caller has verified that one.';
     """)
 
@@ -152,7 +152,7 @@ def upgrade() -> None:
         ELSIF purpose <> 'proven' AND NOT starts_with(purpose, 'session:') THEN
             RETURN NULL;
         END IF;
-        IF app_private.seal_holds(
+        IF app_private.verify_seal(
             purpose || ':' || app_private.acting_role() || ':' || claimed, current_setting('app.user_seal', true)) THEN
             RETURN claimed::uuid;
         END IF;
@@ -160,7 +160,8 @@ def upgrade() -> None:
     END $$;
     COMMENT ON FUNCTION app.current_user_id IS
         'The user this transaction acts for, or NULL for anonymous. app.user_id counts only with its seal, app.user_seal,'
-        ' made for this role and for app.purpose (session:<id>, proven, or token). app.enter looks up the session, once.';
+        ' made for this role and for app.purpose (session:<id>, proven, or token). app.enter_session looks up the session,'
+        ' once.';
     GRANT EXECUTE ON FUNCTION app.current_user_id TO taskapp_api, taskapp_auth, taskapp_operator, taskapp_owner;
 
     CREATE FUNCTION app.login_email() RETURNS text
@@ -171,7 +172,7 @@ def upgrade() -> None:
         IF claimed IS NULL OR claimed = '' THEN
             RETURN NULL;
         END IF;
-        IF app_private.seal_holds(
+        IF app_private.verify_seal(
             'login:' || app_private.acting_role() || ':' || claimed, current_setting('app.login_seal', true)) THEN
             RETURN lower(claimed);
         END IF;
@@ -185,13 +186,13 @@ def upgrade() -> None:
     REVOKE CREATE ON SCHEMA app FROM taskapp_definer;
     """)
 
-    # The first statement of every transaction calls one of the functions app.enter…; those of sessions and of personal
+    # The first statement of every transaction calls one of the functions app.enter_…; those of sessions and of personal
     # access tokens stand with their tables. Each sets all settings, so that no value which another client left on this
     # server connection counts, in one expression, which plpgsql evaluates without a query. It also releases advisory locks
     # that injected SQL may have left for the session: RESET ALL does not. They run as the caller.
     # SQLSTATEs of class TA are ours: TA001 the session or token has ended, TA002 the seal is not one of ours.
     op.execute("""
-    CREATE FUNCTION app.enter_nobody(read_only boolean) RETURNS void LANGUAGE plpgsql AS $$
+    CREATE FUNCTION app.enter_anonymous(read_only boolean) RETURNS void LANGUAGE plpgsql AS $$
     DECLARE
         done text;
     BEGIN
@@ -203,8 +204,8 @@ def upgrade() -> None:
             done := set_config('transaction_read_only', 'on', true);
         END IF;
     END $$;
-    COMMENT ON FUNCTION app.enter_nobody IS 'Begin a transaction of nobody: every policy answers with zero rows.';
-    GRANT EXECUTE ON FUNCTION app.enter_nobody TO taskapp_api, taskapp_auth, taskapp_operator;
+    COMMENT ON FUNCTION app.enter_anonymous IS 'Begin a transaction of nobody: every policy answers with zero rows.';
+    GRANT EXECUTE ON FUNCTION app.enter_anonymous TO taskapp_api, taskapp_auth, taskapp_operator;
 
     CREATE FUNCTION app.enter_login(email text, seal text) RETURNS void LANGUAGE plpgsql AS $$
     DECLARE
@@ -222,35 +223,36 @@ def upgrade() -> None:
         'Begin a transaction of somebody logging in with this address. Raises TA002 when the seal is wrong.';
     GRANT EXECUTE ON FUNCTION app.enter_login TO taskapp_auth;
 
-    CREATE FUNCTION app.enter_proven(user_id uuid, seal text) RETURNS void LANGUAGE plpgsql AS $$
+    CREATE FUNCTION app.enter_password_verified(user_id uuid, seal text) RETURNS void LANGUAGE plpgsql AS $$
     DECLARE
         done text;
     BEGIN
         done := concat(
-            set_config('app.user_id', enter_proven.user_id::text, true), set_config('app.purpose', 'proven', true),
+            set_config('app.user_id', enter_password_verified.user_id::text, true),
+            set_config('app.purpose', 'proven', true),
             set_config('app.user_seal', seal, true), set_config('app.login_email', '', true),
             set_config('app.login_seal', '', true), pg_advisory_unlock_all());
         IF app.current_user_id() IS NULL THEN
             RAISE EXCEPTION 'the seal of this identity does not hold' USING ERRCODE = 'TA002';
         END IF;
     END $$;
-    COMMENT ON FUNCTION app.enter_proven IS
+    COMMENT ON FUNCTION app.enter_password_verified IS
         'Begin a transaction of a user whose password was just verified or set. Raises TA002 when the seal is wrong.';
-    GRANT EXECUTE ON FUNCTION app.enter_proven TO taskapp_auth, taskapp_operator;
+    GRANT EXECUTE ON FUNCTION app.enter_password_verified TO taskapp_auth, taskapp_operator;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-    DROP FUNCTION app.enter_proven(uuid, text);
+    DROP FUNCTION app.enter_password_verified(uuid, text);
     DROP FUNCTION app.enter_login(text, text);
-    DROP FUNCTION app.enter_nobody(boolean);
+    DROP FUNCTION app.enter_anonymous(boolean);
 
     SET LOCAL ROLE taskapp_definer;
     DROP FUNCTION app.login_email();
     DROP FUNCTION app.current_user_id();
-    DROP FUNCTION app_private.seal_alike(text, text);
-    DROP FUNCTION app_private.seal_holds(text, text);
+    DROP FUNCTION app_private.seal_with_key_of(text, text);
+    DROP FUNCTION app_private.verify_seal(text, text);
     DROP FUNCTION app_private.acting_role();
     DROP TABLE app_private.keys;
     DROP SCHEMA app_private;

@@ -3,7 +3,8 @@
 The login of a database administrator reads no user's rows by itself. `app.open_ticket()` writes an entry of
 `app.access_log`; once that is committed, `SET app.ticket` and `SET ROLE taskapp_dba` show the rows of that user. Break-glass
 shows the rows of all users to `taskapp_breakglass`, after another member has approved it. Auditors see the log, and metadata
-of all rows. The policies of each table stand with the table; they call `app.ticket_subject()` and `app.glass_is_broken()`.
+of all rows. The policies of each table stand with the table; they call `app.ticket_subject()` and
+`app.break_glass_is_open()`.
 
 Revision ID: 0102
 """
@@ -28,7 +29,7 @@ def upgrade() -> None:
                         char_length(btrim(reason)) BETWEEN 5 AND 500 AND reason !~ '[\u0001-\u001f\u007f-\u009f]'),
         minutes     smallint NOT NULL CHECK (minutes BETWEEN 1 AND 480),
         opened_at   timestamptz(3) DEFAULT clock_timestamp() NOT NULL,
-        opened_in   xid8 DEFAULT pg_current_xact_id() NOT NULL,
+        opened_xid   xid8 DEFAULT pg_current_xact_id() NOT NULL,
         approved_by text,
         approved_at timestamptz(3),
         expires_at  timestamptz(3),
@@ -55,7 +56,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.access_log.reason IS 'What the person gave as the reason, in one line of 5 to 500 characters.';
     COMMENT ON COLUMN app.access_log.minutes IS 'How long it was asked for.';
     COMMENT ON COLUMN app.access_log.opened_at IS 'When it was opened, or break-glass asked for.';
-    COMMENT ON COLUMN app.access_log.opened_in IS 'Transaction that opened it; before its COMMIT the ticket opens nothing.';
+    COMMENT ON COLUMN app.access_log.opened_xid IS 'Transaction that opened it; before its COMMIT the ticket opens nothing.';
     COMMENT ON COLUMN app.access_log.approved_by IS 'Login of the second person, or NULL.';
     COMMENT ON COLUMN app.access_log.approved_at IS 'When the second person agreed, or NULL.';
     COMMENT ON COLUMN app.access_log.expires_at IS 'From then on it opens nothing; NULL until break-glass is approved.';
@@ -88,15 +89,16 @@ def upgrade() -> None:
 
     -- The warden is a member of every DBA's login and of no other role: so it may end their sessions, and no others.
     SET LOCAL ROLE taskapp_warden;
-    CREATE FUNCTION app_private.end_sessions_of(login oid) RETURNS integer
+    CREATE FUNCTION app_private.terminate_backends_of(login oid) RETURNS integer
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::integer FROM pg_stat_activity
         WHERE usesysid = login AND pid <> pg_backend_pid();
     END;
-    COMMENT ON FUNCTION app_private.end_sessions_of IS 'End a person''s sessions, but for the one that asks; say how many.';
-    REVOKE ALL ON FUNCTION app_private.end_sessions_of FROM PUBLIC;
-    GRANT EXECUTE ON FUNCTION app_private.end_sessions_of TO taskapp_definer;
+    COMMENT ON FUNCTION app_private.terminate_backends_of IS
+        'End a person''s sessions, but for the one that asks; say how many.';
+    REVOKE ALL ON FUNCTION app_private.terminate_backends_of FROM PUBLIC;
+    GRANT EXECUTE ON FUNCTION app_private.terminate_backends_of TO taskapp_definer;
 
     SET LOCAL ROLE taskapp_definer;
     REVOKE ALL ON SCHEMA app_private FROM taskapp_warden;
@@ -125,7 +127,7 @@ def upgrade() -> None:
 
     -- A row that another transaction is changing, or has changed since this snapshot, still looks as before, but its xmax is
     -- the number of that transaction. That lacks the upper 32 bits: the nearest full number to the present one is meant.
-    CREATE FUNCTION app_private.has_begun(change xid) RETURNS boolean
+    CREATE FUNCTION app_private.xmax_not_aborted(change xid) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
         SELECT change::text <> '0' AND pg_xact_status((
@@ -133,11 +135,12 @@ def upgrade() -> None:
         )::text::xid8) <> 'aborted'
         FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS today) AS now;
     END;
-    COMMENT ON FUNCTION app_private.has_begun IS 'Whether the change of a row that left this xmax was not taken back.';
+    COMMENT ON FUNCTION app_private.xmax_not_aborted IS
+        'Whether the change of a row that left this xmax was not taken back.';
 
     -- SQLSTATE TA005: a DBA's request is refused, and the message says why. A ticket that opens nothing raises an error:
     -- zero rows could be taken for the truth.
-    CREATE FUNCTION app_private.live_ticket(wanted text) RETURNS app.access_log
+    CREATE FUNCTION app_private.require_open_ticket(wanted text) RETURNS app.access_log
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     DECLARE
         asked text := current_setting('app.ticket', true);
@@ -171,73 +174,75 @@ def upgrade() -> None:
             RAISE EXCEPTION '% % has expired at %', ticket.kind, ticket.id,
                 to_char(ticket.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') USING ERRCODE = 'TA005',
                 HINT = 'Open another.';
-        ELSIF pg_xact_status(ticket.opened_in) = 'in progress' THEN
+        ELSIF pg_xact_status(ticket.opened_xid) = 'in progress' THEN
             -- Only one's own transaction shows what has not committed. A ROLLBACK would erase the trail.
             RAISE EXCEPTION '% % is not committed yet', ticket.kind, ticket.id USING ERRCODE = 'TA005',
                 HINT = 'COMMIT first, then read.';
-        ELSIF (SELECT app_private.has_begun(t.xmax) FROM app.access_log t WHERE t.id = ticket.id) THEN
+        ELSIF (SELECT app_private.xmax_not_aborted(t.xmax) FROM app.access_log t WHERE t.id = ticket.id) THEN
             -- Somebody is closing it and has not committed, or has since this transaction's snapshot was taken. The trail
             -- has the moment at which that began, so from then on nothing is read.
             RAISE EXCEPTION '% % is being closed', ticket.kind, ticket.id USING ERRCODE = 'TA005';
         END IF;
         RETURN ticket;
     END $$;
-    COMMENT ON FUNCTION app_private.live_ticket IS
+    COMMENT ON FUNCTION app_private.require_open_ticket IS
         'The ticket of this kind that app.ticket names, if it opens anything now; NULL without one; TA005 for a dead one.';
 
     -- The functions that the policies of taskapp_dba and taskapp_breakglass call.
     CREATE FUNCTION app.ticket_subject() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        SELECT (app_private.live_ticket('ticket')).subject;
+        SELECT (app_private.require_open_ticket('ticket')).subject;
     END;
     COMMENT ON FUNCTION app.ticket_subject IS
         'The user whose rows the ticket in app.ticket opens, NULL without one. Raises TA005 when it opens nothing.';
     GRANT EXECUTE ON FUNCTION app.ticket_subject TO taskapp_dba;
 
-    CREATE FUNCTION app.glass_is_broken() RETURNS boolean
+    CREATE FUNCTION app.break_glass_is_open() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        SELECT (app_private.live_ticket('break-glass')).id IS NOT NULL;
+        SELECT (app_private.require_open_ticket('break-glass')).id IS NOT NULL;
     END;
-    COMMENT ON FUNCTION app.glass_is_broken IS
+    COMMENT ON FUNCTION app.break_glass_is_open IS
         'Whether app.ticket names a break-glass that is open; false without one. Raises TA005 when it opens nothing.';
-    GRANT EXECUTE ON FUNCTION app.glass_is_broken TO taskapp_breakglass;
+    GRANT EXECUTE ON FUNCTION app.break_glass_is_open TO taskapp_breakglass;
 
     -- The functions that DBAs call; app.open_ticket stands with the accounts, in which it looks up the user.
-    CREATE FUNCTION app_private.log_access(kind text, subject uuid, reason text, minutes integer) RETURNS bigint
+    CREATE FUNCTION app_private.insert_access_log(kind text, subject uuid, reason text, minutes integer) RETURNS bigint
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
-        opener name := CASE log_access.kind WHEN 'ticket' THEN 'taskapp_dba' ELSE 'taskapp_breakglass' END;
+        opener name := CASE insert_access_log.kind WHEN 'ticket' THEN 'taskapp_dba' ELSE 'taskapp_breakglass' END;
         ticket bigint;
     BEGIN
         IF NOT app_private.is_in(opener) THEN
             RAISE EXCEPTION '% is no member of %', session_user, opener USING ERRCODE = 'TA005',
                 HINT = format('An administrator changes that: flask isolation dba add %s', session_user);
         END IF;
-        IF log_access.minutes IS NULL OR log_access.minutes NOT BETWEEN 1 AND 480 THEN
+        IF insert_access_log.minutes IS NULL OR insert_access_log.minutes NOT BETWEEN 1 AND 480 THEN
             RAISE EXCEPTION 'a ticket lasts 1 to 480 minutes' USING ERRCODE = 'TA005';
         END IF;
-        IF coalesce(char_length(btrim(log_access.reason)), 0) NOT BETWEEN 5 AND 500 THEN
+        IF coalesce(char_length(btrim(insert_access_log.reason)), 0) NOT BETWEEN 5 AND 500 THEN
             RAISE EXCEPTION 'a ticket needs a reason, of 5 to 500 characters' USING ERRCODE = 'TA005';
         END IF;
         -- Whoever reads the trail at a terminal is to see what is there, and no entry that is not.
-        IF log_access.reason ~ '[\u0001-\u001f\u007f-\u009f]' THEN
+        IF insert_access_log.reason ~ '[\u0001-\u001f\u007f-\u009f]' THEN
             RAISE EXCEPTION 'a reason is one line, without control characters' USING ERRCODE = 'TA005';
         END IF;
         INSERT INTO app.access_log (kind, login, subject, reason, minutes, expires_at)
-        SELECT log_access.kind, r.oid, log_access.subject, btrim(log_access.reason), log_access.minutes,
-               CASE log_access.kind WHEN 'ticket' THEN clock_timestamp() + make_interval(mins => log_access.minutes) END
+        SELECT insert_access_log.kind, r.oid, insert_access_log.subject, btrim(insert_access_log.reason),
+               insert_access_log.minutes,
+               CASE insert_access_log.kind WHEN 'ticket' THEN
+                    clock_timestamp() + make_interval(mins => insert_access_log.minutes) END
         FROM pg_roles r WHERE r.rolname = session_user
         RETURNING id INTO ticket;
         RETURN ticket;
     END $$;
-    COMMENT ON FUNCTION app_private.log_access IS 'Write an entry of the person who is logged in; return its number.';
+    COMMENT ON FUNCTION app_private.insert_access_log IS 'Write an entry of the person who is logged in; return its number.';
 
     CREATE FUNCTION app.request_break_glass(reason text, minutes integer DEFAULT 30) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
-        RETURN app_private.log_access('break-glass', NULL, reason, minutes);
+        RETURN app_private.insert_access_log('break-glass', NULL, reason, minutes);
     END $$;
     COMMENT ON FUNCTION app.request_break_glass IS
         'Ask to read everybody''s rows for some minutes from the approval on, and return the number for app.ticket.'
@@ -283,7 +288,7 @@ def upgrade() -> None:
         END IF;
         -- Whatever these have read, are reading, or hold in a cursor, goes with them.
         RETURN CASE WHEN entry.expires_at IS NOT NULL AND (entry.kind = 'break-glass' OR entry.person <> session_user)
-                    THEN app_private.end_sessions_of(entry.login) ELSE 0 END;
+                    THEN app_private.terminate_backends_of(entry.login) ELSE 0 END;
     END $$;
     COMMENT ON FUNCTION app.close_ticket IS
         'End a ticket or a break-glass before its time, or refuse one. Ending a break-glass, or somebody else''s ticket,'
@@ -301,16 +306,16 @@ def downgrade() -> None:
     DROP FUNCTION app.close_ticket(bigint);
     DROP FUNCTION app.approve_break_glass(bigint);
     DROP FUNCTION app.request_break_glass(text, integer);
-    DROP FUNCTION app_private.log_access(text, uuid, text, integer);
-    DROP FUNCTION app.glass_is_broken();
+    DROP FUNCTION app_private.insert_access_log(text, uuid, text, integer);
+    DROP FUNCTION app.break_glass_is_open();
     DROP FUNCTION app.ticket_subject();
-    DROP FUNCTION app_private.live_ticket(text);
-    DROP FUNCTION app_private.has_begun(xid);
+    DROP FUNCTION app_private.require_open_ticket(text);
+    DROP FUNCTION app_private.xmax_not_aborted(xid);
     DROP FUNCTION app_private.is_in(name);
     GRANT USAGE ON SCHEMA app_private TO taskapp_warden;
 
     SET LOCAL ROLE taskapp_warden;
-    DROP FUNCTION app_private.end_sessions_of(oid);
+    DROP FUNCTION app_private.terminate_backends_of(oid);
 
     SET LOCAL ROLE taskapp_definer;
     REVOKE USAGE ON SCHEMA app_private FROM taskapp_warden;

@@ -41,7 +41,7 @@ def upgrade() -> None:
         created_at     timestamptz(3) DEFAULT now() NOT NULL,
         updated_at     timestamptz(3) DEFAULT now() NOT NULL,
         disabled_at    timestamptz(3),
-        tasks_at_most  integer DEFAULT 0 NOT NULL CHECK (tasks_at_most >= 0),
+        task_count_bound  integer DEFAULT 0 NOT NULL CHECK (task_count_bound >= 0),
         email_key      text GENERATED ALWAYS AS (lower(email)) STORED,
         CONSTRAINT users_pkey PRIMARY KEY (user_id),
         CONSTRAINT users_timezone_known CHECK (app.is_timezone(timezone)),
@@ -57,7 +57,7 @@ def upgrade() -> None:
     -- address.
     ALTER TABLE app.users
         ALTER email SET STATISTICS 0, ALTER password_hash SET STATISTICS 0, ALTER display_name SET STATISTICS 0,
-        ALTER timezone SET STATISTICS 0, ALTER week_start SET STATISTICS 0, ALTER tasks_at_most SET STATISTICS 0,
+        ALTER timezone SET STATISTICS 0, ALTER week_start SET STATISTICS 0, ALTER task_count_bound SET STATISTICS 0,
         ALTER email_key SET STATISTICS 0;
     COMMENT ON TABLE app.users IS 'Accounts. A user''s own row is the only one that exists for them.';
     COMMENT ON COLUMN app.users.user_id IS
@@ -71,7 +71,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.users.created_at IS 'When the account was registered.';
     COMMENT ON COLUMN app.users.updated_at IS 'When the row last changed.';
     COMMENT ON COLUMN app.users.disabled_at IS 'When an operator closed the account to log-in, or NULL.';
-    COMMENT ON COLUMN app.users.tasks_at_most IS
+    COMMENT ON COLUMN app.users.task_count_bound IS
         'There are no more tasks than this, the trash included. Counted anew when a creation is refused by it.';
     COMMENT ON COLUMN app.users.email_key IS 'The address in lower case: what is unique, and what is looked up.';
     """)
@@ -90,8 +90,8 @@ def upgrade() -> None:
         USING (user_id = (SELECT app.current_user_id()));
     CREATE POLICY users_api_update ON app.users FOR UPDATE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
-    GRANT SELECT (user_id, email, display_name, timezone, week_start, version, created_at, updated_at, tasks_at_most),
-          UPDATE (display_name, timezone, week_start, version, updated_at, tasks_at_most)
+    GRANT SELECT (user_id, email, display_name, timezone, week_start, version, created_at, updated_at, task_count_bound),
+          UPDATE (display_name, timezone, week_start, version, updated_at, task_count_bound)
         ON app.users TO taskapp_api;
     -- No insert or delete.
 
@@ -135,11 +135,11 @@ def upgrade() -> None:
     CREATE POLICY users_dba_select ON app.users FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
     CREATE POLICY users_breakglass_floor ON app.users AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
     CREATE POLICY users_breakglass_select ON app.users FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
+        USING ((SELECT app.break_glass_is_open()));
     GRANT SELECT (user_id, email, display_name, timezone, week_start, version, created_at, updated_at, disabled_at,
-                  tasks_at_most, email_key)
+                  task_count_bound, email_key)
         ON app.users TO taskapp_dba, taskapp_breakglass;
     -- Auditors see of every row whose it is, when it changed and in which state it is; nothing that users wrote, except the
     -- address. The columns of the grant are what limits them, in every table below too.
@@ -148,10 +148,10 @@ def upgrade() -> None:
 
     -- taskapp_definer, for app.open_ticket: the one user whose id or address that function was given.
     CREATE POLICY users_definer_floor ON app.users AS RESTRICTIVE TO taskapp_definer
-        USING ((SELECT lower(NULLIF(current_setting('app.who', true), ''))) IN (user_id::text, lower(email)))
+        USING ((SELECT lower(NULLIF(current_setting('app.ticket_lookup', true), ''))) IN (user_id::text, lower(email)))
         WITH CHECK (false);
     CREATE POLICY users_definer_select ON app.users FOR SELECT TO taskapp_definer
-        USING ((SELECT lower(NULLIF(current_setting('app.who', true), ''))) IN (user_id::text, lower(email)));
+        USING ((SELECT lower(NULLIF(current_setting('app.ticket_lookup', true), ''))) IN (user_id::text, lower(email)));
     GRANT SELECT (user_id, email) ON app.users TO taskapp_definer;
     GRANT CREATE ON SCHEMA app TO taskapp_definer;
 
@@ -161,14 +161,14 @@ def upgrade() -> None:
     DECLARE
         found uuid;
     BEGIN
-        PERFORM set_config('app.who', coalesce(who, ''), true);
+        PERFORM set_config('app.ticket_lookup', coalesce(who, ''), true);
         SELECT u.user_id INTO found FROM app.users u;
-        PERFORM set_config('app.who', '', true);
+        PERFORM set_config('app.ticket_lookup', '', true);
         IF found IS NULL THEN
             RAISE EXCEPTION 'there is no user %', coalesce(quote_literal(left(who, 254)), 'NULL') USING ERRCODE = 'TA005',
                 HINT = 'Give the user''s id or e-mail address.';
         END IF;
-        RETURN app_private.log_access('ticket', found, reason, minutes);
+        RETURN app_private.insert_access_log('ticket', found, reason, minutes);
     END $$;
     COMMENT ON FUNCTION app.open_ticket IS
         'Open a ticket to read one user''s rows for some minutes, and return its number for app.ticket. COMMIT before you'
@@ -191,7 +191,7 @@ def upgrade() -> None:
         ip           inet,
         last_used_at timestamptz(3) DEFAULT now() NOT NULL,
         generation   integer DEFAULT 1 NOT NULL CHECK (generation > 0),
-        refreshed_at timestamptz(3) DEFAULT now() NOT NULL,
+        previous_refresh_issued_at timestamptz(3) DEFAULT now() NOT NULL,
         CONSTRAINT sessions_pkey PRIMARY KEY (user_id, id),
         CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users (user_id) ON DELETE CASCADE
     );
@@ -211,7 +211,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.sessions.last_used_at IS
         'When the session was begun or last refreshed, and so when the refresh token that is good now was issued.';
     COMMENT ON COLUMN app.sessions.generation IS 'Number of the one refresh token that is good now.';
-    COMMENT ON COLUMN app.sessions.refreshed_at IS
+    COMMENT ON COLUMN app.sessions.previous_refresh_issued_at IS
         'When the refresh token before that one was issued, -infinity if it may not be repeated.';
 
     ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
@@ -241,9 +241,9 @@ def upgrade() -> None:
         USING (user_id = (SELECT app.current_user_id()) AND revoked_at IS NULL)
         WITH CHECK (user_id = (SELECT app.current_user_id()));
     GRANT SELECT (user_id, id, created_at, expires_at, revoked_at, device_name, user_agent, ip, last_used_at, generation,
-                  refreshed_at),
+                  previous_refresh_issued_at),
           INSERT (id, expires_at, device_name, user_agent, ip),
-          UPDATE (last_used_at, generation, refreshed_at, revoked_at)
+          UPDATE (last_used_at, generation, previous_refresh_issued_at, revoked_at)
         ON app.sessions TO taskapp_auth;
 
     -- Operators see when sessions end, revoke them, and purge those that ended 30 days ago. The check keeps an operator
@@ -262,9 +262,9 @@ def upgrade() -> None:
     CREATE POLICY sessions_dba_select ON app.sessions FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
     CREATE POLICY sessions_breakglass_floor ON app.sessions AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
     CREATE POLICY sessions_breakglass_select ON app.sessions FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
+        USING ((SELECT app.break_glass_is_open()));
     GRANT SELECT (user_id, id, created_at, expires_at, revoked_at, device_name, user_agent, ip, last_used_at)
         ON app.sessions TO taskapp_dba, taskapp_breakglass;
     CREATE POLICY sessions_auditor_select ON app.sessions FOR SELECT TO taskapp_auditor USING (true);
@@ -273,13 +273,13 @@ def upgrade() -> None:
 
     # The first statement of a signed-in user's transaction, see 0101. The session is looked up under row-level security.
     op.execute("""
-    CREATE FUNCTION app.enter(user_id uuid, session_id uuid, seal text, read_only boolean) RETURNS void
+    CREATE FUNCTION app.enter_session(user_id uuid, session_id uuid, seal text, read_only boolean) RETURNS void
     LANGUAGE plpgsql AS $$
     DECLARE
         done text;
     BEGIN
         done := concat(
-            set_config('app.user_id', enter.user_id::text, true),
+            set_config('app.user_id', enter_session.user_id::text, true),
             set_config('app.purpose', 'session:' || session_id, true), set_config('app.user_seal', seal, true),
             CASE WHEN current_setting('app.login_email', true) <> '' THEN
                 set_config('app.login_email', '', true) || set_config('app.login_seal', '', true) END,
@@ -288,7 +288,7 @@ def upgrade() -> None:
             done := set_config('transaction_read_only', 'on', true);
         END IF;
         PERFORM FROM app.sessions s
-        WHERE s.user_id = enter.user_id AND s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
+        WHERE s.user_id = enter_session.user_id AND s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
         IF NOT FOUND THEN
             -- Which of the two it is matters to whoever runs the service: a wrong key refuses everybody.
             IF app.current_user_id() IS NULL THEN
@@ -297,9 +297,9 @@ def upgrade() -> None:
             RAISE EXCEPTION 'the session has ended' USING ERRCODE = 'TA001';
         END IF;
     END $$;
-    COMMENT ON FUNCTION app.enter IS
+    COMMENT ON FUNCTION app.enter_session IS
         'Begin a transaction of a signed-in user. Raises TA001 when the session has ended, TA002 when the seal is wrong.';
-    GRANT EXECUTE ON FUNCTION app.enter TO taskapp_api, taskapp_auth;
+    GRANT EXECUTE ON FUNCTION app.enter_session TO taskapp_api, taskapp_auth;
 
     CREATE FUNCTION app.purge_sessions(most integer) RETURNS integer
     LANGUAGE plpgsql VOLATILE AS $$
@@ -322,7 +322,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("""
     DROP FUNCTION app.purge_sessions(integer);
-    DROP FUNCTION app.enter(uuid, uuid, text, boolean);
+    DROP FUNCTION app.enter_session(uuid, uuid, text, boolean);
     DROP TABLE app.sessions;
     SET LOCAL ROLE taskapp_definer;
     DROP FUNCTION app.open_ticket(text, text, integer);

@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute(r"""
-    CREATE TABLE app.access_tokens (
+    CREATE TABLE app.personal_access_tokens (
         user_id      uuid DEFAULT app.current_user_id() NOT NULL,
         id           uuid NOT NULL,
         name         text NOT NULL CHECK (
@@ -29,102 +29,107 @@ def upgrade() -> None:
         created_at   timestamptz(3) DEFAULT now() NOT NULL,
         last_used_at timestamptz(3),
         expires_at   timestamptz(3) NOT NULL,
-        CONSTRAINT access_tokens_expires_at_check
+        CONSTRAINT personal_access_tokens_expires_at_check
             CHECK (expires_at > created_at AND expires_at <= created_at + interval '366 days'),
-        CONSTRAINT access_tokens_pkey PRIMARY KEY (user_id, id),
-        CONSTRAINT access_tokens_user_id_digest_key UNIQUE (user_id, digest),
-        CONSTRAINT access_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users (user_id) ON DELETE CASCADE
+        CONSTRAINT personal_access_tokens_pkey PRIMARY KEY (user_id, id),
+        CONSTRAINT personal_access_tokens_user_id_digest_key UNIQUE (user_id, digest),
+        CONSTRAINT personal_access_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users (user_id) ON DELETE CASCADE
     );
-    ALTER TABLE app.access_tokens
+    ALTER TABLE app.personal_access_tokens
         ALTER name SET STATISTICS 0, ALTER scopes SET STATISTICS 0,
         ALTER prefix SET STATISTICS 0, ALTER digest SET STATISTICS 0;
-    COMMENT ON TABLE app.access_tokens IS 'Personal access tokens, for scripts. One that is revoked is deleted.';
-    COMMENT ON COLUMN app.access_tokens.user_id IS
+    COMMENT ON TABLE app.personal_access_tokens IS 'Personal access tokens, for scripts. One that is revoked is deleted.';
+    COMMENT ON COLUMN app.personal_access_tokens.user_id IS
         'Owner of the row. Set by PostgreSQL from the identity of the transaction; never updatable.';
-    COMMENT ON COLUMN app.access_tokens.id IS 'UUID of the token, to revoke it by.';
-    COMMENT ON COLUMN app.access_tokens.name IS 'What the user calls it: one line, 1 to 100 characters, NFC.';
-    COMMENT ON COLUMN app.access_tokens.scopes IS 'What it is good for: some of the four scopes, each once.';
-    COMMENT ON COLUMN app.access_tokens.prefix IS 'How the token begins, to recognise it by.';
-    COMMENT ON COLUMN app.access_tokens.digest IS 'SHA-256 of the token, which is stored nowhere.';
-    COMMENT ON COLUMN app.access_tokens.created_at IS 'When the token was made.';
-    COMMENT ON COLUMN app.access_tokens.last_used_at IS 'When it was last used, to the minute, or NULL.';
-    COMMENT ON COLUMN app.access_tokens.expires_at IS 'From this moment on it is void; at most 366 days after it was made.';
+    COMMENT ON COLUMN app.personal_access_tokens.id IS 'UUID of the token, to revoke it by.';
+    COMMENT ON COLUMN app.personal_access_tokens.name IS 'What the user calls it: one line, 1 to 100 characters, NFC.';
+    COMMENT ON COLUMN app.personal_access_tokens.scopes IS 'What it is good for: some of the four scopes, each once.';
+    COMMENT ON COLUMN app.personal_access_tokens.prefix IS 'How the token begins, to recognise it by.';
+    COMMENT ON COLUMN app.personal_access_tokens.digest IS 'SHA-256 of the token, which is stored nowhere.';
+    COMMENT ON COLUMN app.personal_access_tokens.created_at IS 'When the token was made.';
+    COMMENT ON COLUMN app.personal_access_tokens.last_used_at IS 'When it was last used, to the minute, or NULL.';
+    COMMENT ON COLUMN app.personal_access_tokens.expires_at IS
+        'From this moment on it is void; at most 366 days after it was made.';
     """)
 
     op.execute("""
-    ALTER TABLE app.access_tokens ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE app.access_tokens FORCE ROW LEVEL SECURITY;
+    ALTER TABLE app.personal_access_tokens ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE app.personal_access_tokens FORCE ROW LEVEL SECURITY;
 
     -- taskapp_api: users see and revoke their tokens. Not the digest, and no insert or update: creating a token takes the
     -- password, so SQL injected into an endpoint of tasks creates none.
-    CREATE POLICY access_tokens_api_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_api
+    CREATE POLICY personal_access_tokens_api_floor ON app.personal_access_tokens AS RESTRICTIVE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_api_select ON app.access_tokens FOR SELECT TO taskapp_api
+    CREATE POLICY personal_access_tokens_api_select ON app.personal_access_tokens FOR SELECT TO taskapp_api
         USING (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_api_delete ON app.access_tokens FOR DELETE TO taskapp_api
+    CREATE POLICY personal_access_tokens_api_delete ON app.personal_access_tokens FOR DELETE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id()));
     GRANT SELECT (user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at), DELETE
-        ON app.access_tokens TO taskapp_api;
+        ON app.personal_access_tokens TO taskapp_api;
 
     -- taskapp_auth: creates a token once the password was verified; new credentials delete them all.
-    CREATE POLICY access_tokens_auth_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_auth
+    CREATE POLICY personal_access_tokens_auth_floor ON app.personal_access_tokens AS RESTRICTIVE TO taskapp_auth
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_auth_select ON app.access_tokens FOR SELECT TO taskapp_auth
+    CREATE POLICY personal_access_tokens_auth_select ON app.personal_access_tokens FOR SELECT TO taskapp_auth
         USING (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_auth_insert ON app.access_tokens FOR INSERT TO taskapp_auth
+    CREATE POLICY personal_access_tokens_auth_insert ON app.personal_access_tokens FOR INSERT TO taskapp_auth
         WITH CHECK (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_auth_delete ON app.access_tokens FOR DELETE TO taskapp_auth
+    CREATE POLICY personal_access_tokens_auth_delete ON app.personal_access_tokens FOR DELETE TO taskapp_auth
         USING (user_id = (SELECT app.current_user_id()));
     GRANT SELECT (user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at),
           INSERT (id, name, scopes, prefix, digest, expires_at),
           DELETE
-        ON app.access_tokens TO taskapp_auth;
+        ON app.personal_access_tokens TO taskapp_auth;
 
     -- taskapp_definer, for app.enter_token alone: the rows of the identity, and when a token was used.
-    CREATE POLICY access_tokens_definer_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_definer
+    CREATE POLICY personal_access_tokens_definer_floor ON app.personal_access_tokens AS RESTRICTIVE TO taskapp_definer
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_definer_select ON app.access_tokens FOR SELECT TO taskapp_definer
+    CREATE POLICY personal_access_tokens_definer_select ON app.personal_access_tokens FOR SELECT TO taskapp_definer
         USING (user_id = (SELECT app.current_user_id()));
-    CREATE POLICY access_tokens_definer_update ON app.access_tokens FOR UPDATE TO taskapp_definer
+    CREATE POLICY personal_access_tokens_definer_update ON app.personal_access_tokens FOR UPDATE TO taskapp_definer
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     GRANT SELECT (user_id, id, digest, scopes, last_used_at, expires_at), UPDATE (last_used_at)
-        ON app.access_tokens TO taskapp_definer;
+        ON app.personal_access_tokens TO taskapp_definer;
 
     -- Operators delete tokens, as they revoke sessions, and see only whose they are.
-    CREATE POLICY access_tokens_operator_select ON app.access_tokens FOR SELECT TO taskapp_operator USING (true);
-    CREATE POLICY access_tokens_operator_delete ON app.access_tokens FOR DELETE TO taskapp_operator USING (true);
-    GRANT SELECT (user_id), DELETE ON app.access_tokens TO taskapp_operator;
+    CREATE POLICY personal_access_tokens_operator_select ON app.personal_access_tokens FOR SELECT TO taskapp_operator
+        USING (true);
+    CREATE POLICY personal_access_tokens_operator_delete ON app.personal_access_tokens FOR DELETE TO taskapp_operator
+        USING (true);
+    GRANT SELECT (user_id), DELETE ON app.personal_access_tokens TO taskapp_operator;
 
     -- DBAs and auditors, as in app.users (0103).
-    CREATE POLICY access_tokens_dba_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_dba
+    CREATE POLICY personal_access_tokens_dba_floor ON app.personal_access_tokens AS RESTRICTIVE TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject())) WITH CHECK (false);
-    CREATE POLICY access_tokens_dba_select ON app.access_tokens FOR SELECT TO taskapp_dba
+    CREATE POLICY personal_access_tokens_dba_select ON app.personal_access_tokens FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
-    CREATE POLICY access_tokens_breakglass_floor ON app.access_tokens AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
-    CREATE POLICY access_tokens_breakglass_select ON app.access_tokens FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
+    CREATE POLICY personal_access_tokens_breakglass_floor ON app.personal_access_tokens AS RESTRICTIVE TO taskapp_breakglass
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
+    CREATE POLICY personal_access_tokens_breakglass_select ON app.personal_access_tokens FOR SELECT TO taskapp_breakglass
+        USING ((SELECT app.break_glass_is_open()));
     GRANT SELECT (user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at)
-        ON app.access_tokens TO taskapp_dba, taskapp_breakglass;
-    CREATE POLICY access_tokens_auditor_select ON app.access_tokens FOR SELECT TO taskapp_auditor USING (true);
-    GRANT SELECT (user_id, id, scopes, created_at, last_used_at, expires_at) ON app.access_tokens TO taskapp_auditor;
+        ON app.personal_access_tokens TO taskapp_dba, taskapp_breakglass;
+    CREATE POLICY personal_access_tokens_auditor_select ON app.personal_access_tokens FOR SELECT TO taskapp_auditor
+        USING (true);
+    GRANT SELECT (user_id, id, scopes, created_at, last_used_at, expires_at)
+        ON app.personal_access_tokens TO taskapp_auditor;
 
     -- A function, because each of its statements sees what was committed while the change of the account waited for its
     -- row, such as a log-in with the old password. The snapshot of the statement that changes the account would hide that
     -- session.
-    CREATE FUNCTION app.end_sessions(owner uuid, spared uuid) RETURNS void LANGUAGE plpgsql AS $$
+    CREATE FUNCTION app.revoke_credentials(owner uuid, spared uuid) RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
         UPDATE app.sessions s SET revoked_at = now()
         WHERE s.user_id = owner AND s.id IS DISTINCT FROM spared AND s.revoked_at IS NULL;
         IF spared IS NOT NULL THEN
-            UPDATE app.sessions s SET refreshed_at = '-infinity' WHERE s.user_id = owner AND s.id = spared;
+            UPDATE app.sessions s SET previous_refresh_issued_at = '-infinity' WHERE s.user_id = owner AND s.id = spared;
         END IF;
-        DELETE FROM app.access_tokens t WHERE t.user_id = owner;
+        DELETE FROM app.personal_access_tokens t WHERE t.user_id = owner;
     END $$;
-    COMMENT ON FUNCTION app.end_sessions IS
+    COMMENT ON FUNCTION app.revoke_credentials IS
         'End all personal access tokens of an account, and all its sessions but one, whose latest refresh token alone stays'
         ' good. Call it in the target list of a query on the row whose change is the reason.';
-    GRANT EXECUTE ON FUNCTION app.end_sessions TO taskapp_auth, taskapp_operator;
+    GRANT EXECUTE ON FUNCTION app.revoke_credentials TO taskapp_auth, taskapp_operator;
     """)
 
     # Only the database can know that a token is valid, so only the database may seal the identity that follows from it. The
@@ -141,19 +146,19 @@ def upgrade() -> None:
         done text;
         token record;
     BEGIN
-        IF app_private.seal_holds(
+        IF app_private.verify_seal(
             'bearer:' || role || ':' || enter_token.user_id || ':' || encode(enter_token.digest, 'hex'), seal)
             IS NOT TRUE THEN
             RAISE EXCEPTION 'the seal of this token does not hold' USING ERRCODE = 'TA002';
         END IF;
         done := concat(
             set_config('app.user_id', enter_token.user_id::text, true), set_config('app.purpose', 'token', true),
-            set_config('app.user_seal', app_private.seal_alike(
+            set_config('app.user_seal', app_private.seal_with_key_of(
                 'token:' || extract(epoch FROM now()) || ':' || role || ':' || enter_token.user_id, seal), true),
             CASE WHEN current_setting('app.login_email', true) <> '' THEN
                 set_config('app.login_email', '', true) || set_config('app.login_seal', '', true) END,
             pg_advisory_unlock_all());
-        SELECT t.id, t.scopes, t.last_used_at INTO token FROM app.access_tokens t
+        SELECT t.id, t.scopes, t.last_used_at INTO token FROM app.personal_access_tokens t
         WHERE t.user_id = enter_token.user_id AND t.digest = enter_token.digest AND t.expires_at > now();
         IF NOT FOUND THEN
             RAISE EXCEPTION 'there is no such token' USING ERRCODE = 'TA001';
@@ -164,9 +169,9 @@ def upgrade() -> None:
         IF (token.last_used_at IS NULL OR token.last_used_at < now() - interval '1 minute')
             AND current_setting('transaction_read_only') = 'off' THEN
             -- Whoever else uses the token now has written this down, or is about to revoke it: no reason to wait.
-            UPDATE app.access_tokens t SET last_used_at = now()
+            UPDATE app.personal_access_tokens t SET last_used_at = now()
             WHERE t.user_id = enter_token.user_id AND t.id = (
-                SELECT l.id FROM app.access_tokens l WHERE l.user_id = enter_token.user_id AND l.id = token.id
+                SELECT l.id FROM app.personal_access_tokens l WHERE l.user_id = enter_token.user_id AND l.id = token.id
                 FOR NO KEY UPDATE SKIP LOCKED);
         END IF;
         IF read_only IS NOT FALSE OR scope IS NULL OR split_part(scope, ':', 2) <> 'write' THEN
@@ -189,6 +194,6 @@ def downgrade() -> None:
     SET LOCAL ROLE taskapp_definer;
     DROP FUNCTION app.enter_token(uuid, bytea, text, text, boolean);
     SET LOCAL ROLE taskapp_owner;
-    DROP FUNCTION app.end_sessions(uuid, uuid);
-    DROP TABLE app.access_tokens;
+    DROP FUNCTION app.revoke_credentials(uuid, uuid);
+    DROP TABLE app.personal_access_tokens;
     """)

@@ -69,7 +69,7 @@ def upgrade() -> None:
         'A rank between two, of which NULL is the beginning or the end. NULL when there is no room: they are equal, or it'
         ' would be longer than 64 digits.';
 
-    CREATE FUNCTION app.rank_for(low text, high text) RETURNS text
+    CREATE FUNCTION app.new_rank(low text, high text) RETURNS text
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
         outermost text;
@@ -88,19 +88,19 @@ def upgrade() -> None:
         END IF;
         RETURN app.rank_between(low, high);
     END $$;
-    COMMENT ON FUNCTION app.rank_for IS
+    COMMENT ON FUNCTION app.new_rank IS
         'A short rank between two neighbours, of which NULL is none; NULL when there is no room.';
-    GRANT EXECUTE ON FUNCTION app.rank_digits, app.rank_first, app.rank_last, app.rank_between, app.rank_for TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.rank_digits, app.rank_first, app.rank_last, app.rank_between, app.new_rank TO taskapp_api;
 
     -- The lock that serialises all changes of one user's order, tags and number of tasks: of the row in app.users.
-    CREATE FUNCTION app.take_turn() RETURNS void
+    CREATE FUNCTION app.lock_user() RETURNS void
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
         PERFORM FROM app.users FOR NO KEY UPDATE;
     END $$;
-    COMMENT ON FUNCTION app.take_turn IS
+    COMMENT ON FUNCTION app.lock_user IS
         'Wait until whoever else arranges something of this user''s has committed, so that what is read next stays true.';
-    GRANT EXECUTE ON FUNCTION app.take_turn TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.lock_user TO taskapp_api;
     """)
 
     op.execute(r"""
@@ -113,7 +113,7 @@ def upgrade() -> None:
         color        text CHECK (color ~ '^#[0-9A-F]{6}$'),
         position     text COLLATE "C" DEFAULT app.rank_last() NOT NULL CHECK (position ~ '^[0-9A-Za-z]{0,63}[1-9A-Za-z]$'),
         archived     boolean DEFAULT false NOT NULL,
-        created_from bytea CHECK (octet_length(created_from) = 32),
+        creation_fingerprint bytea CHECK (octet_length(creation_fingerprint) = 32),
         version      bigint DEFAULT 1 NOT NULL CHECK (version > 0),
         created_at   timestamptz(3) DEFAULT now() NOT NULL,
         updated_at   timestamptz(3) DEFAULT now() NOT NULL,
@@ -126,7 +126,8 @@ def upgrade() -> None:
         CONSTRAINT lists_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users (user_id) ON DELETE CASCADE
     );
     CREATE INDEX lists_position_idx ON app.lists (user_id, position, id);
-    ALTER TABLE app.lists ALTER name SET STATISTICS 0, ALTER color SET STATISTICS 0, ALTER created_from SET STATISTICS 0;
+    ALTER TABLE app.lists ALTER name SET STATISTICS 0, ALTER color SET STATISTICS 0,
+        ALTER creation_fingerprint SET STATISTICS 0;
     COMMENT ON TABLE app.lists IS 'What users sort their tasks into. A task without a list is in the Inbox.';
     COMMENT ON COLUMN app.lists.user_id IS
         'Owner of the row. Set by PostgreSQL from the identity of the transaction; never updatable.';
@@ -135,7 +136,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.lists.color IS '#RRGGBB in capitals, or NULL.';
     COMMENT ON COLUMN app.lists.position IS 'Rank among the user''s lists, in byte order.';
     COMMENT ON COLUMN app.lists.archived IS 'Whether the user has put the list away.';
-    COMMENT ON COLUMN app.lists.created_from IS 'SHA-256 of what a client that chose the id asked for, or NULL.';
+    COMMENT ON COLUMN app.lists.creation_fingerprint IS 'SHA-256 of what a client that chose the id asked for, or NULL.';
     COMMENT ON COLUMN app.lists.version IS 'Counts the changes of the row; the ETag of the HTTP API.';
     COMMENT ON COLUMN app.lists.created_at IS 'When the list was created.';
     COMMENT ON COLUMN app.lists.updated_at IS 'When the row last changed.';
@@ -157,9 +158,9 @@ def upgrade() -> None:
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY lists_api_delete ON app.lists FOR DELETE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id()));
-    GRANT SELECT (user_id, id, name, color, position, archived, created_from, version, created_at, updated_at, deleted_at,
-                  live_id),
-          INSERT (id, name, color, created_from),
+    GRANT SELECT (user_id, id, name, color, position, archived, creation_fingerprint, version, created_at, updated_at,
+                  deleted_at, live_id),
+          INSERT (id, name, color, creation_fingerprint),
           UPDATE (name, color, position, archived, version, updated_at, deleted_at),
           DELETE
         ON app.lists TO taskapp_api;
@@ -192,11 +193,11 @@ def upgrade() -> None:
     CREATE POLICY lists_dba_select ON app.lists FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
     CREATE POLICY lists_breakglass_floor ON app.lists AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
     CREATE POLICY lists_breakglass_select ON app.lists FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
-    GRANT SELECT (user_id, id, name, color, position, archived, created_from, version, created_at, updated_at, deleted_at,
-                  live_id)
+        USING ((SELECT app.break_glass_is_open()));
+    GRANT SELECT (user_id, id, name, color, position, archived, creation_fingerprint, version, created_at, updated_at,
+                  deleted_at, live_id)
         ON app.lists TO taskapp_dba, taskapp_breakglass;
     CREATE POLICY lists_auditor_select ON app.lists FOR SELECT TO taskapp_auditor USING (true);
     GRANT SELECT (user_id, id, archived, version, created_at, updated_at, deleted_at) ON app.lists TO taskapp_auditor;
@@ -213,7 +214,7 @@ def upgrade() -> None:
     -- Where there is no room between two neighbours, only the ranks near the gap are renewed. A rank of up to 32 digits has
     -- room on either side: what lies between the nearest two of these around the gap, a few hundred ranks perhaps, is spread
     -- evenly behind one rank in the middle. Renewing all of 50,000 took seconds, and changed every ETag.
-    CREATE FUNCTION app.place_list(moved uuid, behind uuid, at_end boolean) RETURNS text
+    CREATE FUNCTION app.rank_of_moved_list(moved uuid, behind uuid, at_end boolean) RETURNS text
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
         -- Byte order here as in the column, whatever the database's own.
@@ -222,7 +223,7 @@ def upgrade() -> None:
         next record;
         rank text;
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         FOR attempt IN 1..2 LOOP
             IF at_end THEN
                 SELECT l.id, l.position INTO behind, low FROM app.lists l
@@ -230,7 +231,7 @@ def upgrade() -> None:
             ELSIF behind IS NOT NULL THEN
                 SELECT l.position INTO low FROM app.lists l WHERE l.id = behind AND l.id <> moved AND l.deleted_at IS NULL;
                 IF NOT FOUND THEN
-                    RAISE EXCEPTION 'there is no such list' USING ERRCODE = 'TA003', CONSTRAINT = 'lists_after';
+                    RAISE EXCEPTION 'there is no such list' USING ERRCODE = 'TA003', CONSTRAINT = 'lists_after_unknown';
                 END IF;
             END IF;
             SELECT l.id, l.position INTO next FROM app.lists l
@@ -241,7 +242,7 @@ def upgrade() -> None:
                 AND (next.id IS NULL OR (own, moved) < (next.position, next.id)) THEN
                 RETURN own;
             END IF;
-            rank := app.rank_for(low, next.position);
+            rank := app.new_rank(low, next.position);
             EXIT WHEN rank IS NOT NULL;
             DECLARE
                 floor text COLLATE "C";
@@ -266,21 +267,21 @@ def upgrade() -> None:
         END LOOP;
         RETURN rank;
     END $$;
-    COMMENT ON FUNCTION app.place_list IS
+    COMMENT ON FUNCTION app.rank_of_moved_list IS
         'The rank that puts a list behind another one, first, or at the end; its own when it is there. Makes room by giving'
         ' those near the gap new ranks. Raises TA003.';
-    GRANT EXECUTE ON FUNCTION app.place_list TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.rank_of_moved_list TO taskapp_api;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-    DROP FUNCTION app.place_list(uuid, uuid, boolean);
+    DROP FUNCTION app.rank_of_moved_list(uuid, uuid, boolean);
     DROP FUNCTION app.archived_lists();
     DROP FUNCTION app.purge_lists(integer);
     DROP TABLE app.lists;
-    DROP FUNCTION app.take_turn();
-    DROP FUNCTION app.rank_for(text, text);
+    DROP FUNCTION app.lock_user();
+    DROP FUNCTION app.new_rank(text, text);
     DROP FUNCTION app.rank_between(text, text);
     DROP FUNCTION app.rank_last();
     DROP FUNCTION app.rank_first();

@@ -53,7 +53,7 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app.instant_at IS
         'The instant at which clocks in a zone show this; NULL outside the years 1 to 9999. Raises 22023 without the zone.';
 
-    CREATE FUNCTION app.due_order(day date, clock time, zone text) RETURNS timestamptz
+    CREATE FUNCTION app.due_sort_of(day date, clock time, zone text) RETURNS timestamptz
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
     DECLARE
         wall timestamp;
@@ -76,10 +76,10 @@ def upgrade() -> None:
         END IF;
         RETURN moment;
     END $$;
-    COMMENT ON FUNCTION app.due_order IS
+    COMMENT ON FUNCTION app.due_sort_of IS
         'The instant that a task is sorted by: of this day and time in a zone; without a time, the end of the day; without a'
         ' day, infinity.';
-    GRANT EXECUTE ON FUNCTION app.are_tags, app.is_metadata, app.instant_at, app.due_order TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.are_tags, app.is_metadata, app.instant_at, app.due_sort_of TO taskapp_api;
     """)
 
     # due_sort is an instant: by local times, 09:00 in Tokyo would come after 08:00 in Los Angeles. It depends on the time
@@ -116,7 +116,7 @@ def upgrade() -> None:
         metadata       jsonb DEFAULT '{}' NOT NULL CHECK (app.is_metadata(metadata)),
         completed_at   timestamptz(3),
         deleted_at     timestamptz(3),
-        created_from   bytea CHECK (octet_length(created_from) = 32),
+        creation_fingerprint   bytea CHECK (octet_length(creation_fingerprint) = 32),
         list_key       uuid GENERATED ALWAYS AS
                        (coalesce(list_id, '00000000-0000-0000-0000-000000000000'::uuid)) STORED NOT NULL,
         priority_sort  smallint GENERATED ALWAYS AS
@@ -132,15 +132,15 @@ def upgrade() -> None:
                        (CASE WHEN due_time IS NOT NULL
                               AND due_sort >= timestamptz '0001-01-01 00:00Z' AND due_sort < timestamptz '10000-01-01 00:00Z'
                              THEN due_sort END) STORED,
-        left_list_id   uuid,
-        left_position  text COLLATE "C" CHECK (left_position ~ '^[0-9A-Za-z]{0,63}[1-9A-Za-z]$'),
+        restore_list_id   uuid,
+        restore_position  text COLLATE "C" CHECK (restore_position ~ '^[0-9A-Za-z]{0,63}[1-9A-Za-z]$'),
         CONSTRAINT tasks_pkey PRIMARY KEY (user_id, id),
         CONSTRAINT tasks_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users (user_id) ON DELETE CASCADE,
         -- Keys contain user_id, so a task can only refer to a list and a parent of its own user.
         CONSTRAINT tasks_list_id_fkey FOREIGN KEY (user_id, list_id)
             REFERENCES app.lists (user_id, live_id) ON DELETE SET NULL (list_id),
-        CONSTRAINT tasks_left_list_id_fkey FOREIGN KEY (user_id, left_list_id)
-            REFERENCES app.lists (user_id, id) ON DELETE SET NULL (left_list_id),
+        CONSTRAINT tasks_restore_list_id_fkey FOREIGN KEY (user_id, restore_list_id)
+            REFERENCES app.lists (user_id, id) ON DELETE SET NULL (restore_list_id),
         CONSTRAINT tasks_parent_id_fkey FOREIGN KEY (user_id, parent_id)
             REFERENCES app.tasks (user_id, id) ON DELETE CASCADE,
         CONSTRAINT tasks_id_not_nil CHECK (id <> '00000000-0000-0000-0000-000000000000'),
@@ -162,12 +162,12 @@ def upgrade() -> None:
     CREATE INDEX tasks_parent_idx ON app.tasks (user_id, parent_id, position, id) WHERE parent_id IS NOT NULL;
     CREATE INDEX tasks_trash_idx ON app.tasks (user_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
     CREATE INDEX tasks_list_idx ON app.tasks (user_id, list_id) WHERE list_id IS NOT NULL;
-    CREATE INDEX tasks_left_list_idx ON app.tasks (user_id, left_list_id) WHERE left_list_id IS NOT NULL;
+    CREATE INDEX tasks_restore_list_idx ON app.tasks (user_id, restore_list_id) WHERE restore_list_id IS NOT NULL;
     -- Content has no statistics, for the reason given in 0103.
     ALTER TABLE app.tasks
         ALTER title SET STATISTICS 0, ALTER notes SET STATISTICS 0, ALTER tags SET STATISTICS 0,
         ALTER start_date SET STATISTICS 0, ALTER due_date SET STATISTICS 0, ALTER due_time SET STATISTICS 0,
-        ALTER due_timezone SET STATISTICS 0, ALTER metadata SET STATISTICS 0, ALTER created_from SET STATISTICS 0,
+        ALTER due_timezone SET STATISTICS 0, ALTER metadata SET STATISTICS 0, ALTER creation_fingerprint SET STATISTICS 0,
         ALTER title_sort SET STATISTICS 0, ALTER title_words SET STATISTICS 0, ALTER notes_words SET STATISTICS 0,
         ALTER tag_words SET STATISTICS 0, ALTER due_sort SET STATISTICS 0, ALTER due_at SET STATISTICS 0;
     COMMENT ON TABLE app.tasks IS 'What there is to do. A user''s own tasks are the only ones that exist for them.';
@@ -192,7 +192,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.tasks.metadata IS 'Up to 50 strings of up to 500 characters, by keys of up to 40; for clients.';
     COMMENT ON COLUMN app.tasks.completed_at IS 'When it was completed or cancelled, or NULL while it is open.';
     COMMENT ON COLUMN app.tasks.deleted_at IS 'When it was put into the trash, or NULL.';
-    COMMENT ON COLUMN app.tasks.created_from IS 'SHA-256 of what a client that chose the id asked for, or NULL.';
+    COMMENT ON COLUMN app.tasks.creation_fingerprint IS 'SHA-256 of what a client that chose the id asked for, or NULL.';
     COMMENT ON COLUMN app.tasks.list_key IS 'list_id, with the nil UUID for the Inbox, for an index orders within equals.';
     COMMENT ON COLUMN app.tasks.priority_sort IS '0 to 3 for none to high.';
     COMMENT ON COLUMN app.tasks.title_sort IS 'The title without regard to case.';
@@ -206,16 +206,16 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.tasks.due_sort IS
         'The instant it is due, by its zone or the profile''s; the end of the day if all day, infinity if never.';
     COMMENT ON COLUMN app.tasks.due_at IS 'The instant it is due, if it has a time: due_sort, within the years 1 to 9999.';
-    COMMENT ON COLUMN app.tasks.left_list_id IS
+    COMMENT ON COLUMN app.tasks.restore_list_id IS
         'The list in the trash that it was in, and goes back to when that is restored; NULL once it was moved.';
-    COMMENT ON COLUMN app.tasks.left_position IS 'Its rank in that list, where it got another one, or NULL.';
+    COMMENT ON COLUMN app.tasks.restore_position IS 'Its rank in that list, where it got another one, or NULL.';
     """)
 
     op.execute("""
     ALTER TABLE app.tasks ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.tasks FORCE ROW LEVEL SECURITY;
 
-    -- taskapp_api limits every statement to the tasks of the identity.
+    -- taskapp_api: every statement is limited to the tasks of the identity.
     CREATE POLICY tasks_api_floor ON app.tasks AS RESTRICTIVE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
 
@@ -223,9 +223,9 @@ def upgrade() -> None:
     CREATE POLICY tasks_api_select ON app.tasks FOR SELECT TO taskapp_api
         USING (user_id = (SELECT app.current_user_id()));
     GRANT SELECT (user_id, id, title, notes, status, priority, version, created_at, updated_at, list_id, parent_id, position,
-                  tags, start_date, due_date, due_time, due_timezone, metadata, completed_at, deleted_at, created_from,
-                  list_key, priority_sort, title_sort, completed_sort, title_words, notes_words, tag_words, due_sort, due_at,
-                  left_list_id, left_position)
+                  tags, start_date, due_date, due_time, due_timezone, metadata, completed_at, deleted_at,
+                  creation_fingerprint, list_key, priority_sort, title_sort, completed_sort, title_words, notes_words,
+                  tag_words, due_sort, due_at, restore_list_id, restore_position)
         ON app.tasks TO taskapp_api;
 
     -- Users create tasks of their own. Not granted: user_id (its default is the identity); status, version and timestamps
@@ -233,7 +233,7 @@ def upgrade() -> None:
     CREATE POLICY tasks_api_insert ON app.tasks FOR INSERT TO taskapp_api
         WITH CHECK (user_id = (SELECT app.current_user_id()));
     GRANT INSERT (id, title, notes, priority, list_id, parent_id, position, tags, start_date, due_date, due_time,
-                  due_timezone, metadata, created_from, title_words, notes_words, tag_words)
+                  due_timezone, metadata, creation_fingerprint, title_words, notes_words, tag_words)
         ON app.tasks TO taskapp_api;
 
     -- Users change their own tasks, and cannot give one to another user: user_id is not granted, and the check refuses it.
@@ -242,7 +242,7 @@ def upgrade() -> None:
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     GRANT UPDATE (title, notes, status, priority, version, updated_at, list_id, parent_id, position, tags, start_date,
                   due_date, due_time, due_timezone, metadata, completed_at, deleted_at, title_words, notes_words, tag_words,
-                  due_sort, left_list_id, left_position)
+                  due_sort, restore_list_id, restore_position)
         ON app.tasks TO taskapp_api;
 
     -- Users delete their own tasks for good.
@@ -258,7 +258,7 @@ def upgrade() -> None:
     CREATE POLICY tasks_operator_delete ON app.tasks FOR DELETE TO taskapp_operator
         USING (deleted_at < now() - interval '30 days');
     GRANT SELECT (user_id, id, deleted_at), DELETE ON app.tasks TO taskapp_operator;
-    CREATE FUNCTION app.purge_trash(most integer) RETURNS integer
+    CREATE FUNCTION app.purge_tasks(most integer) RETURNS integer
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
         purged integer;
@@ -270,9 +270,9 @@ def upgrade() -> None:
         GET DIAGNOSTICS purged = ROW_COUNT;
         RETURN purged;
     END $$;
-    COMMENT ON FUNCTION app.purge_trash IS
+    COMMENT ON FUNCTION app.purge_tasks IS
         'Delete for good up to so many of the tasks that have been in the trash for 30 days; say how many these were.';
-    GRANT EXECUTE ON FUNCTION app.purge_trash TO taskapp_operator;
+    GRANT EXECUTE ON FUNCTION app.purge_tasks TO taskapp_operator;
 
     -- DBAs read the tasks of the user of their ticket, those with break-glass all tasks; neither writes.
     CREATE POLICY tasks_dba_floor ON app.tasks AS RESTRICTIVE TO taskapp_dba
@@ -280,27 +280,27 @@ def upgrade() -> None:
     CREATE POLICY tasks_dba_select ON app.tasks FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
     CREATE POLICY tasks_breakglass_floor ON app.tasks AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
     CREATE POLICY tasks_breakglass_select ON app.tasks FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
+        USING ((SELECT app.break_glass_is_open()));
     GRANT SELECT (user_id, id, title, notes, status, priority, version, created_at, updated_at, list_id, parent_id, position,
-                  tags, start_date, due_date, due_time, due_timezone, metadata, completed_at, deleted_at, created_from,
-                  list_key, priority_sort, title_sort, completed_sort, title_words, notes_words, tag_words, due_sort, due_at,
-                  left_list_id, left_position)
+                  tags, start_date, due_date, due_time, due_timezone, metadata, completed_at, deleted_at,
+                  creation_fingerprint, list_key, priority_sort, title_sort, completed_sort, title_words, notes_words,
+                  tag_words, due_sort, due_at, restore_list_id, restore_position)
         ON app.tasks TO taskapp_dba, taskapp_breakglass;
 
     -- Auditors see of all tasks whose they are, where, in which state and since when; nothing that users wrote.
     CREATE POLICY tasks_auditor_select ON app.tasks FOR SELECT TO taskapp_auditor USING (true);
     GRANT SELECT (user_id, id, status, priority, list_id, parent_id, version, created_at, updated_at, completed_at,
-                  deleted_at, left_list_id)
+                  deleted_at, restore_list_id)
         ON app.tasks TO taskapp_auditor;
 
     -- The quota. Only creations count, so that nothing has to be updated when tasks are deleted, in whatever way; the
     -- number is counted anew when it refuses one. Counting all tasks at each creation took half of PostgreSQL's part of it.
-    CREATE FUNCTION app.count_task(quota integer) RETURNS boolean
+    CREATE FUNCTION app.reserve_task_quota(quota integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
-        UPDATE app.users SET tasks_at_most = tasks_at_most + 1 WHERE tasks_at_most < quota;
+        UPDATE app.users SET task_count_bound = task_count_bound + 1 WHERE task_count_bound < quota;
         IF FOUND THEN
             RETURN true;
         END IF;
@@ -310,22 +310,23 @@ def upgrade() -> None:
             -- The account has gone meanwhile, and the foreign key will say so.
             RETURN true;
         END IF;
-        UPDATE app.users SET tasks_at_most = counted.tasks + 1
+        UPDATE app.users SET task_count_bound = counted.tasks + 1
         FROM (SELECT count(*)::integer AS tasks FROM app.tasks) AS counted
         WHERE counted.tasks < quota;
         RETURN FOUND;
     END $$;
-    COMMENT ON FUNCTION app.count_task IS 'Count a task that is about to be created. False when there are quota already.';
-    GRANT EXECUTE ON FUNCTION app.count_task TO taskapp_api;
+    COMMENT ON FUNCTION app.reserve_task_quota IS
+        'Count a task that is about to be created. False when there are quota already.';
+    GRANT EXECUTE ON FUNCTION app.reserve_task_quota TO taskapp_api;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-    DROP FUNCTION app.count_task(integer);
-    DROP FUNCTION app.purge_trash(integer);
+    DROP FUNCTION app.reserve_task_quota(integer);
+    DROP FUNCTION app.purge_tasks(integer);
     DROP TABLE app.tasks;
-    DROP FUNCTION app.due_order(date, time, text);
+    DROP FUNCTION app.due_sort_of(date, time, text);
     DROP FUNCTION app.instant_at(timestamp, text);
     DROP FUNCTION app.is_metadata(jsonb);
     DROP FUNCTION app.are_tags(text[]);

@@ -18,75 +18,76 @@ depends_on = None
 def upgrade() -> None:
     op.execute("""
     -- Notes: up to 16384 characters. As a trigger, so that long notes are read only when they are written (0108).
-    CREATE FUNCTION app.refuse_notes() RETURNS trigger
+    CREATE FUNCTION app.refuse_long_notes() RETURNS trigger
     LANGUAGE plpgsql AS $$
     BEGIN
         RAISE EXCEPTION 'notes have up to 16384 characters' USING ERRCODE = 'check_violation',
             SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = 'tasks_notes_check';
     END $$;
-    COMMENT ON FUNCTION app.refuse_notes IS
+    COMMENT ON FUNCTION app.refuse_long_notes IS
         'Refuse notes of more than 16384 characters. Raises 23514, as a constraint does.';
     CREATE TRIGGER tasks_refuse_notes AFTER INSERT OR UPDATE OF notes ON app.tasks
-        FOR EACH ROW WHEN (char_length(NEW.notes) > 16384) EXECUTE FUNCTION app.refuse_notes();
-    GRANT EXECUTE ON FUNCTION app.refuse_notes TO taskapp_api;
+        FOR EACH ROW WHEN (char_length(NEW.notes) > 16384) EXECUTE FUNCTION app.refuse_long_notes();
+    GRANT EXECUTE ON FUNCTION app.refuse_long_notes TO taskapp_api;
 
     -- Due order: the instant follows from date, time and zone, or from the time zone of the profile.
-    CREATE FUNCTION app.keep_due_order() RETURNS trigger
+    CREATE FUNCTION app.set_due_sort() RETURNS trigger
     LANGUAGE plpgsql AS $$
     DECLARE
         zone text := NEW.due_timezone;
     BEGIN
         IF zone IS NULL AND NEW.due_date IS NOT NULL THEN
-            -- The lock of app.take_turn: a change of the profile's zone either sees this task or was seen here.
+            -- The lock of app.lock_user: a change of the profile's zone either sees this task or was seen here.
             SELECT u.timezone INTO zone FROM app.users u WHERE u.user_id = NEW.user_id FOR NO KEY UPDATE;
             -- Without an account, a foreign key refuses the row.
             zone := coalesce(zone, 'UTC');
         END IF;
-        NEW.due_sort := app.due_order(NEW.due_date, NEW.due_time, zone);
+        NEW.due_sort := app.due_sort_of(NEW.due_date, NEW.due_time, zone);
         RETURN NEW;
     END $$;
-    COMMENT ON FUNCTION app.keep_due_order IS 'Fill in the instant that a task is sorted by.';
+    COMMENT ON FUNCTION app.set_due_sort IS 'Fill in the instant that a task is sorted by.';
     CREATE TRIGGER tasks_keep_due_order_of_new BEFORE INSERT ON app.tasks
-        FOR EACH ROW WHEN (NEW.due_date IS NOT NULL) EXECUTE FUNCTION app.keep_due_order();
+        FOR EACH ROW WHEN (NEW.due_date IS NOT NULL) EXECUTE FUNCTION app.set_due_sort();
     CREATE TRIGGER tasks_keep_due_order BEFORE UPDATE OF due_date, due_time, due_timezone ON app.tasks
         FOR EACH ROW WHEN (OLD.due_date IS DISTINCT FROM NEW.due_date OR OLD.due_time IS DISTINCT FROM NEW.due_time
             OR OLD.due_timezone IS DISTINCT FROM NEW.due_timezone)
-        EXECUTE FUNCTION app.keep_due_order();
+        EXECUTE FUNCTION app.set_due_sort();
 
     -- When the profile's time zone changes, tasks without a zone of their own get another instant. One whose time is shown
     -- gets a new version; one that is due all day looks as before, and keeps its version.
-    CREATE FUNCTION app.shift_floating_tasks() RETURNS trigger
+    CREATE FUNCTION app.renew_due_sort_of_floating_tasks() RETURNS trigger
     LANGUAGE plpgsql AS $$
     BEGIN
         UPDATE app.tasks t SET
-            due_sort = app.due_order(t.due_date, t.due_time, NEW.timezone),
+            due_sort = app.due_sort_of(t.due_date, t.due_time, NEW.timezone),
             version = CASE WHEN t.due_time IS NULL THEN t.version ELSE t.version + 1 END,
             updated_at = CASE WHEN t.due_time IS NULL THEN t.updated_at ELSE now() END
         WHERE t.user_id = NEW.user_id AND t.due_date IS NOT NULL AND t.due_timezone IS NULL
-          AND t.due_sort <> app.due_order(t.due_date, t.due_time, NEW.timezone);
+          AND t.due_sort <> app.due_sort_of(t.due_date, t.due_time, NEW.timezone);
         RETURN NULL;
     END $$;
-    COMMENT ON FUNCTION app.shift_floating_tasks IS
+    COMMENT ON FUNCTION app.renew_due_sort_of_floating_tasks IS
         'Sort tasks that go by the time zone of the profile anew, and count its change as one of those whose time is shown.';
     CREATE TRIGGER users_shift_floating_tasks AFTER UPDATE OF timezone ON app.users
-        FOR EACH ROW WHEN (OLD.timezone <> NEW.timezone) EXECUTE FUNCTION app.shift_floating_tasks();
-    GRANT EXECUTE ON FUNCTION app.keep_due_order, app.shift_floating_tasks TO taskapp_api;
+        FOR EACH ROW WHEN (OLD.timezone <> NEW.timezone) EXECUTE FUNCTION app.renew_due_sort_of_floating_tasks();
+    GRANT EXECUTE ON FUNCTION app.set_due_sort, app.renew_due_sort_of_floating_tasks TO taskapp_api;
 
     -- A function, because its plan is kept: every response with a task may need the time zone, few do, and planning a call
     -- takes a fraction of what planning a table with policies takes.
-    CREATE FUNCTION app.own_timezone() RETURNS text
+    CREATE FUNCTION app.current_user_timezone() RETURNS text
     LANGUAGE plpgsql STABLE AS $$
     BEGIN
         RETURN (SELECT u.timezone FROM app.users u);
     END $$;
-    COMMENT ON FUNCTION app.own_timezone IS 'The time zone of the profile of whoever is signed in, or NULL for nobody.';
-    GRANT EXECUTE ON FUNCTION app.own_timezone TO taskapp_api;
+    COMMENT ON FUNCTION app.current_user_timezone IS
+        'The time zone of the profile of whoever is signed in, or NULL for nobody.';
+    GRANT EXECUTE ON FUNCTION app.current_user_timezone TO taskapp_api;
 
     -- Archived lists accept no task. Those that are in one may be changed, restored and put into another order.
     -- When a list is deleted or restored (0111), its tasks leave and return with their subtasks together; the conditions on
-    -- left_list_id skip the check then, here and below. To check each of thousands of tasks once more, under row-level
+    -- restore_list_id skip the check then, here and below. To check each of thousands of tasks once more, under row-level
     -- security, takes longer than to move it.
-    CREATE FUNCTION app.check_list() RETURNS trigger
+    CREATE FUNCTION app.refuse_archived_list() RETURNS trigger
     LANGUAGE plpgsql AS $$
     BEGIN
         IF EXISTS (SELECT FROM app.lists l WHERE l.user_id = NEW.user_id AND l.id = NEW.list_id AND l.archived) THEN
@@ -94,21 +95,21 @@ def upgrade() -> None:
         END IF;
         RETURN NULL;
     END $$;
-    COMMENT ON FUNCTION app.check_list IS 'No task is created in an archived list or moved into one.';
+    COMMENT ON FUNCTION app.refuse_archived_list IS 'No task is created in an archived list or moved into one.';
     CREATE TRIGGER tasks_check_list_of_new AFTER INSERT ON app.tasks
-        FOR EACH ROW WHEN (NEW.list_id IS NOT NULL) EXECUTE FUNCTION app.check_list();
+        FOR EACH ROW WHEN (NEW.list_id IS NOT NULL) EXECUTE FUNCTION app.refuse_archived_list();
     CREATE TRIGGER tasks_check_list AFTER UPDATE OF list_id ON app.tasks
         FOR EACH ROW WHEN (NEW.list_id IS NOT NULL AND OLD.list_id IS DISTINCT FROM NEW.list_id
-            AND NOT coalesce(NEW.left_list_id = OLD.list_id, false)
-            AND NOT coalesce(NEW.list_id = OLD.left_list_id, false))
-        EXECUTE FUNCTION app.check_list();
-    GRANT EXECUTE ON FUNCTION app.check_list TO taskapp_api;
+            AND NOT coalesce(NEW.restore_list_id = OLD.list_id, false)
+            AND NOT coalesce(NEW.list_id = OLD.restore_list_id, false))
+        EXECUTE FUNCTION app.refuse_archived_list();
+    GRANT EXECUTE ON FUNCTION app.refuse_archived_list TO taskapp_api;
     """)
 
     op.execute("""
     -- Subtasks: one level deep, in the list of their parent, not live in a deleted parent. A foreign key cannot say that.
     -- The triggers run after the statement, when all its rows are there.
-    CREATE FUNCTION app.carry_subtasks() RETURNS trigger
+    CREATE FUNCTION app.move_subtasks_with_parent() RETURNS trigger
     LANGUAGE plpgsql AS $$
     BEGIN
         UPDATE app.tasks t SET
@@ -122,13 +123,13 @@ def upgrade() -> None:
         );
         RETURN NULL;
     END $$;
-    COMMENT ON FUNCTION app.carry_subtasks IS 'Take the parts of a task along into another list, and into the trash.';
+    COMMENT ON FUNCTION app.move_subtasks_with_parent IS 'Take the parts of a task along into another list, and into the trash.';
     CREATE TRIGGER tasks_carry_subtasks AFTER UPDATE OF list_id, deleted_at ON app.tasks
         FOR EACH ROW WHEN (NEW.parent_id IS NULL
             AND (OLD.list_id IS DISTINCT FROM NEW.list_id OR (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL))
-            AND NOT coalesce(NEW.left_list_id = OLD.list_id, false)
-            AND NOT coalesce(NEW.list_id = OLD.left_list_id, false))
-        EXECUTE FUNCTION app.carry_subtasks();
+            AND NOT coalesce(NEW.restore_list_id = OLD.list_id, false)
+            AND NOT coalesce(NEW.list_id = OLD.restore_list_id, false))
+        EXECUTE FUNCTION app.move_subtasks_with_parent();
 
     CREATE FUNCTION app.check_subtask() RETURNS trigger
     LANGUAGE plpgsql AS $$
@@ -156,32 +157,32 @@ def upgrade() -> None:
     -- Not where another trigger moves subtasks along with their parent.
     CREATE TRIGGER tasks_check_moved_subtask AFTER UPDATE OF parent_id, list_id ON app.tasks
         FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND pg_trigger_depth() = 0
-            AND NOT coalesce(NEW.left_list_id = OLD.list_id, false)
-            AND NOT coalesce(NEW.list_id = OLD.left_list_id, false))
+            AND NOT coalesce(NEW.restore_list_id = OLD.list_id, false)
+            AND NOT coalesce(NEW.list_id = OLD.restore_list_id, false))
         EXECUTE FUNCTION app.check_subtask();
     -- A subtask that goes into the trash need not ask its parent, and would block a parent that goes there as well.
     CREATE TRIGGER tasks_check_restored_subtask AFTER UPDATE OF deleted_at ON app.tasks
         FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND NEW.deleted_at IS NULL
-            AND NOT coalesce(NEW.left_list_id = OLD.list_id, false)
-            AND NOT coalesce(NEW.list_id = OLD.left_list_id, false))
+            AND NOT coalesce(NEW.restore_list_id = OLD.list_id, false)
+            AND NOT coalesce(NEW.list_id = OLD.restore_list_id, false))
         EXECUTE FUNCTION app.check_subtask();
-    GRANT EXECUTE ON FUNCTION app.carry_subtasks, app.check_subtask TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.move_subtasks_with_parent, app.check_subtask TO taskapp_api;
     """)  # noqa: E501
 
     op.execute(r"""
     -- Words for searches: the application writes them along with each text. They stay the same where only the case of a text
     -- changes. Text that SQL writes without the application has no words, and is searched by those that SQL can fold.
-    CREATE FUNCTION app.rough_words(written text) RETURNS text
+    CREATE FUNCTION app.fold_words_in_sql(written text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
     BEGIN
         RETURN btrim(regexp_replace(replace(lower(regexp_replace(normalize(written, NFKD), '[\u0300-\u036f]', '', 'g')),
                                             'ß', 'ss'),
                                     '[\u0001-/:-@\[-`{-\u00bf]+', ' ', 'g'));
     END $$;
-    COMMENT ON FUNCTION app.rough_words IS
+    COMMENT ON FUNCTION app.fold_words_in_sql IS
         'The words of a text that SQL wrote without the application, for searches: what can be folded in SQL.';
 
-    CREATE FUNCTION app.forget_words() RETURNS trigger
+    CREATE FUNCTION app.clear_stale_words() RETURNS trigger
     LANGUAGE plpgsql AS $$
     BEGIN
         IF NEW.title IS DISTINCT FROM OLD.title AND NEW.title_words IS NOT DISTINCT FROM OLD.title_words THEN
@@ -195,12 +196,12 @@ def upgrade() -> None:
         END IF;
         RETURN NEW;
     END $$;
-    COMMENT ON FUNCTION app.forget_words IS 'Forget the words of what SQL changes without the application.';
+    COMMENT ON FUNCTION app.clear_stale_words IS 'Forget the words of what SQL changes without the application.';
     CREATE TRIGGER tasks_forget_words BEFORE UPDATE OF title, notes, tags ON app.tasks
         FOR EACH ROW WHEN (current_user <> 'taskapp_api' OR cardinality(NEW.tag_words) <> cardinality(NEW.tags))
-        EXECUTE FUNCTION app.forget_words();
+        EXECUTE FUNCTION app.clear_stale_words();
 
-    GRANT EXECUTE ON FUNCTION app.rough_words TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.fold_words_in_sql TO taskapp_api;
     """)
 
     op.execute("""
@@ -216,8 +217,8 @@ def upgrade() -> None:
     $$;
     COMMENT ON FUNCTION app.siblings IS 'The tasks that a task of this list and parent is ordered among.';
 
-    -- As app.place_list, see 0107.
-    CREATE FUNCTION app.place_task(moved uuid, list uuid, parent uuid, behind uuid, at_end boolean) RETURNS text
+    -- As app.rank_of_moved_list, see 0107.
+    CREATE FUNCTION app.rank_of_moved_task(moved uuid, list uuid, parent uuid, behind uuid, at_end boolean) RETURNS text
     -- Which of the two conditions of app.siblings holds is known only when it is called.
     LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_custom_plan AS $$
     DECLARE
@@ -226,7 +227,7 @@ def upgrade() -> None:
         next record;
         rank text;
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         FOR attempt IN 1..2 LOOP
             IF at_end THEN
                 SELECT s.id, s.position INTO behind, low FROM app.siblings(list, parent) s
@@ -234,7 +235,8 @@ def upgrade() -> None:
             ELSIF behind IS NOT NULL THEN
                 SELECT s.position INTO low FROM app.siblings(list, parent) s WHERE s.id = behind AND s.id <> moved;
                 IF NOT FOUND THEN
-                    RAISE EXCEPTION 'there is no such task there' USING ERRCODE = 'TA003', CONSTRAINT = 'tasks_after';
+                    RAISE EXCEPTION 'there is no such task there'
+                        USING ERRCODE = 'TA003', CONSTRAINT = 'tasks_after_unknown';
                 END IF;
             END IF;
             SELECT s.id, s.position INTO next FROM app.siblings(list, parent) s
@@ -245,7 +247,7 @@ def upgrade() -> None:
                 AND (next.id IS NULL OR (own, moved) < (next.position, next.id)) THEN
                 RETURN own;
             END IF;
-            rank := app.rank_for(low, next.position);
+            rank := app.new_rank(low, next.position);
             EXIT WHEN rank IS NOT NULL;
             DECLARE
                 floor text COLLATE "C";
@@ -270,27 +272,28 @@ def upgrade() -> None:
         END LOOP;
         RETURN rank;
     END $$;
-    COMMENT ON FUNCTION app.place_task IS
+    COMMENT ON FUNCTION app.rank_of_moved_task IS
         'The rank that puts a task behind another one of a list and parent, first, or at the end; its own when it is there.'
         ' Makes room by giving those near the gap new ranks. Raises TA003.';
 
-    CREATE FUNCTION app.in_turn(task uuid) RETURNS uuid
+    CREATE FUNCTION app.id_after_user_lock(task uuid) RETURNS uuid
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         RETURN task;
     END $$;
-    COMMENT ON FUNCTION app.in_turn IS 'The same id, once it is one''s turn. A row that is locked after that is fresh.';
-    GRANT EXECUTE ON FUNCTION app.siblings, app.place_task, app.in_turn TO taskapp_api;
+    COMMENT ON FUNCTION app.id_after_user_lock IS
+        'The same id, once it is one''s turn. A row that is locked after that is fresh.';
+    GRANT EXECUTE ON FUNCTION app.siblings, app.rank_of_moved_task, app.id_after_user_lock TO taskapp_api;
     """)
 
 
 def downgrade() -> None:
     op.execute("""
-    DROP FUNCTION app.in_turn(uuid);
-    DROP FUNCTION app.place_task(uuid, uuid, uuid, uuid, boolean);
+    DROP FUNCTION app.id_after_user_lock(uuid);
+    DROP FUNCTION app.rank_of_moved_task(uuid, uuid, uuid, uuid, boolean);
     DROP FUNCTION app.siblings(uuid, uuid);
-    DROP FUNCTION app.rough_words(text);
+    DROP FUNCTION app.fold_words_in_sql(text);
 
     DROP TRIGGER tasks_forget_words ON app.tasks;
     DROP TRIGGER tasks_check_restored_subtask ON app.tasks;
@@ -303,12 +306,12 @@ def downgrade() -> None:
     DROP TRIGGER tasks_keep_due_order ON app.tasks;
     DROP TRIGGER tasks_keep_due_order_of_new ON app.tasks;
     DROP TRIGGER tasks_refuse_notes ON app.tasks;
-    DROP FUNCTION app.forget_words();
+    DROP FUNCTION app.clear_stale_words();
     DROP FUNCTION app.check_subtask();
-    DROP FUNCTION app.carry_subtasks();
-    DROP FUNCTION app.check_list();
-    DROP FUNCTION app.own_timezone();
-    DROP FUNCTION app.shift_floating_tasks();
-    DROP FUNCTION app.keep_due_order();
-    DROP FUNCTION app.refuse_notes();
+    DROP FUNCTION app.move_subtasks_with_parent();
+    DROP FUNCTION app.refuse_archived_list();
+    DROP FUNCTION app.current_user_timezone();
+    DROP FUNCTION app.renew_due_sort_of_floating_tasks();
+    DROP FUNCTION app.set_due_sort();
+    DROP FUNCTION app.refuse_long_notes();
     """)

@@ -55,17 +55,17 @@ def upgrade() -> None:
     CREATE POLICY tags_dba_select ON app.tags FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
     CREATE POLICY tags_breakglass_floor ON app.tags AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
     CREATE POLICY tags_breakglass_select ON app.tags FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
+        USING ((SELECT app.break_glass_is_open()));
     GRANT SELECT (user_id, key, name) ON app.tags TO taskapp_dba, taskapp_breakglass;
     CREATE POLICY tags_auditor_select ON app.tags FOR SELECT TO taskapp_auditor USING (true);
     GRANT SELECT (user_id) ON app.tags TO taskapp_auditor;
 
-    CREATE FUNCTION app.tag_names(keys text[], names text[]) RETURNS text[]
+    CREATE FUNCTION app.get_or_create_tags(keys text[], names text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         INSERT INTO app.tags (key, name) SELECT given.key, given.name FROM unnest(keys, names) AS given (key, name)
         ON CONFLICT DO NOTHING;
         RETURN (
@@ -73,15 +73,15 @@ def upgrade() -> None:
             FROM unnest(keys) WITH ORDINALITY AS given (key, n) JOIN app.tags t USING (key)
         );
     END $$;
-    COMMENT ON FUNCTION app.tag_names IS 'Tags as their user first wrote them; those that are new are made.';
+    COMMENT ON FUNCTION app.get_or_create_tags IS 'Tags as their user first wrote them; those that are new are made.';
 
     -- In each task, the words of a tag for searches stand at the place of its name.
-    CREATE FUNCTION app.splice_words(words text[], place integer, instead text) RETURNS text[]
+    CREATE FUNCTION app.replace_array_element(words text[], place integer, instead text) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN words IS NOT NULL THEN
         words[1:place - 1] || CASE WHEN instead IS NULL THEN '{}'::text[] ELSE ARRAY[instead] END || words[place + 1:]
     END;
-    COMMENT ON FUNCTION app.splice_words IS 'An array with another item in this place, or without one.';
+    COMMENT ON FUNCTION app.replace_array_element IS 'An array with another item in this place, or without one.';
 
     CREATE FUNCTION app.rename_tag(old_key text, new_key text, new_name text, new_words text, counted bigint)
     RETURNS TABLE (name text, task_count bigint)
@@ -89,7 +89,7 @@ def upgrade() -> None:
     DECLARE
         old_name text;
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         SELECT t.name INTO old_name FROM app.tags t WHERE t.key = old_key;
         IF NOT FOUND THEN
             RETURN;
@@ -110,7 +110,7 @@ def upgrade() -> None:
         UPDATE app.tasks t SET
             tags = CASE WHEN t.tags @> ARRAY[name] THEN array_remove(t.tags, old_name)
                         ELSE array_replace(t.tags, old_name, name) END,
-            tag_words = app.splice_words(t.tag_words, array_position(t.tags, old_name),
+            tag_words = app.replace_array_element(t.tag_words, array_position(t.tags, old_name),
                                          CASE WHEN t.tags @> ARRAY[name] THEN NULL ELSE new_words END),
             version = t.version + 1,
             updated_at = now()
@@ -127,18 +127,19 @@ def upgrade() -> None:
     DECLARE
         old_name text;
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         DELETE FROM app.tags t WHERE t.key = gone RETURNING t.name INTO old_name;
         UPDATE app.tasks t SET
             tags = array_remove(t.tags, old_name),
-            tag_words = app.splice_words(t.tag_words, array_position(t.tags, old_name), NULL),
+            tag_words = app.replace_array_element(t.tag_words, array_position(t.tags, old_name), NULL),
             version = t.version + 1,
             updated_at = now()
         WHERE t.tags @> ARRAY[old_name];
         RETURN old_name IS NOT NULL;
     END $$;
     COMMENT ON FUNCTION app.remove_tag IS 'Delete a tag, also from the tasks that have it. Says whether there was one.';
-    GRANT EXECUTE ON FUNCTION app.tag_names, app.splice_words, app.rename_tag, app.remove_tag TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.get_or_create_tags, app.replace_array_element, app.rename_tag, app.remove_tag
+        TO taskapp_api;
     """)
 
 
@@ -146,7 +147,7 @@ def downgrade() -> None:
     op.execute("""
     DROP FUNCTION app.remove_tag(text);
     DROP FUNCTION app.rename_tag(text, text, text, text, bigint);
-    DROP FUNCTION app.splice_words(text[], integer, text);
-    DROP FUNCTION app.tag_names(text[], text[]);
+    DROP FUNCTION app.replace_array_element(text[], integer, text);
+    DROP FUNCTION app.get_or_create_tags(text[], text[]);
     DROP TABLE app.tags;
     """)

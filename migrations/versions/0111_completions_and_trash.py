@@ -24,7 +24,7 @@ def upgrade() -> None:
         outcome      text NOT NULL CHECK (outcome IN ('completed', 'cancelled')),
         completed_at timestamptz(3) DEFAULT now() NOT NULL,
         due_at       timestamptz GENERATED ALWAYS AS (app.instant_at(due_date + due_time, due_timezone)) STORED,
-        closing      uuid DEFAULT gen_random_uuid() NOT NULL,
+        batch_id      uuid DEFAULT gen_random_uuid() NOT NULL,
         CONSTRAINT completions_pkey PRIMARY KEY (user_id, id),
         CONSTRAINT completions_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users (user_id) ON DELETE CASCADE,
         CONSTRAINT completions_task_id_fkey FOREIGN KEY (user_id, task_id)
@@ -47,7 +47,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.completions.outcome IS 'completed or cancelled.';
     COMMENT ON COLUMN app.completions.completed_at IS 'When.';
     COMMENT ON COLUMN app.completions.due_at IS 'The instant it is due, where date, time and zone make one.';
-    COMMENT ON COLUMN app.completions.closing IS 'The same for a task and the parts that were closed with it.';
+    COMMENT ON COLUMN app.completions.batch_id IS 'The same for a task and the parts that were closed with it.';
 
     ALTER TABLE app.completions ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.completions FORCE ROW LEVEL SECURITY;
@@ -61,8 +61,8 @@ def upgrade() -> None:
         WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY completions_api_delete ON app.completions FOR DELETE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id()));
-    GRANT SELECT (user_id, id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, due_at, closing),
-          INSERT (id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, closing),
+    GRANT SELECT (user_id, id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, due_at, batch_id),
+          INSERT (id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, batch_id),
           DELETE
         ON app.completions TO taskapp_api;
     -- Operators have no grant: completions are deleted with their task.
@@ -73,10 +73,10 @@ def upgrade() -> None:
     CREATE POLICY completions_dba_select ON app.completions FOR SELECT TO taskapp_dba
         USING (user_id = (SELECT app.ticket_subject()));
     CREATE POLICY completions_breakglass_floor ON app.completions AS RESTRICTIVE TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken())) WITH CHECK (false);
+        USING ((SELECT app.break_glass_is_open())) WITH CHECK (false);
     CREATE POLICY completions_breakglass_select ON app.completions FOR SELECT TO taskapp_breakglass
-        USING ((SELECT app.glass_is_broken()));
-    GRANT SELECT (user_id, id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, due_at, closing)
+        USING ((SELECT app.break_glass_is_open()));
+    GRANT SELECT (user_id, id, task_id, title, due_date, due_time, due_timezone, outcome, completed_at, due_at, batch_id)
         ON app.completions TO taskapp_dba, taskapp_breakglass;
     CREATE POLICY completions_auditor_select ON app.completions FOR SELECT TO taskapp_auditor USING (true);
     GRANT SELECT (user_id, id, task_id, outcome, completed_at) ON app.completions TO taskapp_auditor;
@@ -84,39 +84,39 @@ def upgrade() -> None:
 
     op.execute("""
     -- Completing a task completes its open subtasks; reopening it reopens those that were closed with it.
-    CREATE FUNCTION app.complete_parts(task uuid, outcome text, closing uuid) RETURNS void
+    CREATE FUNCTION app.close_subtasks(task uuid, outcome text, batch_id uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
         WITH closed AS (
             UPDATE app.tasks t
-            SET status = complete_parts.outcome, completed_at = now(), version = t.version + 1, updated_at = now()
+            SET status = close_subtasks.outcome, completed_at = now(), version = t.version + 1, updated_at = now()
             WHERE t.parent_id = task AND t.status = 'open' AND t.deleted_at IS NULL
             RETURNING t.id, t.title, t.due_date, t.due_time, t.due_timezone, t.completed_at
         )
-        INSERT INTO app.completions (task_id, title, due_date, due_time, due_timezone, outcome, completed_at, closing)
-        SELECT c.id, c.title, c.due_date, c.due_time, c.due_timezone, complete_parts.outcome, c.completed_at,
-               complete_parts.closing
+        INSERT INTO app.completions (task_id, title, due_date, due_time, due_timezone, outcome, completed_at, batch_id)
+        SELECT c.id, c.title, c.due_date, c.due_time, c.due_timezone, close_subtasks.outcome, c.completed_at,
+               close_subtasks.batch_id
         FROM closed c;
     END $$;
-    COMMENT ON FUNCTION app.complete_parts IS
-        'Close the open parts of a task, and write that down as one closing. To be called with the task''s row locked: who'
+    COMMENT ON FUNCTION app.close_subtasks IS
+        'Close the open parts of a task, and write that down as one batch_id. To be called with the task''s row locked: who'
         ' adds a part waits for that, or has committed and is seen here.';
 
-    CREATE FUNCTION app.reopen_parts(task uuid, closing uuid) RETURNS void
+    CREATE FUNCTION app.reopen_subtasks(task uuid, batch_id uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_custom_plan AS $$
     DECLARE
         parts uuid[] := ARRAY(
             SELECT t.id FROM app.tasks t WHERE t.parent_id = task AND t.status <> 'open' AND t.deleted_at IS NULL);
     BEGIN
         WITH undone AS (
-            DELETE FROM app.completions c WHERE c.task_id = ANY (parts) AND c.closing = reopen_parts.closing
+            DELETE FROM app.completions c WHERE c.task_id = ANY (parts) AND c.batch_id = reopen_subtasks.batch_id
             RETURNING c.task_id
         )
         SELECT array_agg(u.task_id) INTO parts FROM undone u;
         UPDATE app.tasks t SET status = 'open', completed_at = NULL, version = t.version + 1, updated_at = now()
         WHERE t.id = ANY (parts) AND t.status <> 'open';
     END $$;
-    COMMENT ON FUNCTION app.reopen_parts IS 'Open those parts of a task again that were closed in this closing.';
+    COMMENT ON FUNCTION app.reopen_subtasks IS 'Open those parts of a task again that were closed in this batch_id.';
 
     -- An open subtask that is added to a closed task reopens it. Triggers run in the order of their names: these two lock
     -- the parent before tasks_check_subtask reads it.
@@ -149,13 +149,13 @@ def upgrade() -> None:
             NEW.parent_id IS NOT NULL AND NEW.status = 'open' AND NEW.deleted_at IS NULL
             AND (OLD.parent_id IS DISTINCT FROM NEW.parent_id OR OLD.status <> 'open' OR OLD.deleted_at IS NOT NULL))
         EXECUTE FUNCTION app.reopen_parent();
-    GRANT EXECUTE ON FUNCTION app.complete_parts, app.reopen_parts, app.reopen_parent TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.close_subtasks, app.reopen_subtasks, app.reopen_parent TO taskapp_api;
     """)
 
     op.execute("""
-    -- The trash. A list in it has no tasks (app.lists.live_id, 0107); the tasks remember it in left_list_id until they are
-    -- moved.
-    CREATE FUNCTION app.clear_list(gone uuid, discard boolean) RETURNS void
+    -- The trash. A list in it has no tasks (app.lists.live_id, 0107); the tasks keep its id in restore_list_id until they
+    -- are moved.
+    CREATE FUNCTION app.detach_tasks_of_list(gone uuid, discard boolean) RETURNS void
     -- Without statistics, as before the first autovacuum, PostgreSQL expects one task of a list, and would compare each of
     -- them with each: 9,000 tasks took more than ten seconds. A hash or merge join of one task is as quick.
     LANGUAGE plpgsql VOLATILE SET enable_nestloop = off AS $$
@@ -165,8 +165,8 @@ def upgrade() -> None:
         IF discard THEN
             UPDATE app.tasks t SET
                 list_id = NULL,
-                left_list_id = gone,
-                left_position = NULL,
+                restore_list_id = gone,
+                restore_position = NULL,
                 deleted_at = coalesce(t.deleted_at, now()),
                 version = t.version + 1,
                 updated_at = now()
@@ -176,7 +176,7 @@ def upgrade() -> None:
         FOR attempt IN 1..2 LOOP
             SELECT max(t.position) INTO low FROM app.tasks t
             WHERE t.list_id IS NULL AND t.parent_id IS NULL AND t.deleted_at IS NULL;
-            low := app.rank_for(low, NULL);
+            low := app.new_rank(low, NULL);
             -- Nine digits follow.
             EXIT WHEN char_length(low) <= 55;
             UPDATE app.tasks t SET position = 'a' || app.rank_digits(n), version = t.version + 1, updated_at = now()
@@ -187,8 +187,8 @@ def upgrade() -> None:
         -- Parts keep their order among themselves. A task that has just left for another list is none of these any more.
         UPDATE app.tasks t SET
             list_id = NULL,
-            left_list_id = gone,
-            left_position = CASE WHEN t.parent_id IS NULL THEN t.position END,
+            restore_list_id = gone,
+            restore_position = CASE WHEN t.parent_id IS NULL THEN t.position END,
             position = CASE WHEN t.parent_id IS NULL THEN low || app.rank_digits(n) ELSE t.position END,
             version = t.version + 1,
             updated_at = now()
@@ -196,15 +196,15 @@ def upgrade() -> None:
               WHERE o.list_id = gone) AS moved
         WHERE t.id = moved.id AND t.list_id = gone;
     END $$;
-    COMMENT ON FUNCTION app.clear_list IS
+    COMMENT ON FUNCTION app.detach_tasks_of_list IS
         'Move the tasks of a list to the end of the Inbox, in their order, or into the trash. They remember where they'
         ' were.';
 
-    CREATE FUNCTION app.remove_list(gone uuid, versions bigint[], discard boolean)
+    CREATE FUNCTION app.trash_list(gone uuid, versions bigint[], discard boolean)
     RETURNS TABLE (id uuid, version bigint, applied boolean)
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         -- FOR UPDATE, and not in one statement with what follows: whoever puts a task into this list has to have committed
         -- for the task to be seen below, or to wait and find no list.
         SELECT l.id, l.version, coalesce(l.version = ANY (versions), true) INTO id, version, applied
@@ -213,12 +213,12 @@ def upgrade() -> None:
             RETURN;
         END IF;
         IF applied THEN
-            PERFORM app.clear_list(gone, discard);
+            PERFORM app.detach_tasks_of_list(gone, discard);
             UPDATE app.lists l SET deleted_at = now(), version = l.version + 1, updated_at = now() WHERE l.id = gone;
         END IF;
         RETURN NEXT;
     END $$;
-    COMMENT ON FUNCTION app.remove_list IS
+    COMMENT ON FUNCTION app.trash_list IS
         'Put a list into the trash if its version is one of these, or they are NULL. Its tasks go to the end of the Inbox in'
         ' their order, or into the trash if wanted. Says whether it did, or nothing when there is no such list.';
 
@@ -226,7 +226,7 @@ def upgrade() -> None:
     RETURNS TABLE (id uuid, version bigint, applied boolean)
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         SELECT l.id, l.version, coalesce(l.version = ANY (versions), true) INTO id, version, applied
         FROM app.lists l WHERE l.id = gone FOR UPDATE;
         IF NOT FOUND THEN
@@ -234,13 +234,13 @@ def upgrade() -> None:
         END IF;
         IF applied THEN
             -- That they remember it ends with it.
-            PERFORM app.clear_list(gone, discard);
+            PERFORM app.detach_tasks_of_list(gone, discard);
             DELETE FROM app.lists l WHERE l.id = gone;
         END IF;
         RETURN NEXT;
     END $$;
     COMMENT ON FUNCTION app.purge_list IS
-        'Delete a list for good, also from the trash, otherwise as app.remove_list. What was in it stays where that put it.';
+        'Delete a list for good, also from the trash, otherwise as app.trash_list. What was in it stays where that put it.';
 
     CREATE FUNCTION app.restore_list(back uuid, versions bigint[])
     RETURNS TABLE (id uuid, name text, color text, "position" text, archived boolean, version bigint,
@@ -253,7 +253,7 @@ def upgrade() -> None:
         was_archived boolean;
         moved_back uuid[];
     BEGIN
-        PERFORM app.take_turn();
+        PERFORM app.lock_user();
         SELECT l.* INTO list FROM app.lists l WHERE l.id = back FOR UPDATE;
         IF NOT FOUND THEN
             RETURN;
@@ -268,27 +268,27 @@ def upgrade() -> None:
             WITH moved AS (
                 UPDATE app.tasks t SET
                     list_id = back,
-                    left_list_id = NULL,
-                    position = coalesce(t.left_position, t.position),
-                    left_position = NULL,
+                    restore_list_id = NULL,
+                    position = coalesce(t.restore_position, t.position),
+                    restore_position = NULL,
                     deleted_at = CASE WHEN t.deleted_at <> since THEN t.deleted_at END,
                     version = t.version + 1,
                     updated_at = now()
-                WHERE t.left_list_id = back AND t.parent_id IS NULL
+                WHERE t.restore_list_id = back AND t.parent_id IS NULL
                 RETURNING t.id
             )
             SELECT array_agg(m.id) INTO moved_back FROM moved m;
             -- A part goes where its parent goes, also one that was made meanwhile.
             UPDATE app.tasks t SET
                 list_id = back,
-                left_list_id = NULL,
-                left_position = NULL,
+                restore_list_id = NULL,
+                restore_position = NULL,
                 deleted_at = CASE WHEN t.deleted_at <> since THEN t.deleted_at END,
                 version = t.version + 1,
                 updated_at = now()
             WHERE t.parent_id = ANY (moved_back);
             -- Parts whose parent was moved are where that is.
-            UPDATE app.tasks t SET left_list_id = NULL, left_position = NULL WHERE t.left_list_id = back;
+            UPDATE app.tasks t SET restore_list_id = NULL, restore_position = NULL WHERE t.restore_list_id = back;
             IF was_archived THEN
                 UPDATE app.lists l SET archived = true WHERE l.id = back RETURNING l.* INTO list;
             END IF;
@@ -303,7 +303,7 @@ def upgrade() -> None:
     COMMENT ON FUNCTION app.restore_list IS
         'Take a list out of the trash if its version is one of these, or they are NULL, with those of its tasks that nothing'
         ' has moved since. The list, with its counts, and whether it did; nothing when there is no such list.';
-    GRANT EXECUTE ON FUNCTION app.clear_list, app.remove_list, app.purge_list, app.restore_list TO taskapp_api;
+    GRANT EXECUTE ON FUNCTION app.detach_tasks_of_list, app.trash_list, app.purge_list, app.restore_list TO taskapp_api;
     """)
 
 
@@ -311,12 +311,12 @@ def downgrade() -> None:
     op.execute("""
     DROP FUNCTION app.restore_list(uuid, bigint[]);
     DROP FUNCTION app.purge_list(uuid, bigint[], boolean);
-    DROP FUNCTION app.remove_list(uuid, bigint[], boolean);
-    DROP FUNCTION app.clear_list(uuid, boolean);
+    DROP FUNCTION app.trash_list(uuid, bigint[], boolean);
+    DROP FUNCTION app.detach_tasks_of_list(uuid, boolean);
     DROP TRIGGER tasks_become_open_subtask ON app.tasks;
     DROP TRIGGER tasks_add_open_subtask ON app.tasks;
     DROP FUNCTION app.reopen_parent();
-    DROP FUNCTION app.reopen_parts(uuid, uuid);
-    DROP FUNCTION app.complete_parts(uuid, text, uuid);
+    DROP FUNCTION app.reopen_subtasks(uuid, uuid);
+    DROP FUNCTION app.close_subtasks(uuid, text, uuid);
     DROP TABLE app.completions;
     """)

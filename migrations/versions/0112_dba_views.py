@@ -82,7 +82,7 @@ def upgrade() -> None:
             UNION ALL SELECT user_id, 'lists', count(*) FROM app.lists GROUP BY user_id
             UNION ALL SELECT user_id, 'tags', count(*) FROM app.tags GROUP BY user_id
             UNION ALL SELECT user_id, 'completions', count(*) FROM app.completions GROUP BY user_id
-            UNION ALL SELECT user_id, 'answers', count(*) FROM app.answers GROUP BY user_id
+            UNION ALL SELECT user_id, 'idempotency_records', count(*) FROM app.idempotency_records GROUP BY user_id
             UNION ALL SELECT user_id, 'sessions', count(*) FROM app.sessions GROUP BY user_id
         ), size AS (
             SELECT c.relname, pg_total_relation_size(c.oid) / nullif(greatest(c.reltuples, 0), 0) AS bytes FROM pg_class c
@@ -93,7 +93,7 @@ def upgrade() -> None:
                coalesce(sum(p.rows) FILTER (WHERE p.kind = 'lists'), 0)::bigint AS lists,
                coalesce(sum(p.rows) FILTER (WHERE p.kind = 'tags'), 0)::bigint AS tags,
                coalesce(sum(p.rows) FILTER (WHERE p.kind = 'completions'), 0)::bigint AS completions,
-               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'answers'), 0)::bigint AS answers,
+               coalesce(sum(p.rows) FILTER (WHERE p.kind = 'idempotency_records'), 0)::bigint AS idempotency_records,
                coalesce(sum(p.rows) FILTER (WHERE p.kind = 'sessions'), 0)::bigint AS sessions,
                coalesce(sum(p.rows * s.bytes), 0)::bigint AS about_bytes
         FROM app.users u
@@ -107,7 +107,7 @@ def upgrade() -> None:
     COMMENT ON COLUMN app.usage.lists IS 'Lists.';
     COMMENT ON COLUMN app.usage.tags IS 'Tags.';
     COMMENT ON COLUMN app.usage.completions IS 'Completions in the history.';
-    COMMENT ON COLUMN app.usage.answers IS 'Answers kept for Idempotency-Keys.';
+    COMMENT ON COLUMN app.usage.idempotency_records IS 'Answers kept for Idempotency-Keys.';
     COMMENT ON COLUMN app.usage.sessions IS 'Sessions, those that have ended included.';
     COMMENT ON COLUMN app.usage.about_bytes IS
         'Rows times the average size of a row of their table, indexes included, as of its last ANALYZE.';

@@ -60,7 +60,7 @@ def _change(email: str, **values: Any) -> CTE:
 
 
 def _all_sessions_end(changed: CTE) -> ColumnElement[None]:
-    return func.app.end_sessions(changed.c.user_id, null())
+    return func.app.revoke_credentials(changed.c.user_id, null())
 
 
 def _lift(email: str) -> CTE:

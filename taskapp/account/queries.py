@@ -22,7 +22,7 @@ def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values:
         .returning(*PUBLIC_COLUMNS)
         .cte("changed")
     )
-    ended = func.app.end_sessions(changed.c.user_id, session_id)
+    ended = func.app.revoke_credentials(changed.c.user_id, session_id)
     return select(changed, ended, func.app.login_succeeded(*keys))
 
 

@@ -63,14 +63,14 @@ def insert_once(
     :param from_: the :func:`fingerprint` of a request that named the id.
     """
     table = typing.cast(Table, model.__table__)
-    given = {table.c[name]: value for name, value in {**values, "created_from": from_}.items()}
-    there = select(*columns, table.c.created_from).where(table.c.id == values["id"]).cte("there")
+    given = {table.c[name]: value for name, value in {**values, "creation_fingerprint": from_}.items()}
+    there = select(*columns, table.c.creation_fingerprint).where(table.c.id == values["id"]).cte("there")
     quota = select(case((~select(there.c.id).exists(), full), else_=false()).label("full")).cte("quota")
     rows = select(*(_typed(column, value) for column, value in given.items()))
     # What a value is computed by may write, so it is not asked for in vain.
     rows = rows.where(~select(quota.c.full).scalar_subquery(), ~select(there.c.id).exists())
     inserted = insert(table).from_select(list(given), rows).on_conflict_do_nothing().returning(*columns).cte("inserted")
-    same = there.c.created_from.is_not_distinct_from(cast(from_, table.c.created_from.type))
+    same = there.c.creation_fingerprint.is_not_distinct_from(cast(from_, table.c.creation_fingerprint.type))
     row = union_all(
         select(inserted, true().label("created"), true().label("same")),
         select(*(there.c[column.name] for column in inserted.c), false(), same).where(~select(inserted.c.id).exists()),

@@ -45,24 +45,24 @@ _UNDONE = {"40", "25"}
 class Answer(Owned, Base):
     """What a request was answered with. The database's rules about it are in migration 0106."""
 
-    __tablename__ = "answers"
+    __tablename__ = "idempotency_records"
     __table_args__ = (
-        ForeignKeyConstraint(["user_id"], ["app.users.user_id"], name="answers_user_id_fkey", ondelete="CASCADE"),
-        Index("answers_answered_at_idx", "user_id", "answered_at"),
+        ForeignKeyConstraint(
+            ["user_id"], ["app.users.user_id"], name="idempotency_records_user_id_fkey", ondelete="CASCADE"
+        ),
+        Index("idempotency_records_stored_at_idx", "user_id", "stored_at"),
         {"comment": "What requests with an Idempotency-Key were answered with; kept for 24 hours, then purged."},
     )
 
     key: Mapped[str] = mapped_column(
         primary_key=True, comment="The Idempotency-Key, unique within its owner's rows.", sort_order=-1
     )
-    asked: Mapped[bytes] = mapped_column(comment="SHA-256 of method, path and body of the request.")
+    request_fingerprint: Mapped[bytes] = mapped_column(comment="SHA-256 of method, path and body of the request.")
     status: Mapped[int] = mapped_column(SmallInteger, comment="HTTP status of the answer.")
     body: Mapped[str] = mapped_column(comment="Body of the answer.")
     location: Mapped[str | None] = mapped_column(comment="Header Location of the answer, or NULL.")
     etag: Mapped[str | None] = mapped_column(comment="Header ETag of the answer, or NULL.")
-    answered_at: Mapped[datetime] = mapped_column(
-        server_default=text("now()"), comment="When the request was answered first."
-    )
+    stored_at: Mapped[datetime] = mapped_column(server_default=text("now()"), comment="When the request was answered first.")
 
 
 def answer_once(view: View) -> View:
@@ -76,23 +76,23 @@ def answer_once(view: View) -> View:
         header = request.headers.get(HEADER)
         if header is None:
             return cast(Response, view(*args, **kwargs))
-        key, asked = _read(header), _fingerprint()
+        key, request_fingerprint = _read(header), _fingerprint()
         try:
-            return _answer(key, asked, lambda: view(*args, **kwargs))
+            return _answer(key, request_fingerprint, lambda: view(*args, **kwargs))
         except DBAPIError as error:
             if sqlstate(error)[:2] not in _UNDONE:
                 raise
         # Another transaction was in the way. All of this one is undone, so it may be tried again.
-        return _answer(key, asked, lambda: view(*args, **kwargs))
+        return _answer(key, request_fingerprint, lambda: view(*args, **kwargs))
 
     return cast(View, answer)
 
 
-def _answer(key: str, asked: bytes, view: Callable[[], Response]) -> Response:
+def _answer(key: str, request_fingerprint: bytes, view: Callable[[], Response]) -> Response:
     with roles.api().together() as transaction:
         (row,) = transaction.execute(_claim(key))
         if not row.claimed:
-            return _again(row, asked)
+            return _again(row, request_fingerprint)
         if row.full:
             raise Problem("quota_exceeded", f"You have used too many keys within {_KEPT_HOURS} hours.")
         try:
@@ -101,7 +101,7 @@ def _answer(key: str, asked: bytes, view: Callable[[], Response]) -> Response:
             if problem.code not in KEPT_PROBLEMS:
                 raise
             response = problem_response(problem)
-        transaction.execute(_keep(key, asked, response))
+        transaction.execute(_keep(key, request_fingerprint, response))
     return response
 
 
@@ -120,19 +120,19 @@ def _fingerprint() -> bytes:
 
 def _claim(key: str) -> Executable:
     """Select whether ``key`` is ours now, or else the answer it was given before, if any; and whether others can be kept."""
-    claimed = select(func.app.claim_key(key).label("claimed")).subquery("claim")
-    kept = (Answer.asked, Answer.status, Answer.body, Answer.location, Answer.etag)
+    claimed = select(func.app.claim_idempotency_key(key).label("claimed")).subquery("claim")
+    kept = (Answer.request_fingerprint, Answer.status, Answer.body, Answer.location, Answer.etag)
     since = func.now() - timedelta(hours=_KEPT_HOURS)
     others = aliased(Answer)
-    full = reached(select(others.key).where(others.answered_at >= since), settings().answers_per_user)
-    before = (Answer.key == key) & (Answer.answered_at >= since)
+    full = reached(select(others.key).where(others.stored_at >= since), settings().answers_per_user)
+    before = (Answer.key == key) & (Answer.stored_at >= since)
     return select(claimed.c.claimed, full, *kept).select_from(claimed.outerjoin(Answer, before))
 
 
-def _keep(key: str, asked: bytes, response: Response) -> Insert:
+def _keep(key: str, request_fingerprint: bytes, response: Response) -> Insert:
     return insert(Answer).values(
         key=key,
-        asked=asked,
+        request_fingerprint=request_fingerprint,
         status=response.status_code,
         body=response.get_data(as_text=True),
         location=response.headers.get("Location"),
@@ -140,11 +140,11 @@ def _keep(key: str, asked: bytes, response: Response) -> Insert:
     )
 
 
-def _again(row: Row[Any], asked: bytes) -> Response:
-    if row.asked is None:
+def _again(row: Row[Any], request_fingerprint: bytes) -> Response:
+    if row.request_fingerprint is None:
         # Also when the other request was answered between the beginning of our statement and its look at the key.
         raise Problem("idempotency_in_progress", headers={"Retry-After": "1"})
-    if row.asked != asked:
+    if row.request_fingerprint != request_fingerprint:
         raise Problem("idempotency_key_reused")
     headers = {"Location": row.location, "ETag": row.etag}
     response = Response(

@@ -270,10 +270,10 @@ class FieldError:
 _BY_CONSTRAINT: dict[str, str | FieldError] = {
     "users_email_key": "email_taken",
     "users_timezone_known": FieldError("unknown_timezone", "Is not known to this server.", pointer="#/timezone"),
-    "access_tokens_name_check": FieldError("invalid_value", "Is not acceptable.", pointer="#/name"),
-    "access_tokens_expires_at_check": FieldError("out_of_range", "Must be in the future.", pointer="#/expires_at"),
+    "personal_access_tokens_name_check": FieldError("invalid_value", "Is not acceptable.", pointer="#/name"),
+    "personal_access_tokens_expires_at_check": FieldError("out_of_range", "Must be in the future.", pointer="#/expires_at"),
     "lists_id_check": FieldError("invalid_value", "Must not be the nil UUID.", pointer="#/id"),
-    "lists_after": FieldError("unknown_list", "Must be another one of your lists.", pointer="#/after"),
+    "lists_after_unknown": FieldError("unknown_list", "Must be another one of your lists.", pointer="#/after"),
     "tags_task_count": FieldError("read_only", "Cannot be changed.", pointer="#/task_count"),
     "tasks_id_not_nil": FieldError("invalid_value", "Must not be the nil UUID.", pointer="#/id"),
     "tasks_list_id_fkey": FieldError("unknown_list", "Must be one of your lists.", pointer="#/list_id"),
@@ -282,7 +282,9 @@ _BY_CONSTRAINT: dict[str, str | FieldError] = {
     "tasks_parent_is_another": FieldError("too_deep", "Must be another task.", pointer="#/parent_id"),
     "tasks_one_level": FieldError("too_deep", "A subtask has no subtasks.", pointer="#/parent_id"),
     "tasks_list_of_parent": FieldError("list_of_parent", "A subtask is in the list of its parent.", pointer="#/list_id"),
-    "tasks_after": FieldError("unknown_task", "Must be another task of the same list and parent.", pointer="#/after"),
+    "tasks_after_unknown": FieldError(
+        "unknown_task", "Must be another task of the same list and parent.", pointer="#/after"
+    ),
     "tasks_due_date_required": FieldError("required", "Is required.", pointer="#/due/date"),
     "tasks_due_time_required": FieldError(
         "required", "A time zone needs a time: set it, or clear the zone with it.", pointer="#/due/time"

@@ -15,7 +15,7 @@ from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError
 
 from taskapp.api import personal_token, rate_limits
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.api.client import remember_user
 from taskapp.api.headers import is_versioned
 from taskapp.api.problems import PROBLEMS, Problem, database_problem
@@ -93,7 +93,7 @@ def _verified() -> SignedIn | TokenHolder:
     if scheme.lower() != "bearer" or not token:
         raise Problem("missing_token")
     if not token.startswith(personal_token.PREFIX):
-        return access_tokens().verify(token)
+        return personal_access_tokens().verify(token)
     holder = TokenHolder(personal_token.named_user(token), personal_token.digest(token), None)
     confirmed = cast(Confirmed, current_app.extensions["taskapp_confirmed_tokens"])
     if not confirmed.has(holder.digest):

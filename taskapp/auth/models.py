@@ -61,7 +61,7 @@ class Session(Owned, Base):
     generation: Mapped[int] = mapped_column(
         server_default=text("1"), comment="Number of the one refresh token that is good now."
     )
-    refreshed_at: Mapped[datetime] = mapped_column(
+    previous_refresh_issued_at: Mapped[datetime] = mapped_column(
         server_default=text("now()"),
         comment="When the refresh token before that one was issued, -infinity if it may not be repeated.",
     )

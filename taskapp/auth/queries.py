@@ -144,14 +144,16 @@ def refresh(
     """
     counted = select(attempt.label("wait")).cte("counted")
     current = Session.generation == generation
-    again = and_(Session.generation == generation + 1, Session.refreshed_at > func.now() - idle, *_issued_within(grace))
+    again = and_(
+        Session.generation == generation + 1, Session.previous_refresh_issued_at > func.now() - idle, *_issued_within(grace)
+    )
     refreshed = (
         update(Session)
         .where(Session.id == session_id, Session.generation >= generation, *are_live(idle))
         .where(select(counted.c.wait).scalar_subquery().is_(None))
         .values(
             generation=case((current, Session.generation + 1), else_=Session.generation),
-            refreshed_at=case((current, Session.last_used_at), else_=Session.refreshed_at),
+            previous_refresh_issued_at=case((current, Session.last_used_at), else_=Session.previous_refresh_issued_at),
             last_used_at=case((current, func.now()), else_=Session.last_used_at),
             revoked_at=case((or_(current, again), null()), else_=func.now()),
         )

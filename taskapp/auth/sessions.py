@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from uuid_utils.compat import uuid7
 
 from taskapp.api.access_claims import SCOPE
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.api.client import client_address
 from taskapp.api.responses import instant, json_response
 from taskapp.api.settings import settings
@@ -37,7 +37,7 @@ def tokens_json(token: RefreshToken, issued_at: datetime, expires_at: datetime) 
     :param issued_at: when the refresh token was issued first.
     :param expires_at: when the session ends at the latest.
     """
-    access = access_tokens()
+    access = personal_access_tokens()
     left = min(issued_at + idle(), expires_at) - datetime.now(UTC)
     return {
         "access_token": access.issue(token.user_id, token.session_id),

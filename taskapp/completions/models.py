@@ -44,7 +44,7 @@ class Completion(Due, Owned, Base):
         Computed("app.instant_at((due_date + due_time), due_timezone)", persisted=True),
         comment="The instant it is due, where date, time and zone make one.",
     )
-    closing: Mapped[UUID] = mapped_column(
+    batch_id: Mapped[UUID] = mapped_column(
         server_default=text("gen_random_uuid()"), comment="The same for a task and the parts that were closed with it."
     )
 

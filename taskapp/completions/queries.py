@@ -57,12 +57,12 @@ def complete(
     )
     closed = applied(statement, one(task_id))
     # Who gave a task up, and completes it after all, has done so once: with the parts that were closed with it before.
-    before = select(COMPLETIONS.c.closing).where(COMPLETIONS.c.id == _latest(task_id), closed.c.parent_id.is_(None))
-    group = func.coalesce(before.scalar_subquery(), completion_id, type_=COMPLETIONS.c.closing.type)
+    before = select(COMPLETIONS.c.batch_id).where(COMPLETIONS.c.id == _latest(task_id), closed.c.parent_id.is_(None))
+    group = func.coalesce(before.scalar_subquery(), completion_id, type_=COMPLETIONS.c.batch_id.type)
     finished = select(literal(completion_id), closed.c.id, *(closed.c[name] for name in _REMEMBERED), group)
-    recorded = insert(COMPLETIONS).from_select(["id", "task_id", *_FOR, "closing"], finished).cte("recorded")
+    recorded = insert(COMPLETIONS).from_select(["id", "task_id", *_FOR, "batch_id"], finished).cte("recorded")
     replaced = delete(COMPLETIONS).where(COMPLETIONS.c.task_id == task_id, select(closed).exists()).cte("replaced")
-    parts = func.app.complete_parts(task_id, outcome, select(group).select_from(closed).scalar_subquery())
+    parts = func.app.close_subtasks(task_id, outcome, select(group).select_from(closed).scalar_subquery())
     return _with_parts(or_current(closed, one(task_id)), parts if with_subtasks else None).add_cte(recorded, replaced)
 
 
@@ -82,8 +82,8 @@ def reopen(task_id: UUID, with_subtasks: bool, versions: Sequence[int] | None) -
     opened = applied(statement, one(task_id))
     latest = _latest(task_id)
     undone = delete(COMPLETIONS).where(COMPLETIONS.c.id == latest, select(opened).exists()).cte("undone")
-    group = select(COMPLETIONS.c.closing).where(COMPLETIONS.c.id == latest).scalar_subquery()
-    parts = func.app.reopen_parts(task_id, group)
+    group = select(COMPLETIONS.c.batch_id).where(COMPLETIONS.c.id == latest).scalar_subquery()
+    parts = func.app.reopen_subtasks(task_id, group)
     return _with_parts(or_current(opened, one(task_id)), parts if with_subtasks else None).add_cte(undone)
 
 

@@ -19,176 +19,176 @@ Class = Literal["key", "metadata", "content", "secret"]
 # Rights are written as psql's \dp prints them: r SELECT, a INSERT, w UPDATE, d DELETE; `.` is none. The line `*` has those
 # on the whole table. Which rows a role reaches with them, the policies say: doctor/policies.py.
 _MANIFEST = """\
-app.users           class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    d     .         .        .    .           .
-  user_id           key       yes         r    r     r         r        r    r           r
-  email             key       no          r    raw   ra        r        r    r           r
-  email_key         key       no          .    .     r         .        r    r           r
-  version           metadata  yes         rw   rw    rw        .        r    r           r
-  created_at        metadata  yes         r    r     r         .        r    r           r
-  updated_at        metadata  yes         rw   rw    rw        .        r    r           r
-  disabled_at       metadata  yes         .    r     rw        .        r    r           r
-  tasks_at_most     metadata  no          rw   .     .         .        r    r           .
-  display_name      content   no          rw   ra    .         .        r    r           .
-  timezone          content   no          rw   ra    .         .        r    r           .
-  week_start        content   no          rw   r     .         .        r    r           .
-  password_hash     secret    no          .    raw   aw        .        .    .           .
+app.users                     class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    d     .         .        .    .           .
+  user_id                     key       yes         r    r     r         r        r    r           r
+  email                       key       no          r    raw   ra        r        r    r           r
+  email_key                   key       no          .    .     r         .        r    r           r
+  version                     metadata  yes         rw   rw    rw        .        r    r           r
+  created_at                  metadata  yes         r    r     r         .        r    r           r
+  updated_at                  metadata  yes         rw   rw    rw        .        r    r           r
+  disabled_at                 metadata  yes         .    r     rw        .        r    r           r
+  task_count_bound            metadata  no          rw   .     .         .        r    r           .
+  display_name                content   no          rw   ra    .         .        r    r           .
+  timezone                    content   no          rw   ra    .         .        r    r           .
+  week_start                  content   no          rw   r     .         .        r    r           .
+  password_hash               secret    no          .    raw   aw        .        .    .           .
 
-app.sessions        class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     d         .        .    .           .
-  user_id           key       yes         r    r     r         .        r    r           r
-  id                key       yes         r    ra    r         .        r    r           r
-  created_at        metadata  yes         r    r     .         .        r    r           r
-  expires_at        metadata  yes         r    ra    r         .        r    r           r
-  revoked_at        metadata  yes         rw   rw    rw        .        r    r           r
-  last_used_at      metadata  yes         r    rw    r         .        r    r           r
-  generation        metadata  yes         .    rw    .         .        .    .           .
-  refreshed_at      metadata  yes         .    rw    .         .        .    .           .
-  device_name       content   no          r    ra    .         .        r    r           .
-  user_agent        content   no          r    ra    .         .        r    r           .
-  ip                content   no          r    ra    .         .        r    r           .
+app.sessions                  class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     d         .        .    .           .
+  user_id                     key       yes         r    r     r         .        r    r           r
+  id                          key       yes         r    ra    r         .        r    r           r
+  created_at                  metadata  yes         r    r     .         .        r    r           r
+  expires_at                  metadata  yes         r    ra    r         .        r    r           r
+  revoked_at                  metadata  yes         rw   rw    rw        .        r    r           r
+  last_used_at                metadata  yes         r    rw    r         .        r    r           r
+  generation                  metadata  yes         .    rw    .         .        .    .           .
+  previous_refresh_issued_at  metadata  yes         .    rw    .         .        .    .           .
+  device_name                 content   no          r    ra    .         .        r    r           .
+  user_agent                  content   no          r    ra    .         .        r    r           .
+  ip                          content   no          r    ra    .         .        r    r           .
 
-app.access_tokens   class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           d    d     d         .        .    .           .
-  user_id           key       yes         r    r     r         r        r    r           r
-  id                key       yes         r    ra    .         r        r    r           r
-  scopes            metadata  no          r    ra    .         r        r    r           r
-  created_at        metadata  yes         r    r     .         .        r    r           r
-  last_used_at      metadata  yes         r    r     .         rw       r    r           r
-  expires_at        metadata  yes         r    ra    .         r        r    r           r
-  name              content   no          r    ra    .         .        r    r           .
-  prefix            content   no          r    ra    .         .        r    r           .
-  digest            secret    no          .    a     .         r        .    .           .
+app.personal_access_tokens    class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           d    d     d         .        .    .           .
+  user_id                     key       yes         r    r     r         r        r    r           r
+  id                          key       yes         r    ra    .         r        r    r           r
+  scopes                      metadata  no          r    ra    .         r        r    r           r
+  created_at                  metadata  yes         r    r     .         .        r    r           r
+  last_used_at                metadata  yes         r    r     .         rw       r    r           r
+  expires_at                  metadata  yes         r    ra    .         r        r    r           r
+  name                        content   no          r    ra    .         .        r    r           .
+  prefix                      content   no          r    ra    .         .        r    r           .
+  digest                      secret    no          .    a     .         r        .    .           .
 
-app.attempts        class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    rd    r         .        .    .           .
-  key               key       no          .    a     .         .        .    .           .
-  count             metadata  yes         .    aw    w         .        .    .           .
-  since             metadata  yes         .    aw    .         .        .    .           .
-  blocked_until     metadata  yes         .    aw    .         .        .    .           .
-  succeeded_at      metadata  yes         .    aw    .         .        .    .           .
+app.attempts                  class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    rd    r         .        .    .           .
+  key                         key       no          .    a     .         .        .    .           .
+  count                       metadata  yes         .    aw    w         .        .    .           .
+  since                       metadata  yes         .    aw    .         .        .    .           .
+  blocked_until               metadata  yes         .    aw    .         .        .    .           .
+  succeeded_at                metadata  yes         .    aw    .         .        .    .           .
 
-app.lists           class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           d    .     d         .        .    .           .
-  user_id           key       yes         r    .     r         .        r    r           r
-  id                key       yes         ra   .     r         .        r    r           r
-  live_id           key       yes         r    .     .         .        r    r           .
-  position          metadata  yes         rw   .     .         .        r    r           .
-  archived          metadata  yes         rw   .     .         .        r    r           r
-  version           metadata  yes         rw   .     .         .        r    r           r
-  created_at        metadata  yes         r    .     .         .        r    r           r
-  updated_at        metadata  yes         rw   .     .         .        r    r           r
-  deleted_at        metadata  yes         rw   .     r         .        r    r           r
-  name              content   no          raw  .     .         .        r    r           .
-  color             content   no          raw  .     .         .        r    r           .
-  created_from      content   no          ra   .     .         .        r    r           .
+app.lists                     class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           d    .     d         .        .    .           .
+  user_id                     key       yes         r    .     r         .        r    r           r
+  id                          key       yes         ra   .     r         .        r    r           r
+  live_id                     key       yes         r    .     .         .        r    r           .
+  position                    metadata  yes         rw   .     .         .        r    r           .
+  archived                    metadata  yes         rw   .     .         .        r    r           r
+  version                     metadata  yes         rw   .     .         .        r    r           r
+  created_at                  metadata  yes         r    .     .         .        r    r           r
+  updated_at                  metadata  yes         rw   .     .         .        r    r           r
+  deleted_at                  metadata  yes         rw   .     r         .        r    r           r
+  name                        content   no          raw  .     .         .        r    r           .
+  color                       content   no          raw  .     .         .        r    r           .
+  creation_fingerprint        content   no          ra   .     .         .        r    r           .
 
-app.tags            class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           d    .     .         .        .    .           .
-  user_id           key       yes         r    .     .         .        r    r           r
-  key               content   no          raw  .     .         .        r    r           .
-  name              content   no          raw  .     .         .        r    r           .
+app.tags                      class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           d    .     .         .        .    .           .
+  user_id                     key       yes         r    .     .         .        r    r           r
+  key                         content   no          raw  .     .         .        r    r           .
+  name                        content   no          raw  .     .         .        r    r           .
 
-app.tasks           class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           d    .     d         .        .    .           .
-  user_id           key       yes         r    .     r         .        r    r           r
-  id                key       yes         ra   .     r         .        r    r           r
-  list_id           key       yes         raw  .     .         .        r    r           r
-  parent_id         key       yes         raw  .     .         .        r    r           r
-  list_key          key       yes         r    .     .         .        r    r           .
-  left_list_id      key       yes         rw   .     .         .        r    r           r
-  status            metadata  yes         rw   .     .         .        r    r           r
-  priority          metadata  yes         raw  .     .         .        r    r           r
-  version           metadata  yes         rw   .     .         .        r    r           r
-  created_at        metadata  yes         r    .     .         .        r    r           r
-  updated_at        metadata  yes         rw   .     .         .        r    r           r
-  position          metadata  yes         raw  .     .         .        r    r           .
-  completed_at      metadata  yes         rw   .     .         .        r    r           r
-  deleted_at        metadata  yes         rw   .     r         .        r    r           r
-  priority_sort     metadata  yes         r    .     .         .        r    r           .
-  completed_sort    metadata  yes         r    .     .         .        r    r           .
-  left_position     metadata  yes         rw   .     .         .        r    r           .
-  title             content   no          raw  .     .         .        r    r           .
-  notes             content   no          raw  .     .         .        r    r           .
-  tags              content   no          raw  .     .         .        r    r           .
-  start_date        content   no          raw  .     .         .        r    r           .
-  due_date          content   no          raw  .     .         .        r    r           .
-  due_time          content   no          raw  .     .         .        r    r           .
-  due_timezone      content   no          raw  .     .         .        r    r           .
-  metadata          content   no          raw  .     .         .        r    r           .
-  created_from      content   no          ra   .     .         .        r    r           .
-  title_sort        content   no          r    .     .         .        r    r           .
-  title_words       content   no          raw  .     .         .        r    r           .
-  notes_words       content   no          raw  .     .         .        r    r           .
-  tag_words         content   no          raw  .     .         .        r    r           .
-  due_sort          content   no          rw   .     .         .        r    r           .
-  due_at            content   no          r    .     .         .        r    r           .
+app.tasks                     class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           d    .     d         .        .    .           .
+  user_id                     key       yes         r    .     r         .        r    r           r
+  id                          key       yes         ra   .     r         .        r    r           r
+  list_id                     key       yes         raw  .     .         .        r    r           r
+  parent_id                   key       yes         raw  .     .         .        r    r           r
+  list_key                    key       yes         r    .     .         .        r    r           .
+  restore_list_id             key       yes         rw   .     .         .        r    r           r
+  status                      metadata  yes         rw   .     .         .        r    r           r
+  priority                    metadata  yes         raw  .     .         .        r    r           r
+  version                     metadata  yes         rw   .     .         .        r    r           r
+  created_at                  metadata  yes         r    .     .         .        r    r           r
+  updated_at                  metadata  yes         rw   .     .         .        r    r           r
+  position                    metadata  yes         raw  .     .         .        r    r           .
+  completed_at                metadata  yes         rw   .     .         .        r    r           r
+  deleted_at                  metadata  yes         rw   .     r         .        r    r           r
+  priority_sort               metadata  yes         r    .     .         .        r    r           .
+  completed_sort              metadata  yes         r    .     .         .        r    r           .
+  restore_position            metadata  yes         rw   .     .         .        r    r           .
+  title                       content   no          raw  .     .         .        r    r           .
+  notes                       content   no          raw  .     .         .        r    r           .
+  tags                        content   no          raw  .     .         .        r    r           .
+  start_date                  content   no          raw  .     .         .        r    r           .
+  due_date                    content   no          raw  .     .         .        r    r           .
+  due_time                    content   no          raw  .     .         .        r    r           .
+  due_timezone                content   no          raw  .     .         .        r    r           .
+  metadata                    content   no          raw  .     .         .        r    r           .
+  creation_fingerprint        content   no          ra   .     .         .        r    r           .
+  title_sort                  content   no          r    .     .         .        r    r           .
+  title_words                 content   no          raw  .     .         .        r    r           .
+  notes_words                 content   no          raw  .     .         .        r    r           .
+  tag_words                   content   no          raw  .     .         .        r    r           .
+  due_sort                    content   no          rw   .     .         .        r    r           .
+  due_at                      content   no          r    .     .         .        r    r           .
 
-app.completions     class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           d    .     .         .        .    .           .
-  user_id           key       yes         r    .     .         .        r    r           r
-  id                key       yes         ra   .     .         .        r    r           r
-  task_id           key       yes         ra   .     .         .        r    r           r
-  closing           key       yes         ra   .     .         .        r    r           .
-  outcome           metadata  yes         ra   .     .         .        r    r           r
-  completed_at      metadata  yes         ra   .     .         .        r    r           r
-  title             content   no          ra   .     .         .        r    r           .
-  due_date          content   no          ra   .     .         .        r    r           .
-  due_time          content   no          ra   .     .         .        r    r           .
-  due_timezone      content   no          ra   .     .         .        r    r           .
-  due_at            content   no          r    .     .         .        r    r           .
+app.completions               class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           d    .     .         .        .    .           .
+  user_id                     key       yes         r    .     .         .        r    r           r
+  id                          key       yes         ra   .     .         .        r    r           r
+  task_id                     key       yes         ra   .     .         .        r    r           r
+  batch_id                    key       yes         ra   .     .         .        r    r           .
+  outcome                     metadata  yes         ra   .     .         .        r    r           r
+  completed_at                metadata  yes         ra   .     .         .        r    r           r
+  title                       content   no          ra   .     .         .        r    r           .
+  due_date                    content   no          ra   .     .         .        r    r           .
+  due_time                    content   no          ra   .     .         .        r    r           .
+  due_timezone                content   no          ra   .     .         .        r    r           .
+  due_at                      content   no          r    .     .         .        r    r           .
 
-app.answers         class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           d    .     d         .        .    .           .
-  user_id           key       yes         r    .     .         .        r    r           r
-  status            metadata  no          ra   .     .         .        r    r           r
-  answered_at       metadata  yes         r    .     r         .        r    r           r
-  key               content   no          ra   .     .         .        r    r           .
-  asked             content   no          ra   .     .         .        .    .           .
-  body              content   no          ra   .     .         .        .    .           .
-  location          content   no          ra   .     .         .        .    .           .
-  etag              content   no          ra   .     .         .        .    .           .
+app.idempotency_records       class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           d    .     d         .        .    .           .
+  user_id                     key       yes         r    .     .         .        r    r           r
+  status                      metadata  no          ra   .     .         .        r    r           r
+  stored_at                   metadata  yes         r    .     r         .        r    r           r
+  key                         content   no          ra   .     .         .        r    r           .
+  request_fingerprint         content   no          ra   .     .         .        .    .           .
+  body                        content   no          ra   .     .         .        .    .           .
+  location                    content   no          ra   .     .         .        .    .           .
+  etag                        content   no          ra   .     .         .        .    .           .
 
-app.access_log      class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     .         r        r    r           r
-  id                key       yes         .    .     .         .        .    .           .
-  subject           key       yes         .    .     .         a        .    .           .
-  kind              metadata  yes         .    .     .         a        .    .           .
-  person            metadata  yes         .    .     .         .        .    .           .
-  login             metadata  yes         .    .     .         a        .    .           .
-  reason            metadata  no          .    .     .         a        .    .           .
-  minutes           metadata  yes         .    .     .         a        .    .           .
-  opened_at         metadata  yes         .    .     .         .        .    .           .
-  opened_in         metadata  yes         .    .     .         .        .    .           .
-  approved_by       metadata  yes         .    .     .         w        .    .           .
-  approved_at       metadata  yes         .    .     .         w        .    .           .
-  expires_at        metadata  yes         .    .     .         aw       .    .           .
-  closed_at         metadata  yes         .    .     .         w        .    .           .
-  closed_by         metadata  yes         .    .     .         w        .    .           .
+app.access_log                class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     .         r        r    r           r
+  id                          key       yes         .    .     .         .        .    .           .
+  subject                     key       yes         .    .     .         a        .    .           .
+  kind                        metadata  yes         .    .     .         a        .    .           .
+  person                      metadata  yes         .    .     .         .        .    .           .
+  login                       metadata  yes         .    .     .         a        .    .           .
+  reason                      metadata  no          .    .     .         a        .    .           .
+  minutes                     metadata  yes         .    .     .         a        .    .           .
+  opened_at                   metadata  yes         .    .     .         .        .    .           .
+  opened_xid                  metadata  yes         .    .     .         .        .    .           .
+  approved_by                 metadata  yes         .    .     .         w        .    .           .
+  approved_at                 metadata  yes         .    .     .         w        .    .           .
+  expires_at                  metadata  yes         .    .     .         aw       .    .           .
+  closed_at                   metadata  yes         .    .     .         w        .    .           .
+  closed_by                   metadata  yes         .    .     .         w        .    .           .
 
-app.alembic_version class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           r    r     .         .        .    .           .
-  version_num       metadata  yes         .    .     .         .        .    .           .
+app.alembic_version           class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           r    r     .         .        .    .           .
+  version_num                 metadata  yes         .    .     .         .        .    .           .
 
-app_private.keys    class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     .         .        .    .           .
-  key_id            key       no          .    .     .         .        .    .           .
-  not_after         metadata  yes         .    .     .         .        .    .           .
-  created_at        metadata  yes         .    .     .         .        .    .           .
-  inner_pad         secret    no          .    .     .         .        .    .           .
-  outer_pad         secret    no          .    .     .         .        .    .           .
+app_private.keys              class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     .         .        .    .           .
+  key_id                      key       no          .    .     .         .        .    .           .
+  not_after                   metadata  yes         .    .     .         .        .    .           .
+  created_at                  metadata  yes         .    .     .         .        .    .           .
+  inner_pad                   secret    no          .    .     .         .        .    .           .
+  outer_pad                   secret    no          .    .     .         .        .    .           .
 
-app.accounts        class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     .         .        r    r           .
+app.accounts                  class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     .         .        r    r           .
 
-app.overdue         class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     .         .        r    r           .
+app.overdue                   class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     .         .        r    r           .
 
-app.changed_today   class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     .         .        r    r           .
+app.changed_today             class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     .         .        r    r           .
 
-app.usage           class     statistics  api  auth  operator  definer  dba  breakglass  auditor
-  *                 -         -           .    .     .         .        .    .           r
+app.usage                     class     statistics  api  auth  operator  definer  dba  breakglass  auditor
+  *                           -         -           .    .     .         .        .    .           r
 """
 
 PRIVILEGES = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}

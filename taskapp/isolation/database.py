@@ -3,10 +3,10 @@
 psycopg2 speaks the simple protocol, in which all statements of one message are one implicit transaction, on one server
 connection, in one round trip, through PgBouncer's transaction mode too. So every message that leaves here reads
 
-    /* taskapp listTasks 0198f3c2 … */ BEGIN; RESET ALL; …; COMMIT; SELECT app.enter(user, session, seal, …); SELECT …
+    /* taskapp listTasks 0198f3c2 … */ BEGIN; …; COMMIT; SELECT app.enter_session(user, session, seal, …); SELECT …
 
-and what the driver hands back is the result of the last statement. `app.enter` sets the identity for this transaction
-only; when the message ends, PostgreSQL forgets it. The reader's three questions:
+and what the driver hands back is the result of the last statement. `app.enter_session` sets the identity for this
+transaction only; when the message ends, PostgreSQL forgets it. The reader's three questions:
 
 *Can a statement go out without an identity?* The preamble is added by the cursor class, below SQLAlchemy: Core, ORM and
 raw cursors all pass through `Cursor.execute`. What goes around it (COPY, callproc) acts as nobody and sees zero rows.
@@ -188,7 +188,7 @@ def _now() -> float:
 
 
 _PREAMBLE = b"BEGIN; CLOSE ALL; RESET ALL; UNLISTEN *; DEALLOCATE ALL; "
-"""Clears what injected SQL may have left on the server connection; `app.enter…` releases its advisory locks.
+"""Clears what injected SQL may have left on the server connection; `app.enter_…` releases its advisory locks.
 
 A transaction of its own: it lasts when the rest of the message fails, and the rest begins with the role's own limits,
 isolation level and access mode. docs/isolation.md lists what a session can keep and what clears it.
@@ -312,7 +312,7 @@ class Link(connection):
             case SignedIn(user_id, session_id):
                 sealed = seal(session_subject(role, user_id, session_id))
                 return cur.mogrify(
-                    "SELECT app.enter(%s, %s, %s, %s)", (str(user_id), str(session_id), sealed, work.read_only)
+                    "SELECT app.enter_session(%s, %s, %s, %s)", (str(user_id), str(session_id), sealed, work.read_only)
                 )
             case TokenHolder(user_id, digest, scope, also):
                 # Not a seal of the user: whether the token is genuine is for the database to find out.
@@ -326,9 +326,11 @@ class Link(connection):
             case LoggingIn(email):
                 return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(login_subject(role, email))))
             case Proven(user_id):
-                return cur.mogrify("SELECT app.enter_proven(%s, %s)", (str(user_id), seal(proven_subject(role, user_id))))
+                return cur.mogrify(
+                    "SELECT app.enter_password_verified(%s, %s)", (str(user_id), seal(proven_subject(role, user_id)))
+                )
             case Nobody():
-                return cur.mogrify("SELECT app.enter_nobody(%s)", (work.read_only,))
+                return cur.mogrify("SELECT app.enter_anonymous(%s)", (work.read_only,))
 
     def open_block(self) -> None:
         """Let the next message begin an explicit transaction."""

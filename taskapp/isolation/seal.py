@@ -2,7 +2,7 @@
 
 ``app.user_id`` is a plain setting, and any SQL that runs can overwrite it: no GRANT can prevent that. A claim therefore
 counts only together with a seal, ``<key id>.<expiry epoch>.<hex HMAC-SHA256(key, subject . expiry)>``, which the database
-verifies in ``app_private.seal_holds`` and which nobody can make without the key.
+verifies in ``app_private.verify_seal`` and which nobody can make without the key.
 
 The subject names the login role and the purpose: a seal that injected SQL finds in one request is of no use in another role,
 or for another purpose.

@@ -11,7 +11,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.config import LOCAL_MARK
 from taskapp.keys.pem import new_private_key
 
@@ -20,7 +20,7 @@ jwt_key = AppGroup("jwt-key", help="Replace the key that signs access tokens.")
 
 def _keys() -> list[str]:
     """Return the keys that count by now, as PEM; the first signs."""
-    return [key.pem for key in access_tokens().keys.at(time.time())]
+    return [key.pem for key in personal_access_tokens().keys.at(time.time())]
 
 
 def _show(keys: list[str], then: str) -> None:

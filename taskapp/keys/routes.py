@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.api.blueprint import Blueprint
 from taskapp.api.responses import json_response
 from taskapp.keys.schemas import KeySetSchema
@@ -17,4 +17,4 @@ def get_jwks() -> Response:
 
     A JSON Web Key Set (RFC 7517). Keys are replaced now and then, so ask again for a `kid` you do not know.
     """
-    return json_response({"keys": access_tokens().jwks()}, headers={"Cache-Control": "public, max-age=300"})
+    return json_response({"keys": personal_access_tokens().jwks()}, headers={"Cache-Control": "public, max-age=300"})

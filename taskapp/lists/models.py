@@ -33,7 +33,7 @@ class List(Owned, Versioned, Base):
         comment="Rank among the user's lists, in byte order.",
     )
     archived: Mapped[bool] = mapped_column(server_default=text("false"), comment="Whether the user has put the list away.")
-    created_from: Mapped[bytes | None] = mapped_column(
+    creation_fingerprint: Mapped[bytes | None] = mapped_column(
         comment="SHA-256 of what a client that chose the id asked for, or NULL."
     )
     created_at: Mapped[datetime] = mapped_column(

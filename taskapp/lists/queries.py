@@ -88,7 +88,7 @@ def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] 
 
     The row is locked once it is the list's owner's turn, so that it is fresh; its new neighbours are looked up after that.
     """
-    turn = func.app.in_turn(list_id).table_valued("id").render_derived(name="turn")
+    turn = func.app.id_after_user_lock(list_id).table_valued("id").render_derived(name="turn")
     me = (
         select(LISTS.c.id)
         .select_from(LISTS.join(turn, LISTS.c.id == turn.c.id))
@@ -98,7 +98,9 @@ def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] 
     )
     behind = bindparam("behind", target.get("after"), LISTS.c.id.type)
     # Computed once, and only for a list that is moved: making room writes.
-    placed = select(me.c.id, func.app.place_list(me.c.id, behind, "after" not in target).label("position")).cte("placed")
+    placed = select(me.c.id, func.app.rank_of_moved_list(me.c.id, behind, "after" not in target).label("position")).cte(
+        "placed"
+    )
     statement = (
         update(List)
         .where(LISTS.c.id == placed.c.id, LISTS.c.position != placed.c.position)
@@ -113,7 +115,7 @@ def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str, permanent:
     Its tasks go first, in a function of the database: a task that is put into it at the same moment has to be seen, so the
     function waits for that and then looks again, which no single statement can.
     """
-    remove = func.app.purge_list if permanent else func.app.remove_list
+    remove = func.app.purge_list if permanent else func.app.trash_list
     removed = (
         remove(list_id, bindparam("versions", versions, ARRAY(BigInteger)), tasks == "trash")
         .table_valued(column("id", LISTS.c.id.type), column("version", BigInteger), column("applied", Boolean))

@@ -88,14 +88,14 @@ def may_float(changes: Mapping[str, Any]) -> bool:
 
 def at(table: FromClause) -> ColumnElement[datetime]:
     """Return the instant it was due: as stored, or by the time zone of the profile."""
-    here = func.app.instant_at(table.c.due_date + table.c.due_time, own_timezone())
+    here = func.app.instant_at(table.c.due_date + table.c.due_time, current_user_timezone())
     floating = table.c.due_time.is_not(None) & table.c.due_timezone.is_(None)
     return case((floating, here), else_=table.c.due_at).label("at")
 
 
-def own_timezone() -> ColumnElement[str]:
+def current_user_timezone() -> ColumnElement[str]:
     """Return the time zone of the profile, looked up once, and only when a row needs it."""
-    return select(func.app.own_timezone(type_=Text)).scalar_subquery()
+    return select(func.app.current_user_timezone(type_=Text)).scalar_subquery()
 
 
 def due_json(day: date | None, clock: time | None, zone: str | None, moment: datetime | None) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ from taskapp.api.pagination import PageQuerySchema
 from taskapp.tags.models import Tag
 from taskapp.tags.schemas import TagName, tag_key
 from taskapp.tasks import search
-from taskapp.tasks.due import own_timezone
+from taskapp.tasks.due import current_user_timezone
 from taskapp.tasks.models import TASKS
 from taskapp.tasks.queries import COLUMNS
 from taskapp.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER, PRIORITIES, PRIORITY, STATUS, STATUSES
@@ -205,7 +205,7 @@ def _conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
         found.append((func.cardinality(columns.tags) > 0) == query["tagged"])
     if "priority" in query:
         found.append(columns.priority.in_(query["priority"]))
-    zone = literal(query["timezone"], Text) if "timezone" in query else own_timezone()
+    zone = literal(query["timezone"], Text) if "timezone" in query else current_user_timezone()
     if "due" in query:
         # What is sorted by is stored, for the zone of the profile.
         moment = _moment(zone) if "timezone" in query else columns.due_sort
@@ -254,7 +254,7 @@ def _day(zone: ColumnElement[str]) -> ColumnElement[date]:
 def _moment(zone: ColumnElement[str]) -> ColumnElement[datetime]:
     """Return the instant from which on a task is overdue, where another zone than the profile's is the user's."""
     columns = TASKS.c
-    here = func.app.due_order(columns.due_date, columns.due_time, zone)
+    here = func.app.due_sort_of(columns.due_date, columns.due_time, zone)
     return case((columns.due_timezone.is_(None), here), else_=columns.due_sort)
 
 

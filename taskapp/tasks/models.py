@@ -36,10 +36,10 @@ class Task(Due, Owned, Versioned, Base):
             ondelete="SET NULL (list_id)",
         ),
         ForeignKeyConstraint(
-            ["user_id", "left_list_id"],
+            ["user_id", "restore_list_id"],
             ["app.lists.user_id", "app.lists.id"],
-            name="tasks_left_list_id_fkey",
-            ondelete="SET NULL (left_list_id)",
+            name="tasks_restore_list_id_fkey",
+            ondelete="SET NULL (restore_list_id)",
         ),
         ForeignKeyConstraint(
             ["user_id", "parent_id"],
@@ -54,7 +54,7 @@ class Task(Due, Owned, Versioned, Base):
         Index("tasks_parent_idx", "user_id", "parent_id", "position", "id", postgresql_where=text("parent_id IS NOT NULL")),
         Index("tasks_trash_idx", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("tasks_list_idx", "user_id", "list_id", postgresql_where=text("list_id IS NOT NULL")),
-        Index("tasks_left_list_idx", "user_id", "left_list_id", postgresql_where=text("left_list_id IS NOT NULL")),
+        Index("tasks_restore_list_idx", "user_id", "restore_list_id", postgresql_where=text("restore_list_id IS NOT NULL")),
         {"comment": "What there is to do. A user's own tasks are the only ones that exist for them."},
     )
 
@@ -93,13 +93,13 @@ class Task(Due, Owned, Versioned, Base):
         comment="When it was completed or cancelled, or NULL while it is open."
     )
     deleted_at: Mapped[datetime | None] = mapped_column(comment="When it was put into the trash, or NULL.")
-    left_list_id: Mapped[UUID | None] = mapped_column(
+    restore_list_id: Mapped[UUID | None] = mapped_column(
         comment="The list in the trash that it was in, and goes back to when that is restored; NULL once it was moved."
     )
-    left_position: Mapped[str | None] = mapped_column(
+    restore_position: Mapped[str | None] = mapped_column(
         Text(collation="C"), comment="Its rank in that list, where it got another one, or NULL."
     )
-    created_from: Mapped[bytes | None] = mapped_column(
+    creation_fingerprint: Mapped[bytes | None] = mapped_column(
         LargeBinary, comment="SHA-256 of what a client that chose the id asked for, or NULL."
     )
     created_at: Mapped[datetime] = mapped_column(

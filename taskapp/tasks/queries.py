@@ -43,7 +43,7 @@ _SHOWN = (
 )
 _TEXTS = ARRAY(Text())
 _WORDS = {"title": "title_words", "notes": "notes_words", "tags": "tag_words"}
-MOVED = {"left_list_id": null(), "left_position": null()}
+MOVED = {"restore_list_id": null(), "restore_position": null()}
 """What a task has that was moved: no list in the trash to go back to."""
 _SHAPES = 32
 """How many shapes of a patch are kept: each takes up to 160 kB, and whoever sends patches could make up thousands."""
@@ -82,7 +82,7 @@ def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int)
         **{name: task.get(name) for name in ("title", "notes", "priority", "start_date", "list_id", "parent_id")},
         **due.columns(task.get("due") or {}),
         "metadata": task.get("metadata", {}),
-        "created_from": from_,
+        "creation_fingerprint": from_,
         **_folded({"title": task["title"], "notes": task.get("notes"), "tags": names}),
     }
     return statement, {**_given(values), **_named(names), "behind": task.get("after"), "quota": quota}
@@ -100,11 +100,11 @@ def _create(in_list_of_parent: bool, tagged: bool, placed: bool, chosen: bool) -
     }
     if placed:
         behind = bindparam("behind", type_=TASKS.c.id.type)
-        values["position"] = func.app.place_task(_new("id"), container, parent, behind, False)
-    full = ~func.app.count_task(bindparam("quota", type_=Integer), type_=Boolean)
+        values["position"] = func.app.rank_of_moved_task(_new("id"), container, parent, behind, False)
+    full = ~func.app.reserve_task_quota(bindparam("quota", type_=Integer), type_=Boolean)
     if not chosen:
         return insert_new(Task, values, COLUMNS, full)
-    return insert_once(Task, values, COLUMNS, full, _new("created_from"))
+    return insert_once(Task, values, COLUMNS, full, _new("creation_fingerprint"))
 
 
 def one(task_id: UUID | ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
@@ -129,11 +129,11 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
     """Apply a merge patch; see :func:`taskapp.api.conditional.patched`."""
     changes = dict(patch.changes)
     parameters: dict[str, Any] = {"task_id": task_id, "versions": versions}
-    dated, in_turn = "due" in changes, False
+    dated, id_after_user_lock = "due" in changes, False
     if dated:
         moment = due.changed_columns(changes.pop("due"))
         changes |= moment
-        in_turn = due.may_float(moment)
+        id_after_user_lock = due.may_float(moment)
     changes |= _folded(changes)
     names = changes.pop("tags", None)
     if names is not None:
@@ -146,7 +146,7 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
     statement = _patch(
         frozenset(changes),
         dated,
-        in_turn,
+        id_after_user_lock,
         tagged=None if names is None else bool(names),
         merged=texts is not None,
         # SQL has another word for being NULL.
@@ -160,7 +160,7 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
 def _patch(
     names: frozenset[str],
     dated: bool,
-    in_turn: bool,
+    id_after_user_lock: bool,
     tagged: bool | None,
     merged: bool,
     echoes: frozenset[tuple[str, bool]],
@@ -186,7 +186,9 @@ def _patch(
     versions: BindParameter[Any] | None = bindparam("versions", expanding=True) if conditional else None
     # The trigger that looks up the profile's zone locks the account. A change of that zone locks account and tasks in this
     # order, so the account has to be locked here before the task is.
-    task_id = select(func.app.in_turn(_ID, type_=TASKS.c.id.type)).scalar_subquery() if in_turn else _ID
+    task_id = (
+        select(func.app.id_after_user_lock(_ID, type_=TASKS.c.id.type)).scalar_subquery() if id_after_user_lock else _ID
+    )
     return patched(Task, _ONE, Patch(columns, believed), READ_ONLY, versions, *_there(task_id), consequences=consequences)
 
 
@@ -195,7 +197,7 @@ def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) 
 
     The row is locked once it is the task's owner's turn, so that it is fresh; its new neighbours are looked up after that.
     """
-    turn = func.app.in_turn(task_id).table_valued("id").render_derived(name="turn")
+    turn = func.app.id_after_user_lock(task_id).table_valued("id").render_derived(name="turn")
     locked = (
         select(TASKS.c.id, TASKS.c.list_id, TASKS.c.parent_id)
         .select_from(TASKS.join(turn, TASKS.c.id == turn.c.id))
@@ -206,7 +208,7 @@ def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) 
     container, parent = _target(me, target)
     to = select(me.c.id, container.label("list_id"), parent.label("parent_id")).cte("target")
     behind = _uuid(target.get("after"))
-    rank = func.app.place_task(to.c.id, to.c.list_id, to.c.parent_id, behind, "after" not in target)
+    rank = func.app.rank_of_moved_task(to.c.id, to.c.list_id, to.c.parent_id, behind, "after" not in target)
     placed = select(to, rank.label("position")).cte("placed")
     changed = ("list_id", "parent_id", "position")
     statement = (
@@ -269,10 +271,10 @@ def _tags(some: bool) -> ColumnElement[Any]:
     """Stand for tags, as each was written first."""
     if not some:
         return cast(literal([], _TEXTS), _TEXTS)
-    keys, names = (cast(bindparam(name, type_=_TEXTS), _TEXTS) for name in ("tag_keys", "tag_names"))
-    return func.app.tag_names(keys, names, type_=_TEXTS)
+    keys, names = (cast(bindparam(name, type_=_TEXTS), _TEXTS) for name in ("tag_keys", "get_or_create_tags"))
+    return func.app.get_or_create_tags(keys, names, type_=_TEXTS)
 
 
 def _named(names: Sequence[str]) -> dict[str, Any]:
     """Fill in for :func:`_tags`."""
-    return {"tag_keys": [tag_key(name) for name in names], "tag_names": list(names)} if names else {}
+    return {"tag_keys": [tag_key(name) for name in names], "get_or_create_tags": list(names)} if names else {}

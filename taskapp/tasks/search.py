@@ -94,11 +94,11 @@ def matches(query: str) -> ColumnElement[bool]:
     columns = TASKS.c
     # What SQL wrote without the application has no words as yet.
     texts = (
-        func.coalesce(columns.title_words, func.app.rough_words(columns.title)),
-        func.coalesce(columns.notes_words, func.app.rough_words(columns.notes)),
+        func.coalesce(columns.title_words, func.app.fold_words_in_sql(columns.title)),
+        func.coalesce(columns.notes_words, func.app.fold_words_in_sql(columns.notes)),
         func.coalesce(
             func.array_to_string(columns.tag_words, _APART),
-            func.app.rough_words(func.array_to_string(columns.tags, " ")),
+            func.app.fold_words_in_sql(func.array_to_string(columns.tags, " ")),
         ),
     )
     # OFFSET keeps this from becoming part of the condition: long notes would be decompressed for each term.

@@ -12,10 +12,12 @@ from taskapp.isolation.models import Base, Owned
 class AccessToken(Owned, Base):
     """A token, less the token itself."""
 
-    __tablename__ = "access_tokens"
+    __tablename__ = "personal_access_tokens"
     __table_args__ = (
-        UniqueConstraint("user_id", "digest", name="access_tokens_user_id_digest_key"),
-        ForeignKeyConstraint(["user_id"], ["app.users.user_id"], name="access_tokens_user_id_fkey", ondelete="CASCADE"),
+        UniqueConstraint("user_id", "digest", name="personal_access_tokens_user_id_digest_key"),
+        ForeignKeyConstraint(
+            ["user_id"], ["app.users.user_id"], name="personal_access_tokens_user_id_fkey", ondelete="CASCADE"
+        ),
         {"comment": "Personal access tokens, for scripts. One that is revoked is deleted."},
     )
 

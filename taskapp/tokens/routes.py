@@ -33,7 +33,7 @@ blp = Blueprint(
     path={"token_id": {"description": "The `id` of the token."}},
 )
 
-NEWEST_FIRST = "access_tokens -created_at"
+NEWEST_FIRST = "personal_access_tokens -created_at"
 
 
 @blp.get("")

@@ -69,7 +69,7 @@ def empty() -> Executable:
 
 def purge_expired(most: int) -> Executable:
     """Delete what has been in anybody's trash for 30 days, as the operator; select how many tasks these were."""
-    return select(func.app.purge_trash(most).label("purged"))
+    return select(func.app.purge_tasks(most).label("purged"))
 
 
 def purge_expired_lists(most: int) -> Executable:
@@ -79,7 +79,7 @@ def purge_expired_lists(most: int) -> Executable:
 
 def purge_old_answers(most: int) -> Executable:
     """Delete what anybody's requests were answered with more than 24 hours ago; select how many answers these were."""
-    return select(func.app.purge_answers(most).label("purged"))
+    return select(func.app.purge_idempotency_records(most).label("purged"))
 
 
 def purge_ended_sessions(most: int) -> Executable:

@@ -37,7 +37,7 @@ class User(Owned, Versioned, Base):
     disabled_at: Mapped[datetime | None] = mapped_column(
         sort_order=4, comment="When an operator closed the account to log-in, or NULL."
     )
-    tasks_at_most: Mapped[int] = mapped_column(
+    task_count_bound: Mapped[int] = mapped_column(
         server_default=text("0"),
         sort_order=5,
         comment="There are no more tasks than this, the trash included. Counted anew when a creation is refused by it.",

@@ -334,7 +334,7 @@ def test_f29_a_command_that_did_nothing_is_no_event(app: Flask, alice: Person, c
     assert log.lines == []
 
 
-def in_turn(app: Flask, queue: Queue, command: str) -> Future[str]:
+def id_after_user_lock(app: Flask, queue: Queue, command: str) -> Future[str]:
     return queue(lambda: succeed(app, command, "alice@example.com", typed=NEW_PASSWORD))
 
 
@@ -351,7 +351,7 @@ def test_a_log_in_that_is_through_just_before_the_command_keeps_no_session(
 ) -> None:
     with account_held(cluster, alice) as queue:
         logged_in = under_way(anonymous, queue)
-        done = in_turn(app, queue, command)
+        done = id_after_user_lock(app, queue, command)
     assert "all sessions ended" in done.result()
     tokens = logged_in.result().get_json()["tokens"]
     token = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -366,7 +366,7 @@ def test_a_log_in_that_is_through_just_after_the_command_is_refused(
     cluster: Cluster, app: Flask, alice: Person, anonymous: Person, admin: Admin, command: str
 ) -> None:
     with account_held(cluster, alice) as queue:
-        done = in_turn(app, queue, command)
+        done = id_after_user_lock(app, queue, command)
         logged_in = under_way(anonymous, queue)
     assert "all sessions ended" in done.result()
     expect.problem(logged_in.result(), 401, "invalid_credentials")

@@ -69,7 +69,7 @@ def test_without_the_header_nothing_is_kept(alice: Person, admin: Admin) -> None
     for _ in range(2):
         assert alice.post("/v1/tasks", {"title": "Pay rent"}).status_code == 201
     assert tasks(admin) == 2
-    assert admin.execute("SELECT count(*) FROM app.answers") == [(0,)]
+    assert admin.execute("SELECT count(*) FROM app.idempotency_records") == [(0,)]
 
 
 Prepare = Callable[[Person], tuple[str, object]]
@@ -152,7 +152,7 @@ def test_what_may_hold_a_secret_is_not_kept(alice: Person, anonymous: Person, ad
         answer = keyed(anonymous, "/v1/auth/login", {"email": "alice@example.com", "password": PASSWORD})
         assert (answer.status_code, was_replayed(answer)) == (200, False)
     assert keyed(alice, "/v1/auth/logout").status_code == 204
-    assert admin.execute("SELECT count(*) FROM app.answers") == [(0,)]
+    assert admin.execute("SELECT count(*) FROM app.idempotency_records") == [(0,)]
 
 
 def test_methods_that_may_be_sent_again_anyway_do_not_mind_it(alice: Person) -> None:
@@ -281,7 +281,7 @@ def test_a_request_that_was_not_accepted_may_be_mended_under_the_same_key(
     alice: Person, admin: Admin, body: object, headers: dict[str, str], status: int
 ) -> None:
     assert keyed(alice, "/v1/tasks", body, **headers).status_code == status
-    assert admin.execute("SELECT count(*) FROM app.answers") == [(0,)]
+    assert admin.execute("SELECT count(*) FROM app.idempotency_records") == [(0,)]
     mended = keyed(alice, "/v1/tasks", {"title": "Pay rent"})
     assert (mended.status_code, was_replayed(mended)) == (201, False)
 
@@ -306,9 +306,9 @@ def test_who_is_not_signed_in_gets_no_answer_of_anybodys(alice: Person, anonymou
 
 @pytest.fixture
 def nothing_can_be_kept(admin: Admin) -> Iterator[None]:
-    admin.execute("ALTER TABLE app.answers ADD CONSTRAINT nothing CHECK (false) NOT VALID")
+    admin.execute("ALTER TABLE app.idempotency_records ADD CONSTRAINT nothing CHECK (false) NOT VALID")
     yield
-    admin.execute("ALTER TABLE app.answers DROP CONSTRAINT nothing")
+    admin.execute("ALTER TABLE app.idempotency_records DROP CONSTRAINT nothing")
 
 
 @pytest.mark.usefixtures("nothing_can_be_kept")
@@ -373,7 +373,7 @@ def test_a_task_follows_a_moving_parent_with_a_key_too(cluster: Cluster, alice: 
 
 
 def age(admin: Admin, hours: float) -> None:
-    admin.execute("UPDATE app.answers SET answered_at = now() - make_interval(secs => %s * 3600)", hours)
+    admin.execute("UPDATE app.idempotency_records SET stored_at = now() - make_interval(secs => %s * 3600)", hours)
 
 
 @pytest.mark.parametrize(("hours", "count"), [(23.9, 1), (24.1, 2)])
@@ -405,7 +405,7 @@ def test_who_finds_old_answers_being_swept_away_does_not_wait(cluster: Cluster, 
     sweeping = f"SELECT pg_advisory_xact_lock({LOCK})"
     with (
         holding(cluster, sweeping, alice.id, "\nsweep"),
-        holding(cluster, "DELETE FROM app.answers"),
+        holding(cluster, "DELETE FROM app.idempotency_records"),
     ):
         assert keyed(alice, "/v1/tasks", {"title": "Pay rent"}, "new").status_code == 201
 
@@ -430,5 +430,5 @@ def test_whoever_uses_a_key_sweeps_their_own_old_answers_away(alice: Person, bob
         keyed(person, "/v1/tasks", {"title": "Pay rent"}, "old")
     age(admin, 25)
     keyed(alice, "/v1/tasks", {"title": "Pay rent"}, "new")
-    kept = admin.execute("SELECT user_id::text, key FROM app.answers")
+    kept = admin.execute("SELECT user_id::text, key FROM app.idempotency_records")
     assert sorted(kept) == sorted([(alice.id, "new"), (bob.id, "old")])

@@ -681,7 +681,7 @@ def a_trashed_task(person: Person) -> str:
     return location
 
 
-def in_turn(*responses: TestResponse) -> TestResponse:
+def id_after_user_lock(*responses: TestResponse) -> TestResponse:
     return responses[-1]
 
 
@@ -732,8 +732,11 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "me again": (304, lambda p: p.get("/v1/me", headers={"If-None-Match": "*"})),
     "me as nobody": (401, lambda p: p.get("/v1/me", headers={"Authorization": ""})),
     "create": (201, lambda p: p.post("/v1/tasks", {"title": "x"})),
-    "create again": (200, lambda p: in_turn(*(p.post("/v1/tasks", {"title": "x", "id": ID}) for _ in range(2)))),
-    "create another with the id": (409, lambda p: in_turn(*(p.post("/v1/tasks", {"title": t, "id": ID}) for t in "xy"))),
+    "create again": (200, lambda p: id_after_user_lock(*(p.post("/v1/tasks", {"title": "x", "id": ID}) for _ in range(2)))),
+    "create another with the id": (
+        409,
+        lambda p: id_after_user_lock(*(p.post("/v1/tasks", {"title": t, "id": ID}) for t in "xy")),
+    ),
     "create one too many": (422, beyond_the_quota),
     "create in no list": (422, lambda p: p.post("/v1/tasks", {"title": "x", "list_id": ID})),
     "create with bad members within": (
@@ -813,8 +816,11 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "restore a stale version": (412, lambda p: p.post(a_trashed_task(p) + "/restore", headers=STALE)),
     "empty the trash": (204, lambda p: (a_trashed_task(p), p.delete("/v1/trash"))[1]),
     "create a list": (201, lambda p: p.post("/v1/lists", {"name": "House"})),
-    "create a list again": (200, lambda p: in_turn(*(p.post("/v1/lists", {"name": "x", "id": ID}) for _ in range(2)))),
-    "create another list": (409, lambda p: in_turn(*(p.post("/v1/lists", {"name": n, "id": ID}) for n in "xy"))),
+    "create a list again": (
+        200,
+        lambda p: id_after_user_lock(*(p.post("/v1/lists", {"name": "x", "id": ID}) for _ in range(2))),
+    ),
+    "create another list": (409, lambda p: id_after_user_lock(*(p.post("/v1/lists", {"name": n, "id": ID}) for n in "xy"))),
     "create a list wrongly": (422, lambda p: p.post("/v1/lists", {"name": "", "color": "red"})),
     "lists": (200, lambda p: (a_dear_task(p), a_list(p), p.get("/v1/lists?limit=1"))[2]),
     "lists from a wrong cursor": (400, lambda p: p.get("/v1/lists?cursor=x")),
@@ -834,7 +840,7 @@ EXCHANGES: dict[str, tuple[int, Exchange]] = {
     "delete no list": (404, lambda p: p.delete(NO_LIST)),
     "delete a stale list": (412, lambda p: p.delete(a_list(p), headers={"If-Match": '"7.0.0"'})),
     "delete a list wrongly": (422, lambda p: p.delete(a_list(p) + "?tasks=burn")),
-    "restore a list": (200, lambda p: in_turn(p.delete(there := a_list(p)), p.post(f"{there}/restore"))),
+    "restore a list": (200, lambda p: id_after_user_lock(p.delete(there := a_list(p)), p.post(f"{there}/restore"))),
     "tags": (200, lambda p: (a_dear_task(p), p.get("/v1/tags?limit=1"))[1]),
     "tags from a wrong cursor": (400, lambda p: p.get("/v1/tags?cursor=x")),
     "tags wrongly": (422, lambda p: p.get("/v1/tags?limit=0")),

@@ -87,7 +87,7 @@ def newest_session(admin: Admin, column: str) -> Any:
 
 def later(admin: Admin, **since: float) -> None:
     """Let that much time pass for all sessions."""
-    moments = ("created_at", "expires_at", "last_used_at", "refreshed_at")
+    moments = ("created_at", "expires_at", "last_used_at", "previous_refresh_issued_at")
     admin.execute(
         f"UPDATE app.sessions SET {', '.join(f'{moment} = {moment} - %s' for moment in moments)}",
         *[timedelta(**since)] * len(moments),
@@ -376,7 +376,7 @@ def test_f22_a_successor_of_a_token_that_expired_is_good_all_the_same(app: Flask
 
 def test_f22_handing_out_again_prolongs_nothing(app: Flask, tokens: Tokens, admin: Admin) -> None:
     refreshed(app, tokens["refresh_token"])
-    columns = "generation, last_used_at, refreshed_at, expires_at"
+    columns = "generation, last_used_at, previous_refresh_issued_at, expires_at"
     for day in range(1, 30):
         later(admin, days=1)
         before = newest_session(admin, f"ROW({columns})::text")

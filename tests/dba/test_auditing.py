@@ -66,8 +66,8 @@ def test_the_views_of_content_are_not_an_auditors(ivy: SqlClient, owner: User, v
 
 def test_usage_tells_an_auditor_how_much_everybody_has(boss: Admin, ivy: SqlClient, owner: User, other: User) -> None:
     boss.execute("INSERT INTO app.tasks (user_id, id, title) VALUES (%s, gen_random_uuid(), 'one more')", owner.id)
-    boss.execute("VACUUM ANALYZE app.tasks, app.lists, app.tags, app.completions, app.answers, app.sessions")
-    counts = "email, tasks, lists, tags, completions, answers, sessions"
+    boss.execute("VACUUM ANALYZE app.tasks, app.lists, app.tags, app.completions, app.idempotency_records, app.sessions")
+    counts = "email, tasks, lists, tags, completions, idempotency_records, sessions"
     assert ivy.rows(f"SELECT {counts} FROM app.usage ORDER BY email") == [
         (owner.email, 2, 1, 1, 1, 1, 1),
         (other.email, 1, 1, 1, 1, 1, 1),
@@ -207,7 +207,7 @@ def test_every_function_that_people_call_says_what_it_does(boss: Admin) -> None:
     )
     assert {name for name, _ in found} == {
         *("app.open_ticket", "app.close_ticket", "app.ticket_subject"),
-        *("app.request_break_glass", "app.approve_break_glass", "app.glass_is_broken"),
+        *("app.request_break_glass", "app.approve_break_glass", "app.break_glass_is_open"),
     }
     assert all(says for _, says in found)
 

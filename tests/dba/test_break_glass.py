@@ -10,7 +10,7 @@ from isolation.conftest import NOT_GRANTED, SqlClient, User, rows_of
 from dba.conftest import DEAD, LogIn, Staff, break_glass, hold, open_ticket, seen
 
 ASK = "SELECT app.request_break_glass('case 8: index corruption')"
-EVERY = ("users", "sessions", "access_tokens", "lists", "tags", "tasks", "completions", "answers")
+EVERY = ("users", "sessions", "personal_access_tokens", "lists", "tags", "tasks", "completions", "idempotency_records")
 
 
 def asked(person: SqlClient) -> int:
@@ -179,7 +179,12 @@ def test_a_break_glass_is_read_only(boss: Admin, bea: SqlClient, carl: SqlClient
 
 def test_a_break_glass_opens_nothing_that_lets_anybody_in(bea: SqlClient, carl: SqlClient, owner: User) -> None:
     break_glass(bea, carl)
-    for column in ("users.password_hash", "access_tokens.digest", "answers.body", "sessions.generation"):
+    for column in (
+        "users.password_hash",
+        "personal_access_tokens.digest",
+        "idempotency_records.body",
+        "sessions.generation",
+    ):
         table, _, name = column.partition(".")
         assert bea.outcome(f"SELECT {name} FROM app.{table}") == NOT_GRANTED
 
@@ -243,7 +248,7 @@ def test_who_logs_in_again_while_it_is_being_ended_reads_nothing(
         seen(again)
 
 
-@pytest.mark.parametrize("path", ["SELECT app_private.end_sessions_of('{}'::regrole)", "SET ROLE taskapp_warden"])
+@pytest.mark.parametrize("path", ["SELECT app_private.terminate_backends_of('{}'::regrole)", "SET ROLE taskapp_warden"])
 def test_nobody_ends_sessions_by_another_way(ann: SqlClient, bea: SqlClient, path: str) -> None:
     for who in ("bea", "taskapp_api", "postgres"):
         assert ann.outcome(path.format(who)) == NOT_GRANTED

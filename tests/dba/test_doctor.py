@@ -210,9 +210,9 @@ def test_what_a_person_reaches_without_a_ticket_is_found(cluster: Cluster, broke
 def test_what_was_tried_in_vain_is_undone_also_when_a_table_is_gone(cluster: Cluster) -> None:
     with closing(psycopg2.connect(cluster.admin_url)) as conn:
         with conn.cursor() as cur:
-            cur.execute("DROP TABLE app.answers CASCADE")
+            cur.execute("DROP TABLE app.idempotency_records CASCADE")
         trial = try_it(conn)
         assert [finding.rule for finding in trial.findings] == ["C00"]
         with conn.cursor() as cur:
-            cur.execute("SELECT count(*) FROM app.answers")
+            cur.execute("SELECT count(*) FROM app.idempotency_records")
             assert cur.fetchone() == (0,)

@@ -118,8 +118,8 @@ def test_who_has_both_rights_looks_further_than_the_ticket(ask: Ask, owner: User
 BROKEN = {
     "a grant is gone": (
         "REVOKE SELECT ON app.lists FROM taskapp_api; REVOKE SELECT (user_id, id, name, color, position, archived,"
-        " created_from, version, created_at, updated_at, deleted_at, live_id) ON app.lists FROM taskapp_api",
-        "GRANT SELECT (user_id, id, name, color, position, archived, created_from, version, created_at, updated_at,"
+        " creation_fingerprint, version, created_at, updated_at, deleted_at, live_id) ON app.lists FROM taskapp_api",
+        "GRANT SELECT (user_id, id, name, color, position, archived, creation_fingerprint, version, created_at, updated_at,"
         " deleted_at, live_id) ON app.lists TO taskapp_api",
         "Refused: taskapp_api has no grant to SELECT.",
         "UPDATE 7 of 12 columns error as for SELECT",
@@ -213,9 +213,9 @@ BROKEN = {
     ),
     "the grant comes through everybody": (
         "GRANT SELECT ON app.lists TO PUBLIC; REVOKE SELECT (user_id, id, name, color, position, archived,"
-        " created_from, version, created_at, updated_at, deleted_at, live_id) ON app.lists FROM taskapp_api",
+        " creation_fingerprint, version, created_at, updated_at, deleted_at, live_id) ON app.lists FROM taskapp_api",
         "REVOKE SELECT ON app.lists FROM PUBLIC; GRANT SELECT (user_id, id, name, color, position, archived,"
-        " created_from, version, created_at, updated_at, deleted_at, live_id) ON app.lists TO taskapp_api",
+        " creation_fingerprint, version, created_at, updated_at, deleted_at, live_id) ON app.lists TO taskapp_api",
         "Visible.",
         "SELECT every column, by PUBLIC yes visible",
     ),
@@ -501,8 +501,8 @@ def key_of(table: str, user: User) -> tuple[str, ...]:
         "tasks": (user.task_id,),
         "lists": (user.list_id,),
         "completions": (user.completion_id,),
-        "access_tokens": (user.token_id,),
-        "answers": (user.answer_key,),
+        "personal_access_tokens": (user.token_id,),
+        "idempotency_records": (user.answer_key,),
         # What somebody types who asks about a tag is its name, so this one is no secret.
         "tags": (user.tag_key,),
     }
@@ -532,7 +532,7 @@ def doing(
     """Try each command on the row for real, with a seal of the application's own, and take it back."""
     key = SealKey.parse(cluster.environment["TASKAPP_SEAL_KEY"])
     readable = grants["select"]["grant"]["columns"]
-    names = {"answers": "key", "tags": "key"}
+    names = {"idempotency_records": "key", "tags": "key"}
     conditions = {"user_id": owner_id, **({names.get(table, "id"): row[0]} if row else {})}
     where = " AND ".join(f"{name} = %({name})s" for name in conditions if name in readable) or "true"
     changeable = [column for column in grants["update"]["grant"]["columns"] if column in readable] or ["user_id"]

@@ -16,7 +16,7 @@ from waiting import wait_until
 from dba.conftest import DEAD, LogIn, Staff, hold, open_ticket, seen
 from taskapp.isolation.seal import SealKey
 
-TABLES = ("users", "sessions", "access_tokens", "lists", "tags", "tasks", "completions", "answers")
+TABLES = ("users", "sessions", "personal_access_tokens", "lists", "tags", "tasks", "completions", "idempotency_records")
 READ = "SELECT user_id::text FROM app.{}"
 OPEN = "SELECT set_config('app.ticket', app.open_ticket('{}', 'case 7: a missing task')::text, true)"
 
@@ -369,7 +369,7 @@ def test_a_cursor_shows_what_was_there_when_it_was_opened_and_a_new_statement_no
 # What else a session could try.
 
 
-@pytest.mark.parametrize("name", ["app.user_id", "app.who", "app.login_email"])
+@pytest.mark.parametrize("name", ["app.user_id", "app.ticket_lookup", "app.login_email"])
 def test_the_settings_of_the_api_do_nothing_for_a_dba(ann: SqlClient, owner: User, name: str) -> None:
     value = owner.email if name == "app.login_email" else owner.id
     ann.rows("SELECT set_config(%s, %s, false)", name, value)
@@ -480,9 +480,9 @@ def test_a_view_is_no_way_to_write(boss: Admin, ann: SqlClient, owner: User, vie
     [
         "SELECT password_hash FROM app.users",
         "SELECT * FROM app.users",
-        "SELECT digest FROM app.access_tokens",
+        "SELECT digest FROM app.personal_access_tokens",
         "SELECT generation FROM app.sessions",
-        "SELECT body FROM app.answers",
+        "SELECT body FROM app.idempotency_records",
         "SELECT 1 FROM app.users WHERE password_hash LIKE '$%'",
         "SELECT count(*) FROM app.attempts",
         "SELECT count(*) FROM app_private.keys",

@@ -11,7 +11,7 @@ from flask import Flask
 from psycopg2.extras import execute_values
 
 from taskapp.api import personal_token
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 
 TASKS_EACH = 5
 
@@ -52,7 +52,11 @@ def settle(admin: Admin, app: Flask, number: int) -> list[Stranger]:
             ("sessions", "user_id, id, expires_at", [(p.user_id, p.session_id, _tomorrow()) for p in people]),
             ("lists", "user_id, id, name", [(p.user_id, p.list_id, p.mark) for p in people]),
             ("tags", "user_id, key, name", [(p.user_id, p.mark, p.mark) for p in people]),
-            ("access_tokens", "user_id, id, name, scopes, prefix, digest, expires_at", [_token_row(p) for p in people]),
+            (
+                "personal_access_tokens",
+                "user_id, id, name, scopes, prefix, digest, expires_at",
+                [_token_row(p) for p in people],
+            ),
             (
                 "tasks",
                 "user_id, id, title, notes, list_id, tags",
@@ -66,7 +70,7 @@ def settle(admin: Admin, app: Flask, number: int) -> list[Stranger]:
             written = [tuple(str(value) if isinstance(value, UUID) else value for value in row) for row in rows]
             types = "(" + ", ".join("%s::uuid" if name in _UUIDS else "%s" for name in columns.split(", ")) + ")"
             execute_values(cur, f"INSERT INTO app.{table} ({columns}) VALUES %s", written, types, page_size=1000)
-        cur.execute("ANALYZE app.users, app.sessions, app.tasks, app.lists, app.tags, app.access_tokens")
+        cur.execute("ANALYZE app.users, app.sessions, app.tasks, app.lists, app.tags, app.personal_access_tokens")
     return people
 
 
@@ -80,7 +84,7 @@ def _tomorrow() -> datetime:
 def _made(mark: str) -> Stranger:
     user_id, session_id = uuid4(), uuid4()
     token = personal_token.new(user_id)
-    return Stranger(mark, user_id, session_id, uuid4(), uuid4(), access_tokens().issue(user_id, session_id), token)
+    return Stranger(mark, user_id, session_id, uuid4(), uuid4(), personal_access_tokens().issue(user_id, session_id), token)
 
 
 def _token_row(person: Stranger) -> tuple[Any, ...]:

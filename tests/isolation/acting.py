@@ -11,7 +11,7 @@ from flask import Flask
 
 from isolation.conftest import User
 from taskapp import create_app
-from taskapp.api.access_token import access_tokens
+from taskapp.api.access_token import personal_access_tokens
 from taskapp.config import Config
 from taskapp.isolation import identity
 from taskapp.isolation.database import Database
@@ -50,5 +50,5 @@ def application_on(url: Callable[[str], str], **settings: Any) -> Iterator[Flask
 def client_of(app: Flask, user: User) -> Person:
     """A user as a client of `app`, signed in without the time that a password takes."""
     with app.app_context():
-        token = access_tokens().issue(UUID(user.id), UUID(user.session_id))
+        token = personal_access_tokens().issue(UUID(user.id), UUID(user.session_id))
     return Person(app.test_client(), {"Authorization": f"Bearer {token}"}, user.id)

@@ -42,7 +42,7 @@ def unsealed(function: str, answer: str) -> str:
 def believing(expiry: str) -> str:
     """Write the SQL that believes every seal until it expires."""
     return (
-        "CREATE OR REPLACE FUNCTION app_private.seal_holds(subject text, seal text) RETURNS boolean LANGUAGE sql STABLE"
+        "CREATE OR REPLACE FUNCTION app_private.verify_seal(subject text, seal text) RETURNS boolean LANGUAGE sql STABLE"
         f" PARALLEL SAFE RETURN NULLIF({expiry}, '')::bigint > extract(epoch FROM now())"
     )
 
@@ -174,7 +174,8 @@ BREAKAGES = (
     Breakage(
         "L16",
         "an owner that may be missing",
-        "ALTER TABLE app.answers DROP CONSTRAINT answers_pkey; ALTER TABLE app.answers ALTER user_id DROP NOT NULL",
+        "ALTER TABLE app.idempotency_records DROP CONSTRAINT idempotency_records_pkey;"
+        " ALTER TABLE app.idempotency_records ALTER user_id DROP NOT NULL",
     ),
     Breakage("L16", "an owner that can be written", "GRANT INSERT (user_id), UPDATE (user_id) ON app.lists TO taskapp_api"),
     Breakage(
@@ -189,19 +190,27 @@ BREAKAGES = (
         "a materialized view",
         "CREATE MATERIALIZED VIEW app.copy AS TABLE app.tasks; GRANT SELECT ON app.copy TO taskapp_api",
     ),
-    Breakage("L20", "a function that runs as its owner", "ALTER FUNCTION app.enter SECURITY DEFINER"),
+    Breakage("L20", "a function that runs as its owner", "ALTER FUNCTION app.enter_session SECURITY DEFINER"),
     Breakage(
         "L20",
         "functions that run as the superuser who made them",
         "".join(
             f"ALTER FUNCTION app.{name} SECURITY DEFINER; ALTER FUNCTION app.{name} OWNER TO CURRENT_USER;"
-            for name in ("place_list", "remove_list", "tag_names", "remove_tag", "place_task", "siblings", "carry_subtasks")
+            for name in (
+                "rank_of_moved_list",
+                "trash_list",
+                "get_or_create_tags",
+                "remove_tag",
+                "rank_of_moved_task",
+                "siblings",
+                "move_subtasks_with_parent",
+            )
         ),
     ),
     Breakage("L21", "a search path of the caller's choice", "ALTER FUNCTION app.current_user_id RESET search_path"),
     Breakage("L22", "an identity that the tables' owner tells", "ALTER FUNCTION app.current_user_id OWNER TO taskapp_owner"),
     Breakage("L23", "an immutable identity", "ALTER FUNCTION app.current_user_id IMMUTABLE"),
-    Breakage("L24", "a leakproof function", "ALTER FUNCTION app.rough_words LEAKPROOF"),
+    Breakage("L24", "a leakproof function", "ALTER FUNCTION app.fold_words_in_sql LEAKPROOF"),
     Breakage("L25", "an identity that forbids parallel plans", "ALTER FUNCTION app.login_email PARALLEL UNSAFE", drift=True),
     Breakage("S07", "one that is something else besides", "ALTER FUNCTION app.login_email PARALLEL UNSAFE STRICT"),
     Breakage("L26", "a publication of everything", "CREATE PUBLICATION everything FOR ALL TABLES"),
@@ -239,7 +248,7 @@ BREAKAGES = (
         "CREATE ROLE dora LOGIN NOINHERIT; GRANT taskapp_dba, pg_read_server_files TO dora",
     ),
     Breakage("L31", "hashes for the API's role", "GRANT SELECT (password_hash) ON app.users TO taskapp_api"),
-    Breakage("L31", "digests of tokens for a log-in", "GRANT SELECT (digest) ON app.access_tokens TO taskapp_auth"),
+    Breakage("L31", "digests of tokens for a log-in", "GRANT SELECT (digest) ON app.personal_access_tokens TO taskapp_auth"),
     Breakage("L31", "hashes for people", "GRANT SELECT (password_hash) ON app.users TO taskapp_dba"),
     Breakage("L33", "inserts that nothing checks", "ALTER POLICY tasks_api_insert ON app.tasks WITH CHECK (true)"),
     Breakage(
@@ -270,7 +279,7 @@ BREAKAGES = (
     Breakage("L38", "a whole table is granted", "GRANT UPDATE ON app.tasks TO taskapp_api"),
     Breakage("L39", "a table for everybody", "GRANT SELECT ON app.tasks TO PUBLIC"),
     Breakage("L39", "a grant to be passed on", "GRANT DELETE ON app.tasks TO taskapp_api WITH GRANT OPTION"),
-    Breakage("L40", "a function for everybody", "GRANT EXECUTE ON FUNCTION app.purge_trash TO PUBLIC"),
+    Breakage("L40", "a function for everybody", "GRANT EXECUTE ON FUNCTION app.purge_tasks TO PUBLIC"),
     Breakage("L41", "the schema for everybody", "GRANT USAGE ON SCHEMA app TO PUBLIC"),
     Breakage("L41", "the schema of the keys for the migrator", "GRANT USAGE ON SCHEMA app_private TO taskapp_migrator"),
     Breakage(
@@ -318,9 +327,9 @@ BREAKAGES = (
     Breakage("L56", "an identity that a role begins with", "ALTER ROLE taskapp_api SET app.user_id = 'x'"),
     Breakage("L56", "policies that are switched off for a role", "ALTER ROLE taskapp_api SET row_security = off"),
     Breakage("L56", "names of somebody else's", "ALTER ROLE taskapp_api SET search_path = evil, pg_catalog"),
-    Breakage("L57", "a function that the migrator owns", "ALTER FUNCTION app.enter OWNER TO taskapp_migrator"),
-    Breakage("L58", "an identity for the connection", rewritten("app.enter", "(text|seal), true", r"\1, false")),
-    Breakage("L59", "a volatile check of seals", "ALTER FUNCTION app_private.seal_holds VOLATILE"),
+    Breakage("L57", "a function that the migrator owns", "ALTER FUNCTION app.enter_session OWNER TO taskapp_migrator"),
+    Breakage("L58", "an identity for the connection", rewritten("app.enter_session", "(text|seal), true", r"\1, false")),
+    Breakage("L59", "a volatile check of seals", "ALTER FUNCTION app_private.verify_seal VOLATILE"),
     Breakage(
         "L60",
         "a trail that can be deleted",
@@ -367,21 +376,23 @@ BREAKAGES = (
         "GRANT USAGE ON SCHEMA public TO taskapp_api; CREATE FUNCTION public.peek() RETURNS SETOF text LANGUAGE sql"
         " SECURITY DEFINER AS 'SELECT title FROM app.tasks'",
     ),
-    Breakage("L70", "sessions that never expire", rewritten("app.enter", r"AND s.expires_at > now\(\)", "")),
+    Breakage("L70", "sessions that never expire", rewritten("app.enter_session", r"AND s.expires_at > now\(\)", "")),
     Breakage("L70", "tokens that never expire", rewritten("app.enter_token", r"AND t.expires_at > now\(\)", "")),
     Breakage("L70", "tokens for everything", rewritten("app.enter_token", r"NOT scope = ANY", "false AND scope = ANY")),
     Breakage(
         "L70",
         "tickets that never expire",
-        rewritten("app_private.live_ticket", r"ticket.expires_at <= clock_timestamp\(\)", "false"),
+        rewritten("app_private.require_open_ticket", r"ticket.expires_at <= clock_timestamp\(\)", "false"),
     ),
     Breakage(
-        "L70", "a ticket that anybody may use", rewritten("app_private.live_ticket", "AND t.person = session_user", "")
+        "L70",
+        "a ticket that anybody may use",
+        rewritten("app_private.require_open_ticket", "AND t.person = session_user", ""),
     ),
     Breakage(
         "L70", "a break-glass by one person", rewritten("app.approve_break_glass", "AND t.person <> session_user AND", "AND")
     ),
-    Breakage("L70", "a function that nobody knows", "ALTER FUNCTION app.rough_words SECURITY DEFINER"),
+    Breakage("L70", "a function that nobody knows", "ALTER FUNCTION app.fold_words_in_sql SECURITY DEFINER"),
     Breakage(
         "L71",
         "a trigger that gives rows away",
@@ -409,10 +420,10 @@ BREAKAGES = (
         "REVOKE SELECT ON app.attempts FROM taskapp_auth;"
         "GRANT SELECT (key, count, since, blocked_until) ON app.attempts TO taskapp_auth",
     ),
-    Breakage("L72", "log-ins for the API's role", "GRANT EXECUTE ON FUNCTION app.enter_proven TO taskapp_api"),
+    Breakage("L72", "log-ins for the API's role", "GRANT EXECUTE ON FUNCTION app.enter_password_verified TO taskapp_api"),
     Breakage("L72", "tickets for auditors", "GRANT EXECUTE ON FUNCTION app.open_ticket TO taskapp_auditor"),
     # What no rule has thought of, but the migrations have not made. The first of these were proved to matter.
-    Breakage("S02", "tickets that count before COMMIT", "ALTER TABLE app.access_log ALTER opened_in SET DEFAULT '3'::xid8"),
+    Breakage("S02", "tickets that count before COMMIT", "ALTER TABLE app.access_log ALTER opened_xid SET DEFAULT '3'::xid8"),
     Breakage(
         "S11",
         "a member that may only pass a role on",
@@ -437,7 +448,7 @@ BREAKAGES = (
     Breakage(
         "S07",
         "a log-out that does nothing",
-        "CREATE OR REPLACE FUNCTION app.end_sessions(owner uuid, spared uuid) RETURNS void LANGUAGE sql AS ''",
+        "CREATE OR REPLACE FUNCTION app.revoke_credentials(owner uuid, spared uuid) RETURNS void LANGUAGE sql AS ''",
     ),
     Breakage(
         "S16",
@@ -523,12 +534,14 @@ BREAKAGES = (
     Breakage(
         "S07",
         "a function that looks for names elsewhere",
-        "ALTER FUNCTION app.take_turn SET search_path = public, pg_catalog",
+        "ALTER FUNCTION app.lock_user SET search_path = public, pg_catalog",
     ),
     Breakage(
-        "S07", "a turn that nobody waits for", "CREATE OR REPLACE FUNCTION app.take_turn() RETURNS void LANGUAGE sql AS ''"
+        "S07", "a turn that nobody waits for", "CREATE OR REPLACE FUNCTION app.lock_user() RETURNS void LANGUAGE sql AS ''"
     ),
-    Breakage("S07", "a limit that is rewritten", rewritten("app.count_task", "BEGIN", "BEGIN -- nothing is counted")),
+    Breakage(
+        "S07", "a limit that is rewritten", rewritten("app.reserve_task_quota", "BEGIN", "BEGIN -- nothing is counted")
+    ),
     Breakage(
         "S07",
         "one more function",
@@ -537,9 +550,11 @@ BREAKAGES = (
         " REVOKE ALL ON FUNCTION app.peek FROM PUBLIC",
     ),
     # Grants and default privileges.
-    Breakage("S08", "limits that a user lifts", "GRANT INSERT (tasks_at_most) ON app.users TO taskapp_auth"),
-    Breakage("L52", "expiries for operators", "GRANT UPDATE (expires_at) ON app.access_tokens TO taskapp_operator"),
-    Breakage("L36", "tokens that the log-in prolongs", "GRANT UPDATE (expires_at) ON app.access_tokens TO taskapp_auth"),
+    Breakage("S08", "limits that a user lifts", "GRANT INSERT (task_count_bound) ON app.users TO taskapp_auth"),
+    Breakage("L52", "expiries for operators", "GRANT UPDATE (expires_at) ON app.personal_access_tokens TO taskapp_operator"),
+    Breakage(
+        "L36", "tokens that the log-in prolongs", "GRANT UPDATE (expires_at) ON app.personal_access_tokens TO taskapp_auth"
+    ),
     Breakage("S08", "the version for a person", "CREATE ROLE eve LOGIN; GRANT SELECT ON app.alembic_version TO eve"),
     Breakage("S08", "the schema for a person", "CREATE ROLE eve LOGIN; GRANT USAGE ON SCHEMA app TO eve"),
     Breakage(
@@ -639,7 +654,11 @@ BREAKAGES = (
     ),
     Breakage("L67", "a sequence to set", "GRANT USAGE ON SEQUENCE app.access_log_id_seq TO taskapp_definer"),
     Breakage("S03", "users who are older than time", "ALTER TABLE app.users DROP CONSTRAINT users_email_check"),
-    Breakage("S03", "digests of any length", "ALTER TABLE app.access_tokens DROP CONSTRAINT access_tokens_digest_check"),
+    Breakage(
+        "S03",
+        "digests of any length",
+        "ALTER TABLE app.personal_access_tokens DROP CONSTRAINT personal_access_tokens_digest_check",
+    ),
     Breakage(
         "S03",
         "a weaker check",
@@ -650,7 +669,7 @@ BREAKAGES = (
         "a trigger at another moment",
         "DROP TRIGGER users_shift_floating_tasks ON app.users;"
         "CREATE TRIGGER users_shift_floating_tasks AFTER UPDATE ON app.users FOR EACH ROW"
-        " EXECUTE FUNCTION app.shift_floating_tasks()",
+        " EXECUTE FUNCTION app.renew_due_sort_of_floating_tasks()",
     ),
     Breakage("S08", "schema public for a login", "GRANT USAGE ON SCHEMA public TO taskapp_auth"),
     Breakage(
@@ -1005,12 +1024,12 @@ BREAKAGES = (
         Breakage("S08", f"nobody ends it: {right}", f"REVOKE {right}")
         for right in (
             "EXECUTE ON FUNCTION app.close_ticket(bigint) FROM taskapp_breakglass",
-            "EXECUTE ON FUNCTION app_private.end_sessions_of(oid) FROM taskapp_definer",
-            "EXECUTE ON FUNCTION app.end_sessions(uuid, uuid) FROM taskapp_auth",
+            "EXECUTE ON FUNCTION app_private.terminate_backends_of(oid) FROM taskapp_definer",
+            "EXECUTE ON FUNCTION app.revoke_credentials(uuid, uuid) FROM taskapp_auth",
             "UPDATE (closed_at) ON app.access_log FROM taskapp_definer",
             "UPDATE (revoked_at) ON app.sessions FROM taskapp_api",
             "UPDATE (disabled_at) ON app.users FROM taskapp_operator",
-            "DELETE ON app.access_tokens FROM taskapp_operator",
+            "DELETE ON app.personal_access_tokens FROM taskapp_operator",
         )
     ),
     Breakage(
@@ -1108,20 +1127,20 @@ BREAKAGES = (
     ),
     Breakage("S12", "somebody who makes databases", "CREATE ROLE eve LOGIN CREATEDB", drift=True),
     Breakage("S14", "a schema of somebody's own", "CREATE SCHEMA reports; CREATE TABLE reports.sums (n int)", drift=True),
-    Breakage("S07", "a function that is taken to be cheap", "ALTER FUNCTION app.rough_words COST 1", drift=True),
+    Breakage("S07", "a function that is taken to be cheap", "ALTER FUNCTION app.fold_words_in_sql COST 1", drift=True),
     Breakage("S15", "a large object", "SELECT lo_create(4711)", drift=True),
     # What takes a row to be seen: functions that do something else than their name says, tried and not read.
     Breakage("C04", "a claim is believed with any seal", believing("split_part(seal, '.', 2)")),
     Breakage(
         "C05",
         "seals that never expire",
-        rewritten("app_private.seal_holds", r"<= clock_timestamp\(\)", "< '-infinity'"),
+        rewritten("app_private.verify_seal", r"<= clock_timestamp\(\)", "< '-infinity'"),
     ),
-    Breakage("C13", "any session will do", rewritten("app.enter", "AND s.id = session_id", "")),
-    Breakage("C15", "sessions that never end", rewritten("app.enter", "AND s.revoked_at IS NULL", "")),
-    Breakage("C16", "reads that may write", rewritten("app.enter", "IF read_only THEN", "IF false THEN")),
+    Breakage("C13", "any session will do", rewritten("app.enter_session", "AND s.id = session_id", "")),
+    Breakage("C15", "sessions that never end", rewritten("app.enter_session", "AND s.revoked_at IS NULL", "")),
+    Breakage("C16", "reads that may write", rewritten("app.enter_session", "IF read_only THEN", "IF false THEN")),
     Breakage(
-        "C22", "keys that never end", rewritten("app_private.seal_holds", r"k\.not_after > clock_timestamp\(\)", "true")
+        "C22", "keys that never end", rewritten("app_private.verify_seal", r"k\.not_after > clock_timestamp\(\)", "true")
     ),
     Breakage("C23", "any token will do", rewritten("app.enter_token", "t.digest = enter_token.digest", "true")),
     Breakage(
@@ -1139,7 +1158,7 @@ BREAKAGES = (
     Breakage(
         "C25",
         "seals for every purpose",
-        rewritten("app.enter_proven", r"IF app\.current_user_id\(\) IS NULL THEN", "IF false THEN"),
+        rewritten("app.enter_password_verified", r"IF app\.current_user_id\(\) IS NULL THEN", "IF false THEN"),
     ),
     Breakage("C24", "tokens without a seal", rewritten("app.enter_token", "IS NOT TRUE THEN", "IS NULL AND false THEN")),
 )

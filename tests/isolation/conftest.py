@@ -194,7 +194,7 @@ def stored(admin: Admin, user: User) -> User:
             "title": user.secret,
             "outcome": "completed",
         },
-        "access_tokens": {
+        "personal_access_tokens": {
             "id": user.token_id,
             "name": user.secret,
             "scopes": list(personal_token.SCOPES),
@@ -202,7 +202,7 @@ def stored(admin: Admin, user: User) -> User:
             "digest": personal_token.digest(user.token),
             "expires_at": TOMORROW,
         },
-        "answers": {"key": user.answer_key, "asked": ASKED, "status": 201, "body": user.secret},
+        "idempotency_records": {"key": user.answer_key, "request_fingerprint": ASKED, "status": 201, "body": user.secret},
     }
     inserts: list[str] = []
     values: list[Any] = []

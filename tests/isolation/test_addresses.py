@@ -52,7 +52,7 @@ def test_an_upsert_by_address_would_have_read_the_hash_through_a_unique_index(se
         now = superuser.value("SELECT extract(epoch FROM clock_timestamp())::float8")
         user = str(uuid7())
         seal = key.seal(proven_subject("taskapp_auth", user), now)
-        superuser.rows("SET LOCAL ROLE taskapp_auth; SELECT app.enter_proven(%s, %s)", user, seal)
+        superuser.rows("SET LOCAL ROLE taskapp_auth; SELECT app.enter_password_verified(%s, %s)", user, seal)
         with pytest.raises(psycopg2.Error) as error:
             superuser.rows(
                 f"INSERT INTO app.users (email, password_hash) VALUES (%s, %s) ON CONFLICT (lower(email)) {READ_HASH}",

@@ -19,9 +19,9 @@ NO_LONGER_WRITABLE = "25001"  # "transaction read-write mode must be set before 
     [
         # taskapp_auth has them all: whoever is signed in changes the password there.
         ("taskapp_api", "app.enter_login('alice@example.com', '')"),
-        ("taskapp_api", "app.enter_proven(gen_random_uuid(), '')"),
+        ("taskapp_api", "app.enter_password_verified(gen_random_uuid(), '')"),
         ("taskapp_api", "app.login_email()"),
-        ("taskapp_operator", "app.enter(gen_random_uuid(), gen_random_uuid(), '', false)"),
+        ("taskapp_operator", "app.enter_session(gen_random_uuid(), gen_random_uuid(), '', false)"),
         ("taskapp_operator", "app.enter_login('alice@example.com', '')"),
         ("taskapp_operator", "app.login_email()"),
     ],

@@ -43,7 +43,7 @@ def claim(user: User, seal: str | None, scope: str | None = "tasks:write", read_
 
 def only(admin: Admin, user: User, *scopes: str) -> None:
     """Let the token of `user` have these scopes and no others."""
-    admin.execute("UPDATE app.access_tokens SET scopes = %s WHERE user_id = %s", list(scopes), user.id)
+    admin.execute("UPDATE app.personal_access_tokens SET scopes = %s WHERE user_id = %s", list(scopes), user.id)
 
 
 # A token enters as its owner, for as long as there is one.
@@ -61,19 +61,19 @@ def test_a_token_writes_its_owners_rows(admin: Admin, owner: User, other: User, 
 
 
 def revoked(admin: Admin, user: User) -> None:
-    admin.execute("DELETE FROM app.access_tokens WHERE user_id = %s", user.id)
+    admin.execute("DELETE FROM app.personal_access_tokens WHERE user_id = %s", user.id)
 
 
 def expired(admin: Admin, user: User) -> None:
     admin.execute(
-        "UPDATE app.access_tokens SET created_at = now() - interval '2 days', expires_at = now() - interval '1 ms'"
+        "UPDATE app.personal_access_tokens SET created_at = now() - interval '2 days', expires_at = now() - interval '1 ms'"
         " WHERE user_id = %s",
         user.id,
     )
 
 
 def exchanged(admin: Admin, user: User) -> None:
-    admin.execute("UPDATE app.access_tokens SET digest = sha256('another') WHERE user_id = %s", user.id)
+    admin.execute("UPDATE app.personal_access_tokens SET digest = sha256('another') WHERE user_id = %s", user.id)
 
 
 def gone(admin: Admin, user: User) -> None:
@@ -106,7 +106,7 @@ def test_a_user_that_never_was_enters_nothing(owner: User, as_api: ActAs) -> Non
 def test_two_users_may_have_the_same_digest_and_each_enters_as_oneself(
     admin: Admin, owner: User, other: User, as_api: ActAs
 ) -> None:
-    admin.execute("UPDATE app.access_tokens SET digest = %s", digest("both"))
+    admin.execute("UPDATE app.personal_access_tokens SET digest = %s", digest("both"))
     for user in (owner, other):
         assert as_api(user.holding("tasks:read", "both")).rows(TITLES) == [(user.secret,)]
 
@@ -237,10 +237,10 @@ def test_the_applications_seal_of_a_token_is_no_users_seal(owner: User, stray: S
                 assert stray("taskapp_api").rows(forged, user, purpose, seal) == []
 
 
-@pytest.mark.parametrize("call", ["app.enter(%(user)s, %(session)s, %(seal)s, false)"])
+@pytest.mark.parametrize("call", ["app.enter_session(%(user)s, %(session)s, %(seal)s, false)"])
 def test_the_applications_seal_of_a_token_enters_no_session(owner: User, stray: Stray, seal_key: SealKey, call: str) -> None:
     values = {"user": owner.id, "session": owner.session_id, "seal": seal_key.seal(subject(owner), time.time())}
-    call = "SELECT app.enter(%(user)s, %(session)s, %(seal)s, false)"
+    call = "SELECT app.enter_session(%(user)s, %(session)s, %(seal)s, false)"
     assert stray("taskapp_api").outcome(call, values) == SEAL_WRONG
 
 
@@ -258,7 +258,7 @@ def test_the_seal_that_the_database_makes_is_for_one_transaction_and_expires_wit
 
 def test_no_role_makes_a_seal(stray: Stray) -> None:
     for role in ("taskapp_api", "taskapp_auth", "taskapp_operator", "taskapp_migrator"):
-        assert stray(role).outcome("SELECT app_private.seal_alike('x', 'test-1.1.x')") == NOT_GRANTED
+        assert stray(role).outcome("SELECT app_private.seal_with_key_of('x', 'test-1.1.x')") == NOT_GRANTED
 
 
 # A refusal takes the identity back that it looked the token up by, also where SQL goes on behind it.
@@ -338,20 +338,20 @@ def test_an_identity_kept_for_the_whole_connection_is_void_in_the_next_transacti
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("SELECT digest FROM app.access_tokens", NOT_GRANTED),
-        ("SELECT FROM app.access_tokens WHERE digest = sha256('guess')", NOT_GRANTED),
-        ("SELECT FROM app.access_tokens ORDER BY digest", NOT_GRANTED),
-        ("SELECT access_tokens FROM app.access_tokens", NOT_GRANTED),
-        ("COPY app.access_tokens TO STDOUT", NOT_GRANTED),
+        ("SELECT digest FROM app.personal_access_tokens", NOT_GRANTED),
+        ("SELECT FROM app.personal_access_tokens WHERE digest = sha256('guess')", NOT_GRANTED),
+        ("SELECT FROM app.personal_access_tokens ORDER BY digest", NOT_GRANTED),
+        ("SELECT personal_access_tokens FROM app.personal_access_tokens", NOT_GRANTED),
+        ("COPY app.personal_access_tokens TO STDOUT", NOT_GRANTED),
         (
-            "INSERT INTO app.access_tokens (id, name, scopes, prefix, digest, expires_at) VALUES (gen_random_uuid(),"
-            " 'x', '{tasks:write}', 'tsk_pat_xxxx', sha256('x'), now() + interval '1 day')",
+            "INSERT INTO app.personal_access_tokens (id, name, scopes, prefix, digest, expires_at)"
+            " VALUES (gen_random_uuid(), 'x', '{tasks:write}', 'tsk_pat_xxxx', sha256('x'), now() + interval '1 day')",
             NOT_GRANTED,
         ),
-        ("UPDATE app.access_tokens SET scopes = '{lists:write}'", NOT_GRANTED),
-        ("UPDATE app.access_tokens SET expires_at = expires_at + interval '1 year'", NOT_GRANTED),
-        ("UPDATE app.access_tokens SET last_used_at = NULL", NOT_GRANTED),
-        ("SELECT app_private.seal_holds('x', 'y')", NOT_GRANTED),
+        ("UPDATE app.personal_access_tokens SET scopes = '{lists:write}'", NOT_GRANTED),
+        ("UPDATE app.personal_access_tokens SET expires_at = expires_at + interval '1 year'", NOT_GRANTED),
+        ("UPDATE app.personal_access_tokens SET last_used_at = NULL", NOT_GRANTED),
+        ("SELECT app_private.verify_seal('x', 'y')", NOT_GRANTED),
         ("SELECT FROM app_private.keys", NOT_GRANTED),
         ("SELECT password_hash FROM app.users", NOT_GRANTED),
         ("UPDATE app.users SET email = 'eve@example.com'", NOT_GRANTED),
@@ -439,14 +439,14 @@ def test_a_setting_that_was_injected_before_opens_nothing(
 
 def last_used(admin: Admin, user: User) -> float | None:
     """How many seconds ago, or None."""
-    statement = "SELECT extract(epoch FROM now() - last_used_at)::float8 FROM app.access_tokens WHERE user_id = %s"
+    statement = "SELECT extract(epoch FROM now() - last_used_at)::float8 FROM app.personal_access_tokens WHERE user_id = %s"
     ((ago,),) = admin.execute(statement, user.id)
     return None if ago is None else float(ago)
 
 
 def used(admin: Admin, user: User, seconds_ago: int) -> None:
     admin.execute(
-        "UPDATE app.access_tokens SET last_used_at = now() - make_interval(secs => %s) WHERE user_id = %s",
+        "UPDATE app.personal_access_tokens SET last_used_at = now() - make_interval(secs => %s) WHERE user_id = %s",
         seconds_ago,
         user.id,
     )
@@ -483,7 +483,7 @@ def test_a_use_that_is_refused_is_not_written_down(admin: Admin, owner: User, as
 def held(cluster: Cluster, owner: User) -> Iterator[None]:
     """Somebody else is about to write to the row of the token, or to revoke it."""
     with closing(psycopg2.connect(cluster.admin_url)) as conn, conn.cursor() as cur:
-        cur.execute("SELECT FROM app.access_tokens WHERE user_id = %s FOR UPDATE", (owner.id,))
+        cur.execute("SELECT FROM app.personal_access_tokens WHERE user_id = %s FOR UPDATE", (owner.id,))
         yield
 
 

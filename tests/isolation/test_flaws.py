@@ -84,7 +84,7 @@ def enter_as_other(server: Server, client: SqlClient) -> None:
     subject = server.other.session_in("taskapp_api")
     seal = key.seal(subject, client.value("SELECT extract(epoch FROM clock_timestamp())::float8"))
     values = (server.other.id, server.other.session_id, seal)
-    client.rows("SET LOCAL ROLE taskapp_api; SELECT app.enter(%s, %s, %s, false)", *values)
+    client.rows("SET LOCAL ROLE taskapp_api; SELECT app.enter_session(%s, %s, %s, false)", *values)
 
 
 # B2: CVE-2026-16237. An upsert through a view that can be written changed rows which the view does not show.
@@ -186,7 +186,7 @@ def test_b5_one_prepared_statement_obeys_each_role_it_is_executed_as(server: Ser
     alice, bob = server.owner, server.other
     migrator.rows(f"SET plan_cache_mode = {plan}; SET ROLE taskapp_api; PREPARE seen AS {statement}; RESET ROLE")
     as_alice = (
-        "SET LOCAL ROLE taskapp_api; SELECT app.enter(%s, %s, %s, true)",
+        "SET LOCAL ROLE taskapp_api; SELECT app.enter_session(%s, %s, %s, true)",
         (alice.id, alice.session_id, key.seal(alice.session_in("taskapp_api"), now)),
     )
     as_bob = (

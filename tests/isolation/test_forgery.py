@@ -20,8 +20,8 @@ CLAIM = (
     " set_config('app.user_seal', %(seal)s, true); "
 )
 CLAIM_LOGIN = "SELECT set_config('app.login_email', %(email)s, true), set_config('app.login_seal', %(seal)s, true); "
-ENTER = "SELECT app.enter(%(user)s, %(session)s, %(seal)s, false)"
-PROVEN = "SELECT app.enter_proven(%(user)s, %(seal)s)"
+ENTER = "SELECT app.enter_session(%(user)s, %(session)s, %(seal)s, false)"
+PROVEN = "SELECT app.enter_password_verified(%(user)s, %(seal)s)"
 
 
 # SQL injected behind an honest identity, in the same message, claims to be somebody else.
@@ -86,7 +86,7 @@ def test_b19b_no_setting_opens_anything(admin: Admin, owner: User, other: User, 
         READS_A_SETTING,
     )
     settings = {name for (name,) in read if "." in name}
-    assert settings >= {"app.user_id", "app.user_seal", "app.purpose", "app.login_email", "app.ticket", "app.who"}
+    assert settings >= {"app.user_id", "app.user_seal", "app.purpose", "app.login_email", "app.ticket", "app.ticket_lookup"}
     for who, own in ((other.signed_in, [(other.secret,)]), (Nobody(), [])):
         for setting in settings | SWITCHES:
             for value in ("on", "true", "1", "*", owner.id, owner.email, '{"role": "service_role"}'):
@@ -300,7 +300,7 @@ def install(admin: Admin) -> Iterator[Callable[[SealKey, str], None]]:
 
 
 Install = Callable[[SealKey, str], None]
-SEAL_HOLDS = "SELECT app_private.seal_holds(%s, %s)"
+SEAL_HOLDS = "SELECT app_private.verify_seal(%s, %s)"
 
 
 @pytest.mark.parametrize("length", [1, 16, 32, 63, 64])

@@ -227,7 +227,7 @@ def test_a_difference_that_a_rule_names_is_told_once(superuser: connection) -> N
 
 
 def test_two_bodies_of_a_function_are_two_lines(superuser: connection) -> None:
-    body = "CREATE OR REPLACE FUNCTION app.take_turn() RETURNS void LANGUAGE sql AS '{}'"
+    body = "CREATE OR REPLACE FUNCTION app.lock_user() RETURNS void LANGUAGE sql AS '{}'"
     (first,) = [f.object for f in examined(superuser, body.format("")) if "body" in f.object]
     (second,) = [f.object for f in examined(superuser, body.format("SELECT")) if "body" in f.object]
     assert first != second

@@ -51,8 +51,8 @@ STATEMENTS = {
         " VALUES (%(owner)s, gen_random_uuid(), now() + interval '1 day')",
         "update": "UPDATE app.sessions SET revoked_at = now() WHERE user_id = %(owner)s",
         "bring back": "UPDATE app.sessions SET revoked_at = NULL WHERE user_id = %(owner)s",
-        "refresh": "UPDATE app.sessions SET generation = generation + 1, refreshed_at = now(), last_used_at = now()"
-        " WHERE user_id = %(owner)s",
+        "refresh": "UPDATE app.sessions SET generation = generation + 1, previous_refresh_issued_at = now(),"
+        " last_used_at = now() WHERE user_id = %(owner)s",
         "prolong": "UPDATE app.sessions SET expires_at = expires_at + interval '1 day' WHERE user_id = %(owner)s",
         "disguise": "UPDATE app.sessions SET ip = NULL, user_agent = NULL, device_name = NULL WHERE user_id = %(owner)s",
         "give away": "UPDATE app.sessions SET user_id = %(other)s WHERE user_id = %(owner)s",
@@ -70,13 +70,13 @@ STATEMENTS = {
         "update": "UPDATE app.tasks SET title = 'changed' WHERE user_id = %(owner)s",
         "update more": "UPDATE app.tasks SET notes = 'x', status = 'completed', priority = 'high', tags = '{x}',"
         " start_date = now(), due_date = now(), due_time = '09:00', due_timezone = 'UTC', metadata = '{}', position = 'a1',"
-        " list_id = NULL, parent_id = NULL, left_list_id = NULL, left_position = NULL, completed_at = now(),"
+        " list_id = NULL, parent_id = NULL, restore_list_id = NULL, restore_position = NULL, completed_at = now(),"
         " deleted_at = now(), version = 2, updated_at = now() WHERE user_id = %(owner)s",
         "move one's own there": "UPDATE app.tasks SET list_id = %(list)s WHERE user_id = %(other)s",
         "move one's own under it": "UPDATE app.tasks SET list_id = NULL, parent_id = %(task)s WHERE user_id = %(other)s",
         "rename": "UPDATE app.tasks SET id = gen_random_uuid() WHERE user_id = %(owner)s",
         "make older": "UPDATE app.tasks SET created_at = '2000-01-01' WHERE user_id = %(owner)s",
-        "forget the request": "UPDATE app.tasks SET created_from = NULL WHERE user_id = %(owner)s",
+        "forget the request": "UPDATE app.tasks SET creation_fingerprint = NULL WHERE user_id = %(owner)s",
         "give away": "UPDATE app.tasks SET user_id = %(other)s WHERE user_id = %(owner)s",
         "delete": "DELETE FROM app.tasks WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.tasks CASCADE",
@@ -90,7 +90,7 @@ STATEMENTS = {
         " version = 2, updated_at = now() WHERE user_id = %(owner)s",
         "rename": "UPDATE app.lists SET id = gen_random_uuid() WHERE user_id = %(owner)s",
         "make older": "UPDATE app.lists SET created_at = '2000-01-01' WHERE user_id = %(owner)s",
-        "forget the request": "UPDATE app.lists SET created_from = NULL WHERE user_id = %(owner)s",
+        "forget the request": "UPDATE app.lists SET creation_fingerprint = NULL WHERE user_id = %(owner)s",
         "give away": "UPDATE app.lists SET user_id = %(other)s WHERE user_id = %(owner)s",
         "delete": "DELETE FROM app.lists WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.lists CASCADE",
@@ -116,35 +116,38 @@ STATEMENTS = {
         "delete": "DELETE FROM app.completions WHERE user_id = %(owner)s",
         "truncate": "TRUNCATE app.completions CASCADE",
     },
-    "access_tokens": {
-        "select": "SELECT FROM app.access_tokens WHERE user_id = %(owner)s",
+    "personal_access_tokens": {
+        "select": "SELECT FROM app.personal_access_tokens WHERE user_id = %(owner)s",
         "select what it is": "SELECT id, name, scopes, prefix, created_at, last_used_at, expires_at"
-        " FROM app.access_tokens WHERE user_id = %(owner)s",
-        "select the digest": "SELECT digest FROM app.access_tokens WHERE user_id = %(owner)s",
-        "guess the digest": "SELECT FROM app.access_tokens WHERE digest = sha256('guess')",
-        "insert": "INSERT INTO app.access_tokens (id, name, scopes, prefix, digest, expires_at) VALUES"
+        " FROM app.personal_access_tokens WHERE user_id = %(owner)s",
+        "select the digest": "SELECT digest FROM app.personal_access_tokens WHERE user_id = %(owner)s",
+        "guess the digest": "SELECT FROM app.personal_access_tokens WHERE digest = sha256('guess')",
+        "insert": "INSERT INTO app.personal_access_tokens (id, name, scopes, prefix, digest, expires_at) VALUES"
         " (gen_random_uuid(), 'x', '{tasks:read}', 'tsk_pat_xxxx', sha256('new'), now() + interval '1 day')",
-        "insert theirs": "INSERT INTO app.access_tokens (user_id, id, name, scopes, prefix, digest, expires_at) VALUES"
+        "insert theirs": "INSERT INTO app.personal_access_tokens"
+        " (user_id, id, name, scopes, prefix, digest, expires_at) VALUES"
         " (%(owner)s, gen_random_uuid(), 'x', '{tasks:read}', 'tsk_pat_xxxx', sha256('new'), now() + interval '1 day')",
-        "use": "UPDATE app.access_tokens SET last_used_at = now() WHERE user_id = %(owner)s",
-        "prolong": "UPDATE app.access_tokens SET expires_at = expires_at + interval '1 day' WHERE user_id = %(owner)s",
-        "widen": "UPDATE app.access_tokens SET scopes = '{tasks:write}' WHERE user_id = %(owner)s",
-        "exchange": "UPDATE app.access_tokens SET digest = sha256('new') WHERE user_id = %(owner)s",
-        "disguise": "UPDATE app.access_tokens SET name = 'x', prefix = 'tsk_pat_xxxx' WHERE user_id = %(owner)s",
-        "give away": "UPDATE app.access_tokens SET user_id = %(other)s WHERE user_id = %(owner)s",
-        "delete": "DELETE FROM app.access_tokens WHERE user_id = %(owner)s",
-        "truncate": "TRUNCATE app.access_tokens CASCADE",
+        "use": "UPDATE app.personal_access_tokens SET last_used_at = now() WHERE user_id = %(owner)s",
+        "prolong": "UPDATE app.personal_access_tokens SET expires_at = expires_at + interval '1 day'"
+        " WHERE user_id = %(owner)s",
+        "widen": "UPDATE app.personal_access_tokens SET scopes = '{tasks:write}' WHERE user_id = %(owner)s",
+        "exchange": "UPDATE app.personal_access_tokens SET digest = sha256('new') WHERE user_id = %(owner)s",
+        "disguise": "UPDATE app.personal_access_tokens SET name = 'x', prefix = 'tsk_pat_xxxx' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.personal_access_tokens SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.personal_access_tokens WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.personal_access_tokens CASCADE",
     },
-    "answers": {
-        "select": "SELECT FROM app.answers WHERE user_id = %(owner)s",
-        "insert": "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('new'), 201, 'new')",
-        "insert theirs": "INSERT INTO app.answers (user_id, key, asked, status, body)"
+    "idempotency_records": {
+        "select": "SELECT FROM app.idempotency_records WHERE user_id = %(owner)s",
+        "insert": "INSERT INTO app.idempotency_records (key, request_fingerprint, status, body)"
+        " VALUES ('new', sha256('new'), 201, 'new')",
+        "insert theirs": "INSERT INTO app.idempotency_records (user_id, key, request_fingerprint, status, body)"
         " VALUES (%(owner)s, 'new', sha256('new'), 201, 'new')",
-        "update": "UPDATE app.answers SET body = 'changed' WHERE user_id = %(owner)s",
-        "keep for longer": "UPDATE app.answers SET answered_at = 'infinity' WHERE user_id = %(owner)s",
-        "give away": "UPDATE app.answers SET user_id = %(other)s WHERE user_id = %(owner)s",
-        "delete": "DELETE FROM app.answers WHERE user_id = %(owner)s",
-        "truncate": "TRUNCATE app.answers CASCADE",
+        "update": "UPDATE app.idempotency_records SET body = 'changed' WHERE user_id = %(owner)s",
+        "keep for longer": "UPDATE app.idempotency_records SET stored_at = 'infinity' WHERE user_id = %(owner)s",
+        "give away": "UPDATE app.idempotency_records SET user_id = %(other)s WHERE user_id = %(owner)s",
+        "delete": "DELETE FROM app.idempotency_records WHERE user_id = %(owner)s",
+        "truncate": "TRUNCATE app.idempotency_records CASCADE",
     },
     # Nobody's: all aim at the one row there is.
     "attempts": {
@@ -198,8 +201,8 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         "tags": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "update": (1, 0, 0), "delete": (1, 0, 0)},
         # What happened stays as it was: nothing updates a completion.
         "completions": {"select": (1, 0, 0), "insert": (1, UNKNOWN_ID, POLICY), "delete": (1, 0, 0)},
-        "access_tokens": {"select": (1, 0, 0), "select what it is": (1, 0, 0), "delete": (1, 0, 0)},
-        "answers": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "delete": (1, 0, 0)},
+        "personal_access_tokens": {"select": (1, 0, 0), "select what it is": (1, 0, 0), "delete": (1, 0, 0)},
+        "idempotency_records": {"select": (1, 0, 0), "insert": (1, 1, POLICY), "delete": (1, 0, 0)},
         "attempts": {},
         "access_log": {},
     },
@@ -223,13 +226,13 @@ GRID: dict[str, dict[str, dict[str, tuple[Outcome, ...]]]] = {
         "lists": {},
         "tags": {},
         "completions": {},
-        "access_tokens": {
+        "personal_access_tokens": {
             "select": (1, 0, 0),
             "select what it is": (1, 0, 0),
             "insert": (1, 1, POLICY),
             "delete": (1, 0, 0),
         },
-        "answers": {},
+        "idempotency_records": {},
         "attempts": {
             "select": WHOEVER,
             "insert": WHOEVER,
@@ -257,9 +260,9 @@ OPERATOR: dict[str, dict[str, tuple[Outcome, ...]]] = {
     "lists": {"select": (0, 0, 0), "delete": (0, 0, 0)},
     "tags": {},
     "completions": {},
-    "access_tokens": {"select": WHOEVER, "delete": WHOEVER},
+    "personal_access_tokens": {"select": WHOEVER, "delete": WHOEVER},
     # Nor does an answer until it is a day old, and then it is nobody's by name.
-    "answers": {},
+    "idempotency_records": {},
     "attempts": {"select": WHOEVER, "update": WHOEVER},
     "access_log": {},
 }
@@ -410,14 +413,14 @@ def test_a_script_that_knows_only_the_password_sees_nothing(owner: User, stray: 
         ("taskapp_api", "UPDATE app.tags SET key = 'mine', name = 'Mine'"),
         ("taskapp_api", "DELETE FROM app.tags"),
         ("taskapp_api", "DELETE FROM app.completions"),
-        ("taskapp_api", "DELETE FROM app.answers"),
+        ("taskapp_api", "DELETE FROM app.idempotency_records"),
         ("taskapp_api", "UPDATE app.users SET display_name = 'Mine'"),
         ("taskapp_api", "UPDATE app.sessions SET revoked_at = now()"),
-        ("taskapp_api", "DELETE FROM app.access_tokens"),
+        ("taskapp_api", "DELETE FROM app.personal_access_tokens"),
         ("taskapp_auth", "UPDATE app.users SET email = 'mine@example.com'"),
         ("taskapp_auth", "UPDATE app.users SET password_hash = password_hash"),
         ("taskapp_auth", "DELETE FROM app.users"),
-        ("taskapp_auth", "DELETE FROM app.access_tokens"),
+        ("taskapp_auth", "DELETE FROM app.personal_access_tokens"),
         ("taskapp_auth", "UPDATE app.sessions SET revoked_at = now()"),
         ("taskapp_auth", "UPDATE app.sessions SET generation = generation + 1"),
     ],
@@ -453,7 +456,8 @@ def test_a_session_that_has_ended_is_not_brought_back(
         "INSERT INTO app.lists (id, name) VALUES (gen_random_uuid(), 'new')",
         "INSERT INTO app.tags (key, name) VALUES ('new', 'New')",
         "INSERT INTO app.completions (task_id, title, outcome) VALUES (%(task)s, 'new', 'completed')",
-        "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('new'), 201, 'new')",
+        "INSERT INTO app.idempotency_records (key, request_fingerprint, status, body)"
+        " VALUES ('new', sha256('new'), 201, 'new')",
     ],
     ids=["task", "list", "tag", "completion", "answer"],
 )
@@ -536,7 +540,7 @@ def test_the_id_of_another_users_task_is_free_to_use(
         ("lists", "id, name", "%(list)s, 'x'"),
         ("tags", "key, name", "%(key)s, 'x'"),
         ("completions", "id, task_id, title, outcome", "%(completion)s, %(own task)s, 'x', 'completed'"),
-        ("answers", "key, asked, status, body", "%(answer)s, sha256('x'), 201, 'x'"),
+        ("idempotency_records", "key, request_fingerprint, status, body", "%(answer)s, sha256('x'), 201, 'x'"),
     ],
     ids=["list", "tag", "completion", "answer"],
 )

@@ -57,8 +57,8 @@ GUESSES = {
     "tag": "SELECT FROM app.tags WHERE key = %s",
     "tag's name": "SELECT FROM app.tags WHERE name = %s",
     "completed title": "SELECT FROM app.completions WHERE title = %s",
-    "answer": "SELECT FROM app.answers WHERE body = %s",
-    "answer's key": "SELECT FROM app.answers WHERE key = %s",
+    "answer": "SELECT FROM app.idempotency_records WHERE body = %s",
+    "answer's key": "SELECT FROM app.idempotency_records WHERE key = %s",
     "device": "SELECT FROM app.sessions WHERE device_name = %s",
     "browser": "SELECT FROM app.sessions WHERE user_agent = %s",
     "address of a device": "SELECT FROM app.sessions WHERE ip = inet '10.0.0.1' + length(%s)",
@@ -80,13 +80,13 @@ def much_the_same(admin: Admin, alice: Person) -> None:
         f" {day}, '09:00', 'UTC', {day} FROM {rows}",
         "INSERT INTO app.completions (user_id, task_id, title, outcome, due_date)"
         " SELECT user_id, id, title, 'completed', due_date FROM app.tasks WHERE user_id = %s",
-        "INSERT INTO app.answers (user_id, key, asked, status, body)"
+        "INSERT INTO app.idempotency_records (user_id, key, request_fingerprint, status, body)"
         f" SELECT %s, CASE WHEN n = 1 THEN word ELSE word || n END, sha256(word::bytea), 201, word FROM {rows}",
         "INSERT INTO app.sessions (user_id, id, expires_at, device_name, user_agent, ip)"
         f" SELECT %s, gen_random_uuid(), now() + interval '1 day', word, word, inet '10.0.0.1' + length(word) FROM {rows}",
     ):
         admin.execute(statement, alice.id)
-    for table in ("lists", "tags", "tasks", "completions", "answers", "sessions"):
+    for table in ("lists", "tags", "tasks", "completions", "idempotency_records", "sessions"):
         admin.execute(f"ANALYZE app.{table}")
 
 

@@ -12,14 +12,14 @@ READS_EACH = 12
 CHANGES = {
     "rename a tag": ("", "app.rename_tag('many', 'others', 'Others', 'others', NULL)"),
     "delete a tag": ("", "app.remove_tag('many')"),
-    "delete a list": ("", "app.remove_list(%(list)s, NULL, false)"),
-    "delete a list and its tasks": ("", "app.remove_list(%(list)s, NULL, true)"),
-    "restore a list from the Inbox": ("SELECT app.remove_list(%(list)s, NULL, false);", "app.restore_list(%(list)s, NULL)"),
-    "restore a list from the trash": ("SELECT app.remove_list(%(list)s, NULL, true);", "app.restore_list(%(list)s, NULL)"),
-    "complete the parts of a task": ("", "app.complete_parts(%(task)s, 'completed', %(list)s)"),
+    "delete a list": ("", "app.trash_list(%(list)s, NULL, false)"),
+    "delete a list and its tasks": ("", "app.trash_list(%(list)s, NULL, true)"),
+    "restore a list from the Inbox": ("SELECT app.trash_list(%(list)s, NULL, false);", "app.restore_list(%(list)s, NULL)"),
+    "restore a list from the trash": ("SELECT app.trash_list(%(list)s, NULL, true);", "app.restore_list(%(list)s, NULL)"),
+    "complete the parts of a task": ("", "app.close_subtasks(%(task)s, 'completed', %(list)s)"),
     "reopen the parts of a task": (
-        "SELECT app.complete_parts(%(task)s, 'completed', %(list)s);",
-        "app.reopen_parts(%(task)s, %(list)s)",
+        "SELECT app.close_subtasks(%(task)s, 'completed', %(list)s);",
+        "app.reopen_subtasks(%(task)s, %(list)s)",
     ),
 }
 # In this transaction, and in what the connection did lately: how many rows were written, and read.

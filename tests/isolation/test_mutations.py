@@ -161,7 +161,7 @@ MUTATIONS = [
     ),
     Mutation(
         "an identity for the session and not the transaction",
-        rewritten("app.enter", "(text|seal), true", r"\1, false"),
+        rewritten("app.enter_session", "(text|seal), true", r"\1, false"),
         (entering("a_signed_in_users_message_leaves_no_identity_behind"),),
     ),
     Mutation(
@@ -185,10 +185,10 @@ MUTATIONS = [
     Mutation(
         # These do not touch each other, so they share a run.
         "seals that never expire, keys that never retire, sessions that never end and reads that may write",
-        rewritten("app_private.seal_holds", r"to_timestamp\(expiry::float8\) <= clock_timestamp\(\)", "false")
-        + rewritten("app_private.seal_holds", r"k\.not_after > clock_timestamp\(\)", "true")
-        + rewritten("app.enter", "IF NOT FOUND THEN", "IF false THEN")
-        + rewritten("app.enter", "IF read_only THEN", "IF false THEN"),
+        rewritten("app_private.verify_seal", r"to_timestamp\(expiry::float8\) <= clock_timestamp\(\)", "false")
+        + rewritten("app_private.verify_seal", r"k\.not_after > clock_timestamp\(\)", "true")
+        + rewritten("app.enter_session", "IF NOT FOUND THEN", "IF false THEN")
+        + rewritten("app.enter_session", "IF read_only THEN", "IF false THEN"),
         (
             forgery("a_seal_that_is_not_good_shows_nothing[expired]"),
             forgery("a_log_in_seal_that_is_not_good_does_not_enter[expired]"),
@@ -231,8 +231,8 @@ MUTATIONS = [
         "ALTER POLICY completions_api_floor ON app.completions USING (true);"
         "ALTER POLICY completions_api_select ON app.completions USING (true);"
         "ALTER POLICY completions_api_delete ON app.completions USING (true);"
-        "ALTER POLICY answers_api_floor ON app.answers USING (true);"
-        "ALTER POLICY answers_api_select ON app.answers USING (true)",
+        "ALTER POLICY idempotency_records_api_floor ON app.idempotency_records USING (true);"
+        "ALTER POLICY idempotency_records_api_select ON app.idempotency_records USING (true)",
         (
             cell("taskapp_api lists select nobody"),
             cell("taskapp_api lists update other"),
@@ -240,7 +240,7 @@ MUTATIONS = [
             cell("taskapp_api tags delete nobody"),
             cell("taskapp_api completions select other"),
             cell("taskapp_api completions delete nobody"),
-            cell("taskapp_api answers select other"),
+            cell("taskapp_api idempotency_records select other"),
             grid("a_list_shows_only_what_is_ones_own[/v1/lists]"),
             grid("a_list_shows_only_what_is_ones_own[/v1/tags]"),
             grid("a_list_shows_only_what_is_ones_own[/v1/completions]"),
@@ -276,7 +276,15 @@ MUTATIONS = [
         "functions that run as the superuser who made them",
         "".join(
             f"ALTER FUNCTION app.{name} SECURITY DEFINER; ALTER FUNCTION app.{name} OWNER TO CURRENT_USER;"
-            for name in ("place_list", "remove_list", "tag_names", "remove_tag", "place_task", "siblings", "carry_subtasks")
+            for name in (
+                "rank_of_moved_list",
+                "trash_list",
+                "get_or_create_tags",
+                "remove_tag",
+                "rank_of_moved_task",
+                "siblings",
+                "move_subtasks_with_parent",
+            )
         ),
         (
             twins("room_is_made_among_ones_own_only[UPDATE app.tasks SET position = 'a1']"),
@@ -284,7 +292,7 @@ MUTATIONS = [
             twins(f"{ALIKE}[remove the list]"),
             twins(f"{ALIKE}[remove the tag]"),
             twins(f"{TOLD}[siblings in a list]"),
-            twins(f"{TOLD}[place_task behind in the list]"),
+            twins(f"{TOLD}[rank_of_moved_task behind in the list]"),
             rule("L20"),
             rule("L57"),
             rule("L28"),
@@ -292,8 +300,8 @@ MUTATIONS = [
     ),
     Mutation(
         "triggers that name no owner",
-        rewritten("app.carry_subtasks", r"t\.user_id = NEW\.user_id AND", "")
-        + rewritten("app.shift_floating_tasks", r"t\.user_id = NEW\.user_id AND", ""),
+        rewritten("app.move_subtasks_with_parent", r"t\.user_id = NEW\.user_id AND", "")
+        + rewritten("app.renew_due_sort_of_floating_tasks", r"t\.user_id = NEW\.user_id AND", ""),
         (twins(f"{CARRIED}[carried into another list]"), twins(f"{CARRIED}[shifted]")),
     ),
     Mutation(
@@ -303,7 +311,7 @@ MUTATIONS = [
         "ALTER POLICY tasks_operator_delete ON app.tasks USING (deleted_at IS NOT NULL);"
         "GRANT SELECT (title) ON app.tasks TO taskapp_operator;"
         "GRANT SELECT (user_id, name) ON app.lists TO taskapp_auth;"
-        "GRANT EXECUTE ON FUNCTION app.purge_trash TO taskapp_auth, taskapp_api",
+        "GRANT EXECUTE ON FUNCTION app.purge_tasks TO taskapp_auth, taskapp_api",
         (
             operator("tasks-select-owner"),
             operator("tasks-select-nobody"),
@@ -318,7 +326,7 @@ MUTATIONS = [
     ),
     Mutation(
         "purging that counts no days",
-        rewritten("app.purge_trash", "30 days", "3 days")
+        rewritten("app.purge_tasks", "30 days", "3 days")
         + "ALTER POLICY tasks_operator_select ON app.tasks USING (deleted_at < now() - interval '3 days');"
         "ALTER POLICY tasks_operator_delete ON app.tasks USING (deleted_at < now() - interval '3 days')",
         (
@@ -393,8 +401,8 @@ MUTATIONS = [
         rewritten("app.enter_token", r"extract\(epoch FROM now\(\)\)", "0")
         + rewritten("app.current_user_id", r"extract\(epoch FROM now\(\)\)", "0")
         + rewritten("app.enter_token", r"t\.user_id = enter_token\.user_id AND t\.digest", "t.digest")
-        + "ALTER POLICY access_tokens_definer_floor ON app.access_tokens USING (true);"
-        "ALTER POLICY access_tokens_definer_select ON app.access_tokens USING (true);"
+        + "ALTER POLICY personal_access_tokens_definer_floor ON app.personal_access_tokens USING (true);"
+        "ALTER POLICY personal_access_tokens_definer_select ON app.personal_access_tokens USING (true);"
         + rewritten("app.enter_token", "SKIP LOCKED", ""),
         (
             by_token("the_seal_that_the_database_makes_is_for_one_transaction_and_expires_with_the_claim"),
@@ -408,15 +416,16 @@ MUTATIONS = [
         # These do not touch each other, so they share a run.
         "a refusal that is none, digests for whoever asks, tokens without a password, and new credentials that end none",
         rewritten("app.enter_token", "RAISE EXCEPTION 'there is no such token' USING ERRCODE = 'TA001'", "RETURN")
-        + rewritten("app.end_sessions", "DELETE FROM app.access_tokens t WHERE t.user_id = owner;", "")
-        + "GRANT SELECT (digest), INSERT (id, name, scopes, prefix, digest, expires_at) ON app.access_tokens TO taskapp_api;"
-        "CREATE POLICY careless ON app.access_tokens FOR INSERT TO taskapp_api WITH CHECK (true)",
+        + rewritten("app.revoke_credentials", "DELETE FROM app.personal_access_tokens t WHERE t.user_id = owner;", "")
+        + "GRANT SELECT (digest), INSERT (id, name, scopes, prefix, digest, expires_at)"
+        " ON app.personal_access_tokens TO taskapp_api;"
+        "CREATE POLICY careless ON app.personal_access_tokens FOR INSERT TO taskapp_api WITH CHECK (true)",
         (
             by_token("a_token_that_is_no_more_enters_nothing[tasks:read-revoked]"),
             by_token("a_refusal_that_is_caught_leaves_whoever_it_was_before[nobody-a token that never was]"),
             by_token(
                 "sql_in_a_request_by_a_token_makes_and_learns_no_credential"
-                "[SELECT digest FROM app.access_tokens-permission denied]"
+                "[SELECT digest FROM app.personal_access_tokens-permission denied]"
             ),
             tokens("f24_a_revoked_token_is_void_at_once"),
             tokens("f5_f24_what_ends_sessions_ends_tokens[by_password]"),

@@ -91,10 +91,14 @@ def test_a_user_cannot_bring_back_a_session_of_their_own(as_api: ActAs, admin: A
 
 
 @pytest.mark.parametrize(
-    "statement", ["DELETE FROM app.access_tokens RETURNING name", "DELETE FROM app.access_tokens WHERE digest = sha256('x')"]
+    "statement",
+    [
+        "DELETE FROM app.personal_access_tokens RETURNING name",
+        "DELETE FROM app.personal_access_tokens WHERE digest = sha256('x')",
+    ],
 )
 def test_an_operator_learns_nothing_of_an_access_token_by_deleting_it(
     operator: SqlClient, admin: Admin, owner: User, statement: str
 ) -> None:
     assert operator.outcome(statement) == NOT_GRANTED
-    assert admin.execute("SELECT user_id FROM app.access_tokens") == [(owner.id,)]
+    assert admin.execute("SELECT user_id FROM app.personal_access_tokens") == [(owner.id,)]

@@ -30,13 +30,13 @@ WAYS: dict[str, tuple[str, Callable[[User], str], str, str]] = {
     "a session": (
         "taskapp_api",
         lambda user: user.session_in("taskapp_api"),
-        "SELECT app.enter('{id}', '{session_id}', '{seal}', false)",
+        "SELECT app.enter_session('{id}', '{session_id}', '{seal}', false)",
         "SELECT count(*) FROM app.tasks",
     ),
     "a password": (
         "taskapp_auth",
         lambda user: user.proven_in("taskapp_auth"),
-        "SELECT app.enter_proven('{id}', '{seal}')",
+        "SELECT app.enter_password_verified('{id}', '{seal}')",
         "SELECT count(*) FROM app.users",
     ),
     "a log-in": (

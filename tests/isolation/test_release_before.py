@@ -39,17 +39,17 @@ def test_what_a_later_release_adds_keeps_it_from_nothing(cluster: Cluster, admin
 
 
 def test_a_function_of_a_later_release_lets_it_serve_on_and_not_start(cluster: Cluster, admin: Admin, alice: Person) -> None:
-    ((before,),) = admin.execute("SELECT pg_get_functiondef('app.enter'::regproc)")
+    ((before,),) = admin.execute("SELECT pg_get_functiondef('app.enter_session'::regproc)")
     with gunicorn(production(cluster)) as (url, process):
         (worker,) = psutil.Process(process.pid).children()
-        admin.execute(rewritten("app.enter", "BEGIN", "BEGIN -- As of the next release."))
+        admin.execute(rewritten("app.enter_session", "BEGIN", "BEGIN -- As of the next release."))
         try:
             assert_served(url, alice)
             process.send_signal(signal.SIGHUP)
             wait_until(lambda: not worker.is_running())
             assert_served(url, alice)
             # It cannot tell a function that it does not know from one that was tampered with.
-            with pytest.raises(NotIsolatedError, match=r"L70 app\.enter\("):
+            with pytest.raises(NotIsolatedError, match=r"L70 app\.enter_session\("):
                 insist({"taskapp_api": cluster.url("taskapp_api")}, 60)
         finally:
             admin.execute(before)

@@ -42,7 +42,7 @@ def test_the_application_cannot_become_another_login(stray: Stray, role: str) ->
         "ALTER POLICY tasks_operator_select ON app.tasks USING (true)",
         "DROP TRIGGER tasks_check_subtask ON app.tasks",
         "ALTER TABLE app.tasks DISABLE TRIGGER ALL",
-        "ALTER FUNCTION app.place_task(uuid, uuid, uuid, uuid, boolean) SECURITY DEFINER",
+        "ALTER FUNCTION app.rank_of_moved_task(uuid, uuid, uuid, uuid, boolean) SECURITY DEFINER",
         "SET session_replication_role = replica",
         "ALTER TABLE app.tasks DISABLE ROW LEVEL SECURITY",
         "ALTER TABLE app.tasks NO FORCE ROW LEVEL SECURITY",
@@ -191,7 +191,7 @@ def test_an_address_is_compared_and_not_matched(owner: User, as_auth: ActAs, pat
 
 
 @pytest.mark.parametrize("role", [*LOGINS])
-@pytest.mark.parametrize("statement", ["SELECT FROM app_private.keys", "SELECT app_private.seal_holds('x', 'y')"])
+@pytest.mark.parametrize("statement", ["SELECT FROM app_private.keys", "SELECT app_private.verify_seal('x', 'y')"])
 def test_no_login_role_reaches_the_keys(admin: Admin, stray: Stray, role: str, statement: str) -> None:
     assert admin.execute("SELECT key_id FROM app_private.keys")
     assert stray(role).outcome(statement) == NOT_GRANTED
@@ -225,7 +225,12 @@ def test_the_definer_reads_no_row_of_users_but_the_tokens_of_an_identity_and_who
     migrator.rows("SET ROLE taskapp_definer")
     told = {table: migrator.outcome(f"SELECT FROM app.{table}") for table in all_tables(admin)}
     # The trail is its own to write.
-    assert told == {**dict.fromkeys(told, NOT_GRANTED), "access_tokens": 0, "users": 0, "access_log": told["access_log"]}
+    assert told == {
+        **dict.fromkeys(told, NOT_GRANTED),
+        "personal_access_tokens": 0,
+        "users": 0,
+        "access_log": told["access_log"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -289,7 +294,7 @@ def careless_policy(stray: Stray, table: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("careless_policy")
-@pytest.mark.parametrize("table", ["users", "sessions", "tasks", "lists", "tags", "completions", "answers"])
+@pytest.mark.parametrize("table", ["users", "sessions", "tasks", "lists", "tags", "completions", "idempotency_records"])
 def test_a_careless_policy_shows_a_signed_in_user_no_row_of_another(
     admin: Admin, owner: User, other: User, as_api: ActAs, table: str
 ) -> None:
@@ -317,7 +322,7 @@ def test_a_careless_policy_shows_a_proven_user_no_row_of_another(
         ("tags", "UPDATE app.tags SET name = 'x'"),
         ("tags", "DELETE FROM app.tags"),
         ("completions", "DELETE FROM app.completions"),
-        ("answers", "DELETE FROM app.answers"),
+        ("idempotency_records", "DELETE FROM app.idempotency_records"),
         ("users", "UPDATE app.users SET display_name = 'x'"),
         ("sessions", "UPDATE app.sessions SET revoked_at = now()"),
     ],

@@ -24,9 +24,11 @@ class Way(NamedTuple):
 WAYS = {
     "session": Way(
         lambda role, user: session_subject(role, user.id, user.session_id),
-        "SELECT app.enter(%(user)s, %(session)s, %(seal)s, false)",
+        "SELECT app.enter_session(%(user)s, %(session)s, %(seal)s, false)",
     ),
-    "proven": Way(lambda role, user: proven_subject(role, user.id), "SELECT app.enter_proven(%(user)s, %(seal)s)"),
+    "proven": Way(
+        lambda role, user: proven_subject(role, user.id), "SELECT app.enter_password_verified(%(user)s, %(seal)s)"
+    ),
     "login": Way(lambda role, user: login_subject(role, user.email), "SELECT app.enter_login(%(email)s, %(seal)s)"),
     "token": Way(
         lambda role, user: bearer_subject(role, user.id, digest(user.token)),

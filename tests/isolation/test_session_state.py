@@ -155,7 +155,7 @@ def test_nothing_of_the_next_message_is_logged(one_connection: Flask, cluster: C
     run(one_connection, other, "SELECT 'NEXT USERS TITLE'")
     logged = (cluster.server.folder / "postgres.log").read_bytes()[logged_before:]
     assert b"NEXT USERS TITLE" not in logged
-    assert b"SELECT app.enter" not in logged
+    assert b"SELECT app.enter_session" not in logged
 
 
 DEBUG_PRINT = ("debug_print_parse", "debug_print_rewritten", "debug_print_plan")

@@ -198,7 +198,7 @@ def answers(
 ) -> dict[tuple[str, str, str], tuple[Told, Told]]:
     """Let Bob ask for each thing of Alice's and for one that never was; return what he was told of each."""
     hers = {name: made(alice, name) for *_, name in operations_on_ids(app)}
-    before = rows_of(admin, alice.id, "tasks", "lists", "tags", "access_tokens")
+    before = rows_of(admin, alice.id, "tasks", "lists", "tags", "personal_access_tokens")
     answers = {}
     for method, rule, name in operations_on_ids(app):
         his = {name: made(bob, name) for name in rule.arguments}
@@ -207,7 +207,7 @@ def answers(
         of_hers = told(ask(bob, method, rule, {**his, name: hers[name]}, headers), hers[name])
         of_none = told(ask(bob, method, rule, {**his, name: never}, headers), never)
         answers[method, rule.rule, name] = of_hers, of_none
-    assert rows_of(admin, alice.id, "tasks", "lists", "tags", "access_tokens") == before
+    assert rows_of(admin, alice.id, "tasks", "lists", "tags", "personal_access_tokens") == before
     return answers
 
 

@@ -46,7 +46,7 @@ def _alike(admin: Admin, owner: User, twin: User) -> None:
                 [TAG],
             )
         admin.execute(
-            "UPDATE app.tasks SET left_list_id = %s WHERE (user_id, id) = (%s, %s)", TRASHED_LIST, user.id, SIBLING
+            "UPDATE app.tasks SET restore_list_id = %s WHERE (user_id, id) = (%s, %s)", TRASHED_LIST, user.id, SIBLING
         )
 
 
@@ -68,32 +68,33 @@ def ids(owner: User) -> Ids:
 
 # Each of them changes something for whom the ids are.
 CHANGES = {
-    "move the list": "UPDATE app.lists SET position = app.place_list(%(list)s, %(second list)s, false),"
+    "move the list": "UPDATE app.lists SET position = app.rank_of_moved_list(%(list)s, %(second list)s, false),"
     " version = version + 1 WHERE id = %(list)s",
-    "remove the list": "SELECT app.remove_list(%(list)s, NULL, false)",
-    "remove the list and its tasks": "SELECT app.remove_list(%(list)s, ARRAY[1]::bigint[], true)",
+    "remove the list": "SELECT app.trash_list(%(list)s, NULL, false)",
+    "remove the list and its tasks": "SELECT app.trash_list(%(list)s, ARRAY[1]::bigint[], true)",
     "purge the list": "SELECT app.purge_list(%(list)s, NULL, false)",
     "restore the list": "SELECT app.restore_list(%(trashed list)s, NULL)",
     "delete the list": "DELETE FROM app.lists WHERE id = %(list)s",
-    "make a tag": "SELECT app.tag_names(ARRAY['new', 'shared'], ARRAY['New', 'SHARED'])",
+    "make a tag": "SELECT app.get_or_create_tags(ARRAY['new', 'shared'], ARRAY['New', 'SHARED'])",
     "rename the tag": "SELECT app.rename_tag('shared', 'renamed', 'Renamed', 'renamed', NULL)",
     "remove the tag": "SELECT app.remove_tag('shared')",
-    "move the task": "UPDATE app.tasks SET position = app.place_task(%(task)s, %(list)s, NULL, %(sibling)s, false),"
+    "move the task": "UPDATE app.tasks SET position = app.rank_of_moved_task(%(task)s, %(list)s, NULL, %(sibling)s, false),"
     " version = version + 1 WHERE id = %(task)s",
     "move the task and its parts to the Inbox": "UPDATE app.tasks SET list_id = NULL WHERE id = %(task)s",
     "move the task and its parts to a list": "UPDATE app.tasks SET list_id = %(second list)s WHERE id = %(task)s",
-    "complete the parts": "SELECT app.complete_parts(%(task)s, 'completed', gen_random_uuid())",
+    "complete the parts": "SELECT app.close_subtasks(%(task)s, 'completed', gen_random_uuid())",
     "make the part a task": "UPDATE app.tasks SET parent_id = NULL WHERE id = %(part)s",
     "make the other task a part": "UPDATE app.tasks SET parent_id = %(task)s WHERE id = %(sibling)s",
     "make another part": "INSERT INTO app.tasks (id, title, list_id, parent_id) VALUES (%(new)s, 'x', %(list)s, %(task)s)",
     "throw the task away and its parts": "UPDATE app.tasks SET deleted_at = now() WHERE id = %(task)s",
     "delete the task, its parts and its history": "DELETE FROM app.tasks WHERE id = %(task)s",
-    "keep another answer": "INSERT INTO app.answers (key, asked, status, body) VALUES ('new', sha256('x'), 201, 'x')",
-    "forget the answer": "DELETE FROM app.answers WHERE key = %(answer)s",
+    "keep another answer": "INSERT INTO app.idempotency_records (key, request_fingerprint, status, body)"
+    " VALUES ('new', sha256('x'), 201, 'x')",
+    "forget the answer": "DELETE FROM app.idempotency_records WHERE key = %(answer)s",
     "take the completion back": "DELETE FROM app.completions WHERE id = %(completion)s",
     "write down another completion": "INSERT INTO app.completions (id, task_id, title, outcome)"
     " VALUES (%(new)s, %(task)s, 'x', 'completed')",
-    "revoke the token": "DELETE FROM app.access_tokens WHERE id = %(token)s",
+    "revoke the token": "DELETE FROM app.personal_access_tokens WHERE id = %(token)s",
     "go to another time zone": "UPDATE app.users SET timezone = 'Asia/Tokyo' WHERE (SELECT count(*) FROM app.tasks) > 0",
 }
 changes = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -135,9 +136,11 @@ def test_room_is_made_among_ones_own_only(
     admin.execute(statement)
     before, hers = rows_of(admin, owner.id), rows_of(admin, twin.id)
     client = as_api(twin.signed_in)
-    client.rows("SELECT app.place_list(gen_random_uuid(), least(%s::uuid, %s), false)", ids["list"], ids["second list"])
     client.rows(
-        "SELECT app.place_task(gen_random_uuid(), %s, NULL, least(%s::uuid, %s), false)",
+        "SELECT app.rank_of_moved_list(gen_random_uuid(), least(%s::uuid, %s), false)", ids["list"], ids["second list"]
+    )
+    client.rows(
+        "SELECT app.rank_of_moved_task(gen_random_uuid(), %s, NULL, least(%s::uuid, %s), false)",
         ids["list"],
         ids["task"],
         ids["sibling"],
@@ -172,7 +175,7 @@ def test_what_a_trigger_or_a_key_carries_on_is_the_same_users_even_where_no_poli
     assert part_of(rows_of(admin, twin.id, "users")) != part_of(hers), "nothing was carried on"
 
 
-@pytest.mark.parametrize("table", ["lists", "tags", "completions", "access_tokens", "answers"])
+@pytest.mark.parametrize("table", ["lists", "tags", "completions", "personal_access_tokens", "idempotency_records"])
 def test_a_row_goes_with_its_owners_account_and_with_nobody_elses(
     admin: Admin, owner: User, twin: User, as_auth: ActAs, table: str
 ) -> None:
@@ -193,28 +196,28 @@ def test_deleting_a_list_empties_that_column_of_its_owners_tasks_alone(
 # What a function or a key says of an id does not tell whether somebody else has it.
 
 ASKED = {
-    "place_list": "SELECT app.place_list(%(list)s, NULL, true)",
-    "place_list behind": "SELECT app.place_list(%(own list)s, %(list)s, false)",
-    "remove_list": "SELECT app.remove_list(%(list)s, NULL, true)",
-    "remove_list of a version": "SELECT app.remove_list(%(list)s, ARRAY[1]::bigint[], false)",
+    "rank_of_moved_list": "SELECT app.rank_of_moved_list(%(list)s, NULL, true)",
+    "rank_of_moved_list behind": "SELECT app.rank_of_moved_list(%(own list)s, %(list)s, false)",
+    "trash_list": "SELECT app.trash_list(%(list)s, NULL, true)",
+    "trash_list of a version": "SELECT app.trash_list(%(list)s, ARRAY[1]::bigint[], false)",
     "purge_list": "SELECT app.purge_list(%(list)s, NULL, true)",
-    "clear_list": "SELECT app.clear_list(%(list)s, false)",
+    "detach_tasks_of_list": "SELECT app.detach_tasks_of_list(%(list)s, false)",
     "restore_list": "SELECT app.restore_list(%(trashed list)s, NULL)",
-    "complete_parts": "SELECT app.complete_parts(%(task)s, 'completed', gen_random_uuid())",
-    "reopen_parts": "SELECT app.reopen_parts(%(task)s, gen_random_uuid())",
-    "place_task": "SELECT app.place_task(%(task)s, NULL, NULL, NULL, true)",
-    "place_task in a list": "SELECT app.place_task(%(own task)s, %(list)s, NULL, NULL, true)",
-    "place_task first in a list": "SELECT app.place_task(%(own task)s, %(list)s, NULL, NULL, false)",
-    "place_task as a part": "SELECT app.place_task(%(own task)s, %(its list)s, %(task)s, NULL, true)",
-    "place_task behind": "SELECT app.place_task(%(own task)s, %(its list)s, NULL, %(task)s, false)",
-    "place_task behind in the list": "SELECT app.place_task(%(own task)s, %(list)s, NULL, %(task)s, false)",
+    "close_subtasks": "SELECT app.close_subtasks(%(task)s, 'completed', gen_random_uuid())",
+    "reopen_subtasks": "SELECT app.reopen_subtasks(%(task)s, gen_random_uuid())",
+    "rank_of_moved_task": "SELECT app.rank_of_moved_task(%(task)s, NULL, NULL, NULL, true)",
+    "rank_of_moved_task in a list": "SELECT app.rank_of_moved_task(%(own task)s, %(list)s, NULL, NULL, true)",
+    "rank_of_moved_task first in a list": "SELECT app.rank_of_moved_task(%(own task)s, %(list)s, NULL, NULL, false)",
+    "rank_of_moved_task as a part": "SELECT app.rank_of_moved_task(%(own task)s, %(its list)s, %(task)s, NULL, true)",
+    "rank_of_moved_task behind": "SELECT app.rank_of_moved_task(%(own task)s, %(its list)s, NULL, %(task)s, false)",
+    "rank_of_moved_task behind in the list": "SELECT app.rank_of_moved_task(%(own task)s, %(list)s, NULL, %(task)s, false)",
     "siblings in a list": "SELECT app.siblings(%(list)s, NULL)",
     "siblings among parts": "SELECT app.siblings(NULL, %(task)s)",
-    "in_turn": "SELECT app.in_turn(%(task)s)",
+    "id_after_user_lock": "SELECT app.id_after_user_lock(%(task)s)",
     "rename_tag": "SELECT app.rename_tag(%(tag)s, 'x', 'x', 'x', NULL)",
     "rename_tag counted": "SELECT app.rename_tag(%(tag)s, 'x', 'x', 'x', 3)",
     "remove_tag": "SELECT app.remove_tag(%(tag)s)",
-    "claim_key": "SELECT app.claim_key(%(answer)s)",
+    "claim_idempotency_key": "SELECT app.claim_idempotency_key(%(answer)s)",
     "task into a list": "INSERT INTO app.tasks (id, title, list_id) VALUES (gen_random_uuid(), 'x', %(list)s)",
     "task under a task": "INSERT INTO app.tasks (id, title, parent_id) VALUES (gen_random_uuid(), 'x', %(task)s)",
     "own task into a list": "UPDATE app.tasks SET list_id = %(list)s",
@@ -276,7 +279,7 @@ def test_the_owner_of_an_id_is_told_something_else(owner: User, twin: User, as_a
     own = {"own task": SIBLING, "own list": SECOND_LIST, "its list": owner.list_id}
     none = {**own, **unknown_ids()}
     of_none = told(as_api(owner.signed_in), statement, none)
-    silent = {"in_turn", "clear_list", "complete_parts", "reopen_parts"}
+    silent = {"id_after_user_lock", "detach_tasks_of_list", "close_subtasks", "reopen_subtasks"}
     alike = {
         *(ASKED[name] for name in silent),
         *(ASKED[name] for name in ASKED if name.startswith("place_") and "behind" not in name),
@@ -317,7 +320,7 @@ def test_a_purge_deletes_everybodys_tasks_that_were_thrown_away_30_days_ago_and_
     in_the_trash(admin, twin, 29.99)
     kept = rows_of(admin, twin.id)
     # Of the owner's it is the task and its part, which was thrown away with it; the other task of hers was not.
-    assert as_operator(Nobody()).value("SELECT app.purge_trash(100)") == 3
+    assert as_operator(Nobody()).value("SELECT app.purge_tasks(100)") == 3
     assert rows_of(admin, twin.id) == kept
     assert admin.execute("SELECT id FROM app.tasks WHERE user_id = %s", owner.id) == [(SIBLING,)]
     assert admin.execute("SELECT id FROM app.tasks WHERE user_id = %s", other.id) == []
@@ -336,7 +339,7 @@ def test_a_purge_deletes_no_more_than_it_is_told_to(
     admin.execute("DELETE FROM app.tasks WHERE parent_id IS NOT NULL")
     for user in (owner, other):
         in_the_trash(admin, user, 31)
-    assert as_operator(Nobody()).value("SELECT app.purge_trash(%s)", most) == most
+    assert as_operator(Nobody()).value("SELECT app.purge_tasks(%s)", most) == most
     assert admin.execute("SELECT count(*) FROM app.tasks WHERE deleted_at IS NOT NULL") == [(2 - most,)]
 
 
@@ -349,14 +352,14 @@ def test_a_purge_for_one_user_is_a_purge_for_all(
     for user in (owner, other):
         in_the_trash(admin, user, 31)
     who = owner if whose == "owner" else other
-    assert as_operator(who.proven).value("SELECT app.purge_trash(100)") == 2
+    assert as_operator(who.proven).value("SELECT app.purge_tasks(100)") == 2
 
 
 def test_only_an_operator_purges(admin: Admin, owner: User, as_api: ActAs, as_auth: ActAs) -> None:
     in_the_trash(admin, owner, 31)
     before = rows_of(admin, owner.id)
     for client in (as_api(owner.signed_in), as_api(Nobody()), as_auth(owner.proven), as_auth(Nobody())):
-        assert client.outcome("SELECT app.purge_trash(100)") == NOT_GRANTED
+        assert client.outcome("SELECT app.purge_tasks(100)") == NOT_GRANTED
     assert rows_of(admin, owner.id) == before
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 
 from taskapp import create_app
 from taskapp.api.access_claims import LONGEST_SECONDS
-from taskapp.api.access_token import AccessTokens, access_tokens
+from taskapp.api.access_token import AccessTokens, personal_access_tokens
 from taskapp.api.problems import Problem
 from taskapp.config import Config, switching
 from taskapp.keys.cli import jwt_key
@@ -47,18 +47,18 @@ def kid(pem: str, app: Flask) -> str:
 
 def published(app: Flask) -> list[str]:
     with app.app_context():
-        return [key["kid"] for key in access_tokens().jwks()]
+        return [key["kid"] for key in personal_access_tokens().jwks()]
 
 
 def token(app: Flask) -> str:
     with app.app_context():
-        return access_tokens().issue(uuid4(), uuid4())
+        return personal_access_tokens().issue(uuid4(), uuid4())
 
 
 def accepts(app: Flask, token: str) -> bool:
     with app.app_context():
         try:
-            access_tokens().verify(token)
+            personal_access_tokens().verify(token)
         except Problem:
             return False
         return True

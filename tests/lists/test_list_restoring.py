@@ -274,7 +274,7 @@ def test_a_list_deleted_for_good_takes_no_task_with_it(alice: Person, admin: Adm
     assert set(made.values()) < set(found)
     assert {task["list_id"] for task in found.values()} == {None}
     assert (found[made["one"]]["deleted_at"] is not None) == (query != "")
-    assert admin.execute("SELECT count(*) FROM app.tasks WHERE left_list_id IS NOT NULL") == [(0,)]
+    assert admin.execute("SELECT count(*) FROM app.tasks WHERE restore_list_id IS NOT NULL") == [(0,)]
 
 
 def test_emptying_the_trash_empties_it_of_lists_too(alice: Person, bob: Person) -> None:

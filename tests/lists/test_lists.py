@@ -108,7 +108,9 @@ def test_what_is_no_color_is_invalid(alice: Person, color: Any, code: str) -> No
     assert expect.errors(alice.post("/v1/lists", {"name": "x", "color": color})) == [("#/color", code)]
 
 
-@pytest.mark.parametrize("member", ["user_id", "version", "position", "archived", "task_counts", "created_from", "etag"])
+@pytest.mark.parametrize(
+    "member", ["user_id", "version", "position", "archived", "task_counts", "creation_fingerprint", "etag"]
+)
 def test_what_a_client_cannot_create_a_list_with_is_refused(alice: Person, member: str) -> None:
     assert expect.errors(alice.post("/v1/lists", {"name": "x", member: "x"})) == [(f"#/{member}", "unknown_member")]
 

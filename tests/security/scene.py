@@ -27,7 +27,7 @@ _UNDO = """
 DELETE FROM app.attempts;
 UPDATE app.users SET password_hash = %(hash)s WHERE password_hash <> %(hash)s;
 UPDATE app.sessions SET revoked_at = NULL WHERE revoked_at IS NOT NULL;
-DELETE FROM app.access_tokens WHERE name <> 'kept'
+DELETE FROM app.personal_access_tokens WHERE name <> 'kept'
 """
 
 

@@ -85,7 +85,7 @@ def crowded(app: Flask, admin: Admin) -> Person:
 def steps(cluster: Cluster, message: bytes) -> str:
     """What PostgreSQL does for the last statement of a message: each node of its plan, how often, and how many rows."""
     entering, statement = re.fullmatch(
-        rb"/\*.*?\*/ BEGIN; CLOSE ALL; .*? COMMIT; (SELECT app\.enter\(.*?\)); (.*)\0", message, re.DOTALL
+        rb"/\*.*?\*/ BEGIN; CLOSE ALL; .*? COMMIT; (SELECT app\.enter_session\(.*?\)); (.*)\0", message, re.DOTALL
     ).groups()  # type: ignore[union-attr]
     with closing(psycopg2.connect(cluster.url("taskapp_api"))) as conn, conn.cursor() as cur:
         cur.execute(entering)

@@ -277,7 +277,7 @@ def test_a_condition_is_not_ignored(alice: Person, admin: Admin) -> None:
 
 # At the same moment.
 
-# What app.tag_names does, and another statement that uses the tag, before their commit.
+# What app.get_or_create_tags does, and another statement that uses the tag, before their commit.
 TAGGING = (
     "SELECT FROM app.users WHERE user_id = %(user)s FOR NO KEY UPDATE;"
     " INSERT INTO app.tasks (user_id, id, title, tags) VALUES (%(user)s, gen_random_uuid(), 'late', ARRAY['home'])"

@@ -327,7 +327,7 @@ def test_what_was_there_before_anybody_counted_counts(small: Flask, alice: Perso
     for _ in range(2):
         task(admin, alice)
     # More than there can be: the next creation counts.
-    admin.execute("UPDATE app.users SET tasks_at_most = 2147483647")
+    admin.execute("UPDATE app.users SET task_count_bound = 2147483647")
     make(alice)
     expect.problem(alice.post(TASKS, {"title": "x"}), 422, "quota_exceeded")
 
@@ -347,7 +347,7 @@ def test_two_that_are_created_at_once_do_not_both_take_the_last_room(
 ) -> None:
     for _ in range(2):
         task(admin, alice)
-    admin.execute("UPDATE app.users SET tasks_at_most = %s", counted)
+    admin.execute("UPDATE app.users SET task_count_bound = %s", counted)
     with account_held(cluster, alice) as queue:
         answers = [queue(lambda: small.test_client().post(TASKS, json={"title": "x"}, headers=alice.headers)) for _ in "12"]
     assert [answer.result().status_code for answer in answers] == [201, 422]
@@ -360,7 +360,7 @@ def test_what_is_not_created_takes_no_room(small: Flask, alice: Person, admin: A
     for _ in range(3):
         assert alice.post(TASKS, {"title": "x", "id": ID}).get_json() == made
         expect.problem(alice.post(TASKS, {"title": "x", "list_id": OTHER}), 422, "validation_error")
-    assert admin.execute("SELECT tasks_at_most FROM app.users") == [(1,)]
+    assert admin.execute("SELECT task_count_bound FROM app.users") == [(1,)]
 
 
 @pytest.mark.parametrize("unsaid", [{"notes": None}, {"due": {"date": "2026-12-01", "time": None}}])

@@ -119,7 +119,7 @@ def fill(admin: Admin, person: Person, count: int) -> None:
             CASE WHEN n %% 5 = 0 THEN current_date + n %% 60 - 30 END,
             CASE WHEN n %% 2 = 0 THEN current_date + n %% 99 - 50 END,
             CASE WHEN n %% 6 = 0 THEN time '10:00' END, CASE WHEN n %% 12 = 0 THEN 'Asia/Tokyo' END,
-            app.due_order(
+            app.due_sort_of(
                 CASE WHEN n %% 2 = 0 THEN current_date + n %% 99 - 50 END, CASE WHEN n %% 6 = 0 THEN time '10:00' END,
                 CASE WHEN n %% 12 = 0 THEN 'Asia/Tokyo' ELSE 'UTC' END),
             CASE WHEN n %% 30 = 7 THEN now() END, now() - n * interval '1 minute',

@@ -306,8 +306,8 @@ def test_a_new_task_is_the_last_and_asks_no_other_where_that_is(alice: Person) -
     for name, place in places.items():
         statement: Any = queries.create(uuid4(), {"title": "x", **place}, None, 100)[0]
         sql[name] = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-    assert "place_task" in sql["first"]
-    assert "place_task" not in sql["last"]
+    assert "rank_of_moved_task" in sql["first"]
+    assert "rank_of_moved_task" not in sql["last"]
     assert "ORDER BY" not in sql["last"]
 
 
@@ -425,5 +425,5 @@ def test_a_task_of_somebody_else_is_no_neighbour(alice: Person, bob: Person) -> 
 
 
 def test_the_ranks_of_others_are_compared_byte_by_byte_in_a_database_of_any_language(admin: Admin) -> None:
-    ((source,),) = admin.execute("SELECT prosrc FROM pg_proc WHERE oid = 'app.place_task'::regproc")
+    ((source,),) = admin.execute("SELECT prosrc FROM pg_proc WHERE oid = 'app.rank_of_moved_task'::regproc")
     assert 'COLLATE "C"' in source

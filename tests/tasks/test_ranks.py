@@ -133,9 +133,9 @@ def test_appended_ranks_ascend_and_prepended_ones_descend(admin: Admin) -> None:
 
 
 def test_whatever_is_put_at_an_end_again_and_again_stays_short(admin: Admin) -> None:
-    low = high = value(admin, "app.rank_for(NULL, NULL)")
+    low = high = value(admin, "app.new_rank(NULL, NULL)")
     for _ in range(200):
-        behind, before = value(admin, "ARRAY[app.rank_for(%s, NULL), app.rank_for(NULL, %s)]", high, low)
+        behind, before = value(admin, "ARRAY[app.new_rank(%s, NULL), app.new_rank(NULL, %s)]", high, low)
         assert before < low <= high < behind
         low, high = before, behind
     assert max(len(low), len(high)) <= 10
@@ -144,7 +144,7 @@ def test_whatever_is_put_at_an_end_again_and_again_stays_short(admin: Admin) -> 
 @examples
 @given(rank=ranks(LONGEST - 1))
 def test_a_clock_that_was_set_back_does_not_change_the_order(admin: Admin, rank: str) -> None:
-    behind, before = value(admin, "ARRAY[app.rank_for(%s, NULL), app.rank_for(NULL, %s)]", rank, rank)
+    behind, before = value(admin, "ARRAY[app.new_rank(%s, NULL), app.new_rank(NULL, %s)]", rank, rank)
     assert before < rank < behind
     assert is_rank(before)
     assert is_rank(behind)
@@ -153,7 +153,7 @@ def test_a_clock_that_was_set_back_does_not_change_the_order(admin: Admin, rank:
 @examples
 @given(pair=close_pairs())
 def test_between_two_neighbours_the_clock_does_not_count(admin: Admin, pair: tuple[str, str]) -> None:
-    assert value(admin, "app.rank_for(%s, %s)", *pair) == between(admin, *pair)
+    assert value(admin, "app.new_rank(%s, %s)", *pair) == between(admin, *pair)
 
 
 def test_many_ranks_made_at_random_places_are_in_order_and_short(admin: Admin) -> None:
@@ -163,7 +163,7 @@ def test_many_ranks_made_at_random_places_are_in_order_and_short(admin: Admin) -
         place = random.randint(0, len(ordered))
         low = ordered[place - 1] if place > 0 else None
         high = ordered[place] if place < len(ordered) else None
-        ordered.insert(place, value(admin, "app.rank_for(%s, %s)", low, high))
+        ordered.insert(place, value(admin, "app.new_rank(%s, %s)", low, high))
     assert all(map(is_rank, ordered))
     assert ordered == sorted(set(ordered))
     assert max(map(len, ordered)) < 24

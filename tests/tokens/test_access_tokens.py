@@ -55,7 +55,7 @@ def tokens(person: Person) -> list[dict[str, Any]]:
 
 
 def stored(admin: Admin, person: Person) -> list[tuple[Any, ...]]:
-    return admin.execute("SELECT to_jsonb(t) FROM app.access_tokens t WHERE user_id = %s", person.id)
+    return admin.execute("SELECT to_jsonb(t) FROM app.personal_access_tokens t WHERE user_id = %s", person.id)
 
 
 def ahead(**time: float) -> str:
@@ -160,8 +160,8 @@ def test_an_expiry_that_only_the_database_finds_too_late_is_told_as_well(
 @pytest.mark.parametrize("scopes", ["{}", "{tasks}", "{tasks:read,tasks:read}", "{tasks:read,NULL}", "{tasks:read,x}"])
 def test_the_database_knows_the_scopes_too(alice: Person, admin: Admin, scopes: str) -> None:
     make(alice)
-    with pytest.raises(Exception, match="access_tokens_scopes_check"):
-        admin.execute("UPDATE app.access_tokens SET scopes = %s::text[]", scopes)
+    with pytest.raises(Exception, match="personal_access_tokens_scopes_check"):
+        admin.execute("UPDATE app.personal_access_tokens SET scopes = %s::text[]", scopes)
 
 
 def test_f5_without_the_password_there_is_no_token(alice: Person, bob: Person, admin: Admin) -> None:
@@ -204,7 +204,7 @@ def test_a_token_that_is_no_more_makes_room(alice: Person, admin: Admin, quota: 
 
 def expire(admin: Admin) -> None:
     admin.execute(
-        "UPDATE app.access_tokens SET created_at = now() - interval '2 days', expires_at = now() - interval '1 ms'"
+        "UPDATE app.personal_access_tokens SET created_at = now() - interval '2 days', expires_at = now() - interval '1 ms'"
     )
 
 

@@ -90,14 +90,14 @@ def test_the_tokens_of_a_user_share_their_budget(owner: Person) -> None:
 def test_a_token_that_was_confirmed_is_void_at_once_when_it_is_revoked(owner: Person, admin: Admin) -> None:
     by_script = script(owner)
     assert by_script.get("/v1/tasks").status_code == 200
-    admin.execute("DELETE FROM app.access_tokens")
+    admin.execute("DELETE FROM app.personal_access_tokens")
     expect.problem(by_script.get("/v1/tasks"), 401, "invalid_token")
 
 
 def test_a_token_is_confirmed_anew_after_a_minute(small: Flask, owner: Person, admin: Admin) -> None:
     by_script = script(owner)
     assert by_script.get("/v1/tasks").status_code == 200
-    admin.execute("DELETE FROM app.access_tokens")
+    admin.execute("DELETE FROM app.personal_access_tokens")
     confirmed = small.extensions["taskapp_confirmed_tokens"]
     for digest in list(confirmed._until):
         confirmed._until[digest] -= 61

@@ -127,7 +127,7 @@ def test_a_database_that_is_not_there_is_one_line(cluster: object) -> None:
 def test_the_operator_purges_so_many_at_most(cluster: Cluster, alice: Person, admin: Admin) -> None:
     for _ in range(3):
         throw(admin, alice, OLD)
-    purged = [as_(cluster, "taskapp_operator", "SELECT app.purge_trash(2)") for _ in range(3)]
+    purged = [as_(cluster, "taskapp_operator", "SELECT app.purge_tasks(2)") for _ in range(3)]
     assert purged == [[(2,)], [(1,)], [(0,)]]
 
 
@@ -146,7 +146,7 @@ def test_the_operator_sees_that_old_trash_is_there_and_no_more(cluster: Cluster,
 def test_nobody_else_may_purge(cluster: Cluster, alice: Person, admin: Admin, role: str) -> None:
     throw(admin, alice, OLD)
     with pytest.raises(InsufficientPrivilege):
-        as_(cluster, role, "SELECT app.purge_trash(1)")
+        as_(cluster, role, "SELECT app.purge_tasks(1)")
     assert len(left(admin)) == 1
 
 
@@ -177,9 +177,9 @@ def test_answers_that_were_kept_for_a_day_are_purged_too(app: Flask, alice: Pers
     for person in (alice, bob):
         for key in ("old", "young"):
             assert person.post("/v1/lists", {"name": "x"}, headers={"Idempotency-Key": key}).status_code == 201
-    admin.execute("UPDATE app.answers SET answered_at = now() - interval '25 hours' WHERE key = 'old'")
+    admin.execute("UPDATE app.idempotency_records SET stored_at = now() - interval '25 hours' WHERE key = 'old'")
     assert run(app, "purge").stdout == "0 tasks, 0 lists, 2 kept answers and 0 ended sessions purged\n"
-    assert admin.execute("SELECT DISTINCT key FROM app.answers") == [("young",)]
+    assert admin.execute("SELECT DISTINCT key FROM app.idempotency_records") == [("young",)]
 
 
 def test_sessions_that_have_been_over_for_30_days_are_purged_too(

@@ -56,7 +56,7 @@ def assumed(identity: Identity) -> Mapping[str, tuple[str, str]]:
     return {
         "app.current_user_id": (user, f"app.current_user_id() is {who}"),
         "app.ticket_subject": (user, f"a ticket for {who} is open" if identity else "no ticket is open"),
-        "app.glass_is_broken": (
+        "app.break_glass_is_open": (
             "true" if identity else "false",
             "a break-glass is open" if identity else "no break-glass is open",
         ),

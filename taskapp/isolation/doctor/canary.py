@@ -23,7 +23,7 @@ SESSION_ENDED, SEAL_DOES_NOT_HOLD = "TA001", "TA002"
 _AS_AUTH = """
 INSERT INTO app.users (email, password_hash) VALUES ('canary-' || %(user)s || '@example.invalid', '$argon2id$none');
 INSERT INTO app.sessions (id, expires_at) VALUES (%(session)s, now() + interval '1 minute');
-INSERT INTO app.access_tokens (id, name, scopes, prefix, digest, expires_at)
+INSERT INTO app.personal_access_tokens (id, name, scopes, prefix, digest, expires_at)
     VALUES (%(id)s, 'canary', ARRAY['tasks:read'], 'tsk_pat_none', sha256('canary'), now() + interval '1 minute')
 """
 _AS_API = """
@@ -31,7 +31,7 @@ INSERT INTO app.lists (id, name) VALUES (%(id)s, 'canary');
 INSERT INTO app.tags (key, name) VALUES ('canary', 'canary');
 INSERT INTO app.tasks (id, title, list_id) VALUES (%(id)s, 'canary', %(id)s);
 INSERT INTO app.completions (id, task_id, title, outcome) VALUES (%(id)s, %(id)s, 'canary', 'completed');
-INSERT INTO app.answers (key, asked, status, body) VALUES ('canary', sha256('canary'), 201, '{}')
+INSERT INTO app.idempotency_records (key, request_fingerprint, status, body) VALUES ('canary', sha256('canary'), 201, '{}')
 """
 _TENANT_TABLES = f"""
 SELECT c.relname, min(a.attname) FILTER (WHERE has_column_privilege('taskapp_api', c.oid, a.attnum, 'UPDATE')),
@@ -60,7 +60,7 @@ _EXTREMES = {
     "boolean": ("false", "true"),
     "integer": ("-30000", "30000"),
 }
-_ENTER = "SELECT app.enter(%(user)s, %(session)s, %(seal)s, false)"
+_ENTER = "SELECT app.enter_session(%(user)s, %(session)s, %(seal)s, false)"
 _WHY = "This was tried on this database, with the application's own roles, and came out otherwise."
 _MEND = (
     "Run `flask isolation doctor` again after mending what the rules find; if they find nothing, a function was replaced."
@@ -135,7 +135,7 @@ class _Canary:
             )
         for who in (self.owner, self.other):
             self._become("taskapp_auth")
-            self.cur.execute(f"SELECT app.enter_proven(%(user)s, %(proven)s); {_AS_AUTH}", who.values)
+            self.cur.execute(f"SELECT app.enter_password_verified(%(user)s, %(proven)s); {_AS_AUTH}", who.values)
             self._become("taskapp_api")
             self.cur.execute(f"{_ENTER}; {_AS_API}", who.values)
 
@@ -149,7 +149,7 @@ class _Canary:
         # As the owner, everything is there: without that, nothing that follows would prove anything.
         self._counts("C01", "an owner sees a row of their own in every table", _ENTER, owner.values, owner, lambda n: n > 0)
         self._counts("C02", "another user sees none of them", _ENTER, other.values, owner, lambda n: n == 0)
-        self._counts("C03", "nobody sees none of them", "SELECT app.enter_nobody(false)", None, owner, lambda n: n == 0)
+        self._counts("C03", "nobody sees none of them", "SELECT app.enter_anonymous(false)", None, owner, lambda n: n == 0)
         self._counts(
             "C04", "a claim without its seal shows nothing", claim, owner.claims(other.seal), owner, lambda n: n == 0
         )
@@ -179,7 +179,7 @@ class _Canary:
         inside = "INSERT INTO app.tasks (id, title, list_id) VALUES (%s, 'x', %s)"
         self._refused("C12", "nothing can be put into another user's list", "tasks", inside, "23503", str(uuid4()), owner.id)
 
-        again = "SELECT app.enter(%s, %s, %s, %s)"
+        again = "SELECT app.enter_session(%s, %s, %s, %s)"
         # Well sealed, so that it is the session that is looked up and not found.
         mixed = self.key.seal(session_subject("taskapp_api", owner.user, other.session), self.now)
         args = (owner.user, other.session, mixed, False)
@@ -195,7 +195,7 @@ class _Canary:
 
         for number, role, table, secret in (
             ("C17", "taskapp_api", "users", "SELECT password_hash FROM app.users"),
-            ("C18", "taskapp_api", "access_tokens", "SELECT digest FROM app.access_tokens"),
+            ("C18", "taskapp_api", "personal_access_tokens", "SELECT digest FROM app.personal_access_tokens"),
             ("C19", "taskapp_auth", "tasks", "SELECT FROM app.tasks"),
             ("C20", "taskapp_api", "keys", "SELECT FROM app_private.keys"),
         ):
@@ -211,7 +211,7 @@ class _Canary:
         self._refused(
             "C23",
             "a token that was never made enters nothing",
-            "access_tokens",
+            "personal_access_tokens",
             enter,
             SESSION_ENDED,
             *never_made,
@@ -220,7 +220,7 @@ class _Canary:
         self._refused(
             "C24",
             "a token without its seal enters nothing",
-            "access_tokens",
+            "personal_access_tokens",
             enter,
             SEAL_DOES_NOT_HOLD,
             *never_made,
@@ -230,7 +230,7 @@ class _Canary:
             "C25",
             "a seal of one role and purpose is of no use to another",
             "users",
-            "SELECT app.enter_proven(%s, %s)",
+            "SELECT app.enter_password_verified(%s, %s)",
             SEAL_DOES_NOT_HOLD,
             owner.user,
             owner.seal,

@@ -165,10 +165,10 @@ _QUIET = frozenset({
 })  # fmt: skip
 """Settings that close something; `flask database status` asks for most of them."""
 _ENDING = frozenset({
-    "EXECUTE on app.close_ticket(bigint)", "EXECUTE on app_private.end_sessions_of(oid)",
-    "EXECUTE on app.end_sessions(uuid,uuid)", "UPDATE on app.access_log.closed_at",
+    "EXECUTE on app.close_ticket(bigint)", "EXECUTE on app_private.terminate_backends_of(oid)",
+    "EXECUTE on app.revoke_credentials(uuid,uuid)", "UPDATE on app.access_log.closed_at",
     "UPDATE on app.access_log.closed_by", "UPDATE on app.sessions.revoked_at", "UPDATE on app.users.disabled_at",
-    "DELETE on app.access_tokens",
+    "DELETE on app.personal_access_tokens",
 })  # fmt: skip
 """Rights to end what somebody else may do: without one, who was let in stays."""
 _PLAIN_INDEX = frozenset({"definition"})

@@ -5,40 +5,41 @@ from taskapp.isolation.doctor.rule import Rule
 # The functions that run as their owner. Each is one that somebody without its rights has to be able to call.
 DEFINERS = (
     "'app.current_user_id()', 'app.login_email()', 'app.enter_token(uuid,bytea,text,text,boolean)',"
-    " 'app.ticket_subject()', 'app.glass_is_broken()', 'app.open_ticket(text,text,integer)', 'app.close_ticket(bigint)',"
-    " 'app.request_break_glass(text,integer)', 'app.approve_break_glass(bigint)', 'app_private.end_sessions_of(oid)'"
+    " 'app.ticket_subject()', 'app.break_glass_is_open()', 'app.open_ticket(text,text,integer)', 'app.close_ticket(bigint)',"
+    " 'app.request_break_glass(text,integer)', 'app.approve_break_glass(bigint)', 'app_private.terminate_backends_of(oid)'"
 )
 
 # Who may call what. A function of schema app that is not named here is for taskapp_api, one of app_private for its owner.
 CALLERS = {
     "app.current_user_id()": ("taskapp_api", "taskapp_auth", "taskapp_operator", "taskapp_owner"),
     "app.login_email()": ("taskapp_auth",),
-    "app.enter(uuid,uuid,text,boolean)": ("taskapp_api", "taskapp_auth"),
+    "app.enter_session(uuid,uuid,text,boolean)": ("taskapp_api", "taskapp_auth"),
     "app.enter_login(text,text)": ("taskapp_auth",),
-    "app.enter_nobody(boolean)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
-    "app.enter_proven(uuid,text)": ("taskapp_auth", "taskapp_operator"),
+    "app.enter_anonymous(boolean)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
+    "app.enter_password_verified(uuid,text)": ("taskapp_auth", "taskapp_operator"),
     "app.count_attempt(bytea,integer,interval)": ("taskapp_auth",),
     "app.count_login(bytea,bytea)": ("taskapp_auth",),
     "app.login_succeeded(bytea,bytea)": ("taskapp_auth",),
-    "app.end_sessions(uuid,uuid)": ("taskapp_auth", "taskapp_operator"),
+    "app.revoke_credentials(uuid,uuid)": ("taskapp_auth", "taskapp_operator"),
     "app.is_timezone(text)": ("taskapp_api", "taskapp_auth", "taskapp_operator"),
-    "app.purge_trash(integer)": ("taskapp_operator",),
+    "app.purge_tasks(integer)": ("taskapp_operator",),
     "app.purge_lists(integer)": ("taskapp_operator",),
-    "app.purge_answers(integer)": ("taskapp_operator",),
+    "app.purge_idempotency_records(integer)": ("taskapp_operator",),
     "app.purge_sessions(integer)": ("taskapp_operator",),
     "app.ticket_subject()": ("taskapp_dba",),
     "app.open_ticket(text,text,integer)": ("taskapp_dba",),
-    "app.glass_is_broken()": ("taskapp_breakglass",),
+    "app.break_glass_is_open()": ("taskapp_breakglass",),
     "app.request_break_glass(text,integer)": ("taskapp_breakglass",),
     "app.approve_break_glass(bigint)": ("taskapp_breakglass",),
     "app.close_ticket(bigint)": ("taskapp_dba", "taskapp_breakglass", "taskapp_auditor"),
-    "app_private.end_sessions_of(oid)": ("taskapp_definer",),
+    "app_private.terminate_backends_of(oid)": ("taskapp_definer",),
 }
 _CALLERS = ", ".join(f"('{signature}', '{role}')" for signature, roles in CALLERS.items() for role in roles)
 _TRIGGERS = (
-    "('users', 'app.shift_floating_tasks()'), ('tasks', 'app.check_subtask()'), ('tasks', 'app.carry_subtasks()'),"
-    " ('tasks', 'app.forget_words()'), ('tasks', 'app.keep_due_order()'), ('tasks', 'app.check_list()'),"
-    " ('tasks', 'app.reopen_parent()'), ('tasks', 'app.refuse_notes()')"
+    "('users', 'app.renew_due_sort_of_floating_tasks()'), ('tasks', 'app.check_subtask()'),"
+    " ('tasks', 'app.move_subtasks_with_parent()'),"
+    " ('tasks', 'app.clear_stale_words()'), ('tasks', 'app.set_due_sort()'), ('tasks', 'app.refuse_archived_list()'),"
+    " ('tasks', 'app.reopen_parent()'), ('tasks', 'app.refuse_long_notes()')"
 )
 
 FUNCTIONS = (
@@ -63,7 +64,7 @@ FUNCTIONS = (
         "As the owner of tables, or as a superuser, it would pass every policy or be able to switch it off.",
         "ALTER FUNCTION … OWNER TO taskapp_definer.",
         "SELECT signature FROM function WHERE prosecdef AND proowner::regrole::text <>"
-        " CASE signature WHEN 'app_private.end_sessions_of(oid)' THEN 'taskapp_warden' ELSE 'taskapp_definer' END",
+        " CASE signature WHEN 'app_private.terminate_backends_of(oid)' THEN 'taskapp_warden' ELSE 'taskapp_definer' END",
     ),
     Rule(
         "L23",
@@ -127,9 +128,9 @@ FUNCTIONS = (
         "L55",
         "the identity is believed with a seal only",
         "app.user_id is a setting that any SQL can make; what it cannot make is the seal.",
-        "Bring the function back as the migrations made it: it asks app_private.seal_holds.",
+        "Bring the function back as the migrations made it: it asks app_private.verify_seal.",
         "SELECT wanted || '()' FROM unnest(ARRAY['app.current_user_id', 'app.login_email']) AS wanted WHERE NOT EXISTS ("
-        " SELECT FROM function WHERE signature = wanted || '()' AND pg_get_functiondef(oid) ~ 'seal_holds')",
+        " SELECT FROM function WHERE signature = wanted || '()' AND pg_get_functiondef(oid) ~ 'verify_seal')",
     ),
     Rule(
         "L57",

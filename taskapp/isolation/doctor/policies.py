@@ -8,13 +8,13 @@ OWN_LIVE_ROW = f"({OWN_ROW} AND (revoked_at IS NULL))"
 OWN_ENDED_ROW = f"({OWN_ROW} AND (revoked_at IS NOT NULL))"
 OWN_ROW_OR_OF_THE_ADDRESS = f"({OWN_ROW} OR (email_key = ( SELECT app.login_email() AS login_email)))"
 OF_THE_TICKET = "(user_id = ( SELECT app.ticket_subject() AS ticket_subject))"
-GLASS_IS_BROKEN = "( SELECT app.glass_is_broken() AS glass_is_broken)"
-_ASKED_FOR = "( SELECT lower(NULLIF(current_setting('app.who'::text, true), ''::text)) AS lower)"
+GLASS_IS_BROKEN = "( SELECT app.break_glass_is_open() AS break_glass_is_open)"
+_ASKED_FOR = "( SELECT lower(NULLIF(current_setting('app.ticket_lookup'::text, true), ''::text)) AS lower)"
 LOOKED_UP = f"(({_ASKED_FOR} = (user_id)::text) OR ({_ASKED_FOR} = lower(email)))"
 IN_THE_TRASH_FOR_30_DAYS = "(deleted_at < (now() - '30 days'::interval))"
 OVER_FOR_30_DAYS = "(COALESCE(revoked_at, expires_at) < (now() - '30 days'::interval))"
 JUST_NOW = "(revoked_at > (now() - '00:01:00'::interval))"
-A_DAY_OLD = "(answered_at < (now() - '24:00:00'::interval))"
+A_DAY_OLD = "(stored_at < (now() - '24:00:00'::interval))"
 
 # Role: what its policies let it see, and what they let it write, unless they are among the exceptions.
 USUAL = {
@@ -48,14 +48,14 @@ EXCEPTIONS = {
     ("sessions", "sessions_operator_select", "taskapp_operator"): ("true", None),
     ("sessions", "sessions_operator_update", "taskapp_operator"): ("true", JUST_NOW),
     ("sessions", "sessions_operator_delete", "taskapp_operator"): (OVER_FOR_30_DAYS, None),
-    ("access_tokens", "access_tokens_operator_select", "taskapp_operator"): ("true", None),
-    ("access_tokens", "access_tokens_operator_delete", "taskapp_operator"): ("true", None),
+    ("personal_access_tokens", "personal_access_tokens_operator_select", "taskapp_operator"): ("true", None),
+    ("personal_access_tokens", "personal_access_tokens_operator_delete", "taskapp_operator"): ("true", None),
     ("tasks", "tasks_operator_select", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
     ("tasks", "tasks_operator_delete", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
     ("lists", "lists_operator_select", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
     ("lists", "lists_operator_delete", "taskapp_operator"): (IN_THE_TRASH_FOR_30_DAYS, None),
-    ("answers", "answers_operator_select", "taskapp_operator"): (A_DAY_OLD, None),
-    ("answers", "answers_operator_delete", "taskapp_operator"): (A_DAY_OLD, None),
+    ("idempotency_records", "idempotency_records_operator_select", "taskapp_operator"): (A_DAY_OLD, None),
+    ("idempotency_records", "idempotency_records_operator_delete", "taskapp_operator"): (A_DAY_OLD, None),
     ("access_log", "access_log_dba_select", "taskapp_dba"): ("(person = SESSION_USER)", None),
     ("access_log", "access_log_breakglass_select", "taskapp_breakglass"): ("(kind = 'break-glass'::text)", None),
     ("access_log", "access_log_definer_select", "taskapp_definer"): ("true", None),

@@ -102,7 +102,7 @@ WITH room AS (
     SELECT p.*, p.oid::regprocedure::text AS signature FROM pg_proc p JOIN room ON room.oid = p.pronamespace
     WHERE p.prokind <> 'a'
 ), policy_function AS (
-    SELECT * FROM function WHERE signature = 'app_private.seal_holds(text,text)' OR oid IN (
+    SELECT * FROM function WHERE signature = 'app_private.verify_seal(text,text)' OR oid IN (
         SELECT refobjid FROM pg_depend WHERE classid = 'pg_policy'::regclass AND refclassid = 'pg_proc'::regclass)
 ), role AS (
     SELECT * FROM pg_roles WHERE rolname LIKE 'taskapp\_%'

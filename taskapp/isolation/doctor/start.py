@@ -62,7 +62,7 @@ def insist_on_seal(url: str, key: SealKey, connect_seconds: int) -> None:
             cur.execute("SELECT extract(epoch FROM clock_timestamp()), session_user::text")
             ((now, role),) = cur.fetchall()
             seal = key.seal(session_subject(role, nobody, nobody), float(now))
-            cur.execute("SELECT app.enter(%s, %s, %s, true)", (nobody, nobody, seal))
+            cur.execute("SELECT app.enter_session(%s, %s, %s, true)", (nobody, nobody, seal))
     except psycopg2.Error as error:
         if error.pgcode == _WRONG_SEAL:
             raise NotIsolatedError(
