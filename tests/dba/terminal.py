@@ -26,7 +26,9 @@ class Terminal:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path = PROJECT) -> None:
         self._command = list(command)
         self._folder = folder
-        self._environment = {**environment, "TERM": "xterm", "PAGER": "cat", "LESS": "-F"}
+        # psql would take COLUMNS for the width; pytest's workers hand it down.
+        outside = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+        self._environment = {**outside, "TERM": "xterm", "PAGER": "cat", "LESS": "-F"}
         self._read = ""
         self.status: int | None = None
 
