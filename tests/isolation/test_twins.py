@@ -282,7 +282,7 @@ def test_the_owner_of_an_id_is_told_something_else(owner: User, twin: User, as_a
     silent = {"id_after_user_lock", "detach_tasks_of_list", "close_subtasks", "reopen_subtasks"}
     alike = {
         *(ASKED[name] for name in silent),
-        *(ASKED[name] for name in ASKED if name.startswith("place_") and "behind" not in name),
+        *(ASKED[name] for name in ASKED if name.startswith("rank_of_moved_") and "behind" not in name),
     }
     of_own = told(as_api(owner.signed_in), statement, {**own, **existing_ids(owner)})
     assert (of_own == of_none) == (statement in alike)
