@@ -14,7 +14,7 @@ help: ## Show this list
 
 .PHONY: run
 run: .venv/local ## Serve on http://127.0.0.1:8000 (PORT=… for another) with a PostgreSQL of its own
-	@TASKAPP_PORT=$(PORT) POSTGRES_PORT=$(POSTGRES_PORT) exec $(BIN)/python -m taskapp.local
+	@TASKAPP_PORT=$(PORT) POSTGRES_PORT=$(POSTGRES_PORT) exec $(BIN)/python -m taskapp.dev.run
 
 .PHONY: demo
 demo: .venv/local ## Let three people have tasks in what `make run` serves, and print how to play with them
@@ -31,7 +31,7 @@ test: .venv/test ## Test the API, isolation, the schema and the commands on thro
 
 .PHONY: test-all
 test-all: .venv/dev $(POSTGRES_17) ## The same, and what needs other programs or longer: browsers, clients, poolers, pages, the matrix (not with ARGS)
-	@$(if $(ARGS),echo "  skipping the matrix: it takes no arguments of pytest; run it by make matrix ARGS=--quick",cd tests && ../$(BIN)/python -m matrix --quick)
+	@$(if $(ARGS),echo "  skipping the matrix: it takes no arguments of pytest; run it by make matrix ARGS=--quick",cd tests && ../$(BIN)/python -m postgres_matrix --quick)
 	@$(PYTEST) -m "not endurance and not mutants" $(ARGS)
 
 .PHONY: mutants
@@ -44,7 +44,7 @@ score: .venv/dev ## Break isolation in every way the doctor has a rule for; tell
 
 .PHONY: matrix
 matrix: .venv/dev $(POSTGRES_17) ## Run the tests on each of the servers that people have: other versions, poolers, TLS, collations, clocks
-	@cd tests && ../$(BIN)/python -m matrix $(ARGS)
+	@cd tests && ../$(BIN)/python -m postgres_matrix $(ARGS)
 
 .PHONY: endurance
 endurance: .venv/dev ## Run tests/endurance at full length: what compares times, failures, overload, load for many minutes

@@ -8,9 +8,9 @@ import tempfile
 from typing import Any
 
 from taskapp.config import Config, ConfigError
-from taskapp.isolation.doctor.acknowledgements import AcknowledgementsError, acknowledged
-from taskapp.isolation.doctor.start import NotIsolatedError, insist, insist_on_seal
-from taskapp.isolation.seal import SealKey
+from taskapp.database.signature import SealKey
+from taskapp.isolation.doctor.catalogue.acknowledgements import AcknowledgementsError, acknowledged
+from taskapp.isolation.doctor.startup_check import NotIsolatedError, insist, insist_on_seal
 
 try:
     _config = Config.from_environment()
@@ -19,7 +19,7 @@ except ConfigError as error:
 
 bind = f"{_config.host}:{_config.port}"
 workers = _config.workers
-worker_class = "taskapp.server.Worker"
+worker_class = "taskapp.serving.gunicorn_worker.Worker"
 threads = _config.threads
 # Of each worker process. A connection costs it 30 kB, and at most what a request may have, header and body; who comes when
 # there are so many waits in the queue of the listening socket, until one of them is closed.
@@ -91,7 +91,7 @@ def post_worker_init(worker: Any) -> None:
     """Answer Prometheus, if it is listened for."""
     if worker.metrics_listener is not None:
         # Not above: whatever the parent process has loaded, each worker has too.
-        from taskapp.observing.scraping import serve  # noqa: PLC0415
+        from taskapp.serving.metrics_endpoint import serve  # noqa: PLC0415
 
         serve(worker.metrics_listener, worker.app.wsgi())
 
@@ -120,9 +120,9 @@ def pre_request(worker: Any, req: Any) -> None:
         req.force_close()
 
 
-logger_class = "taskapp.server.Log"
+logger_class = "taskapp.serving.gunicorn_worker.Log"
 logconfig_dict = {
-    "formatters": {"json": {"()": "taskapp.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "taskapp.serving.json_log.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"level": "WARNING", "handlers": []},
     "loggers": {"gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},

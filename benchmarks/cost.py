@@ -17,12 +17,12 @@ import psutil
 from psycopg2.extensions import adapt
 
 from benchmarks import cpu
-from benchmarks.keep import keep
 from benchmarks.machine import machine
 from benchmarks.message import Read, linked, read
+from benchmarks.results_store import keep
 from benchmarks.stage import Person, Stage, quieten, stage
 from benchmarks.tables import cost as tables
-from taskapp.isolation.database import Link
+from taskapp.database.database import Link
 
 BUDGET = 60
 """Microseconds of server time that identity, session check and policies may take."""

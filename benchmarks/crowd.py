@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from conftest import Cluster
 from isolation.pooler import PGBOUNCER, PgBouncer
 
-from benchmarks.keep import keep
 from benchmarks.load import send, wrk
 from benchmarks.machine import machine
-from benchmarks.people import PEOPLE, TASKS_EACH, write_people
-from benchmarks.shipped import shipped
+from benchmarks.results_store import keep
+from benchmarks.served_app import shipped
 from benchmarks.stage import stage
 from benchmarks.tables import crowd as tables
+from benchmarks.users import PEOPLE, TASKS_EACH, write_people
 
 CLIENTS = 64
 BUDGET_MS, LIMIT_MS = 100, 500

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.bulk import fill
 from benchmarks.curves import Curve, Panel, curves
-from benchmarks.keep import keep
 from benchmarks.machine import machine
-from benchmarks.page import Database, Page, Times, page, served
+from benchmarks.page_latency import Database, Page, Times, page, served
+from benchmarks.results_store import keep
 from benchmarks.stage import Stage, beside, quieten, stage
 from benchmarks.tables import growth as tables
 

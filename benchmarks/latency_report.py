@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from benchmarks.counting import Said
 from benchmarks.curves import Curve, Panel, curves
-from benchmarks.keep import RESULTS, keep
+from benchmarks.results_store import RESULTS, keep
 
 DIRECT, POOLED = "straight to PostgreSQL", "through PgBouncer"
 NOTHING, NOBODY = "`SELECT 1`", "psycopg2"

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, event
 
 from benchmarks.stage import Person, Stage
 from taskapp.config import Config
-from taskapp.isolation.database import Cursor, Link
-from taskapp.isolation.identity import SignedIn, Work, going_on
-from taskapp.isolation.seal import SealKey
+from taskapp.database.database import Cursor, Link
+from taskapp.database.identity import SignedIn, Work, going_on
+from taskapp.database.signature import SealKey
 
 LARGEST_PAGE = 200
 

@@ -21,9 +21,9 @@ from sqlalchemy.dialects import postgresql
 
 from benchmarks.load import MIX, Load
 from benchmarks.stage import Stage
-from taskapp.tasks.listing import TaskQuerySchema, listed
-from taskapp.tasks.models import TASKS
-from taskapp.tasks.queries import COLUMNS, one
+from taskapp.features.tasks.listing import TaskQuerySchema, listed
+from taskapp.features.tasks.models import TASKS
+from taskapp.features.tasks.queries import COLUMNS, one
 
 NAME = "pgbench"
 

@@ -14,9 +14,9 @@ import jwt
 from conftest import free_port
 
 from benchmarks.load import Load, send
-from benchmarks.people import write_people
+from benchmarks.process import started
 from benchmarks.stage import Person, Stage
-from benchmarks.starting import started
+from benchmarks.users import write_people
 
 PROJECT = Path(__file__).parents[1]
 CONTENDERS = Path(__file__).parent / "contenders"

@@ -14,14 +14,14 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from benchmarks.curves import Curve, Panel, curves
-from benchmarks.keep import keep
 from benchmarks.load import Load, send, wrk
 from benchmarks.machine import machine
-from benchmarks.people import PEOPLE, TASKS_EACH, write_people
-from benchmarks.samples import Sample, rise
-from benchmarks.shipped import Shipped, shipped
+from benchmarks.memory_samples import Sample, rise
+from benchmarks.results_store import keep
+from benchmarks.served_app import Shipped, shipped
 from benchmarks.stage import Stage, stage
 from benchmarks.tables import soak as tables
+from benchmarks.users import PEOPLE, TASKS_EACH, write_people
 
 REQUESTS = 100_000
 LARGEST_MB = 120

@@ -17,10 +17,10 @@ from conftest import free_port
 from flask import Flask
 
 from taskapp import create_app
-from taskapp.api.access_token import personal_access_tokens
 from taskapp.config import Config
-from taskapp.embedded import EmbeddedServer
-from taskapp.provision import new_keys, new_passwords, provision, urls
+from taskapp.dev.embedded_postgres import EmbeddedServer
+from taskapp.operations.database.provision import new_keys, new_passwords, provision, urls
+from taskapp.web.authentication.access_token import personal_access_tokens
 
 # A limit that nobody reaches: counting is what is measured, not refusing.
 _UNREACHED = "100000000"

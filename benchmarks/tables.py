@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from benchmarks.samples import Sample, rise
+from benchmarks.memory_samples import Sample, rise
 
 Kept = dict[str, Any]
 

@@ -11,11 +11,11 @@ from benchmarks.agreement import agree
 from benchmarks.budgets import BUDGETS
 from benchmarks.chart import chart
 from benchmarks.figures import Figures, Turn
-from benchmarks.keep import keep
 from benchmarks.load import OPERATIONS, wrk
 from benchmarks.machine import machine
 from benchmarks.pgbench import Pgbench
 from benchmarks.report import document, tables
+from benchmarks.results_store import keep
 from benchmarks.servers import THREADS, WORKERS, Server, serving
 from benchmarks.stage import Stage, quieten, stage
 from benchmarks.tables import throughput as written

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from taskapp.admin.environment import as_shell, for_terminal, private_file
-from taskapp.embedded import programs
+from taskapp.dev.embedded_postgres import programs
+from taskapp.operations.database.environment import as_shell, for_terminal, private_file
 
 FOLDER = Path(__file__).parents[1] / ".taskapp"
 FILE = FOLDER / "demo"

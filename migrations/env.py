@@ -18,10 +18,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from taskapp.config.postgresql_url import arguments, read_url
-from taskapp.isolation.doctor.comparison import compare
-from taskapp.isolation.doctor.examination import hold_rules
-from taskapp.isolation.doctor.rule import Finding
-from taskapp.isolation.pooling import is_pooled
+from taskapp.database.pooler_detection import is_pooled
+from taskapp.isolation.doctor.catalogue.comparison import compare
+from taskapp.isolation.doctor.model import Finding
+from taskapp.isolation.doctor.run import hold_rules
 from taskapp.isolation.revision import DraftSchemaError, is_draft
 
 metadata = current_app.extensions["migrate"].db.metadata

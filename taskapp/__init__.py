@@ -9,37 +9,30 @@ from flask_migrate import Config as AlembicConfig
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from taskapp import logs
-from taskapp.account.routes import blp as account
-from taskapp.api import (
-    access_token,
-    cors,
-    headers,
-    openapi,
-    path_prefix,
-    problems,
-    rate_limits,
-    request_target,
-    sign_in,
-    work,
-)
-from taskapp.auth import passwords
-from taskapp.auth.routes import blp as sessions
-from taskapp.auth.routes import public as auth
-from taskapp.completions.routes import blp as completions
 from taskapp.config import Config
-from taskapp.docs.routes import blp as docs
-from taskapp.health.routes import blp as health
-from taskapp.isolation import roles
-from taskapp.isolation.models import Base
-from taskapp.keys.routes import blp as keys
-from taskapp.lists.routes import blp as lists
-from taskapp.observing import ending
-from taskapp.tags.routes import blp as tags
-from taskapp.tasks.routes import blp as tasks
-from taskapp.tokens.routes import blp as tokens
-from taskapp.trash.routes import blp as trash
-from taskapp.users.routes import blp as users
+from taskapp.database import databases
+from taskapp.database.models import Base
+from taskapp.features.account.routes import blp as account
+from taskapp.features.auth import passwords
+from taskapp.features.auth.routes import blp as sessions
+from taskapp.features.auth.routes import public as auth
+from taskapp.features.completions.routes import blp as completions
+from taskapp.features.health.routes import blp as health
+from taskapp.features.keys.routes import blp as keys
+from taskapp.features.lists.routes import blp as lists
+from taskapp.features.pages.routes import blp as docs
+from taskapp.features.tags.routes import blp as tags
+from taskapp.features.tasks.routes import blp as tasks
+from taskapp.features.tokens.routes import blp as tokens
+from taskapp.features.trash.routes import blp as trash
+from taskapp.features.users.routes import blp as users
+from taskapp.serving import json_log, request_record
+from taskapp.web import request_context
+from taskapp.web.authentication import access_token, authenticate
+from taskapp.web.openapi import spec
+from taskapp.web.rate_limit import rate_limits
+from taskapp.web.requests import path_prefix, request_target
+from taskapp.web.responses import cors, problems, response_headers
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # The documentation shows them in this order.
@@ -67,26 +60,26 @@ def create_app(config: Config | None = None) -> Flask:
     app.config["TASKAPP"] = config = config or Config.from_environment()
     # A path with two slashes is none of ours; werkzeug would answer with a redirect in HTML.
     app.url_map.merge_slashes = False
-    # One more than is allowed, so that a body cut off at this length is known to be too long; see api/parser.py.
+    # One more than is allowed, so that a body cut off at this length is known to be too long; see web/requests/parser.py.
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes + 1
     # The client's address is what the last proxies we know of say it is, and nobody else.
     inner = path_prefix.PathPrefix(app.wsgi_app, config)
     app.wsgi_app = ProxyFix(inner, x_for=config.trusted_proxies, x_proto=config.trusted_proxies)  # type: ignore[method-assign]
 
-    work.init_app(app)
-    logs.init_app(app)
-    ending.init_app(app, config)
-    headers.init_app(app)
+    request_context.init_app(app)
+    json_log.init_app(app)
+    request_record.init_app(app, config)
+    response_headers.init_app(app)
     request_target.init_app(app)
     cors.init_app(app, config)
     problems.init_app(app)
     access_token.init_app(app, config)
     rate_limits.init_app(app, config)
-    sign_in.init_app(app)
+    authenticate.init_app(app)
     passwords.init_app(app, config)
-    roles.init_app(app, config)
+    databases.init_app(app, config)
 
-    api = openapi.make_api(app)
+    api = spec.make_api(app)
     for feature in FEATURES:
         api.register_blueprint(feature)
     app.register_blueprint(docs)

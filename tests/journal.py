@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from taskapp.logs import JsonFormatter
+from taskapp.serving.json_log import JsonFormatter
 
 
 class Journal(logging.Handler):

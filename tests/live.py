@@ -14,7 +14,7 @@ from pathlib import Path
 from conftest import free_port, missing
 from waiting import DEADLINE_SECONDS, wait_until
 
-from taskapp.embedded import programs
+from taskapp.dev.embedded_postgres import programs
 
 PROJECT = Path(__file__).parents[1]
 COMMANDS = shlex.quote(f"{Path(sys.executable).parent}/")

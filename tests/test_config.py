@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from taskapp import create_app
 from taskapp.config import Config, ConfigError, switching
-from taskapp.keys.pem import new_private_key
-from taskapp.local import _local_keys
-from taskapp.provision import new_keys
+from taskapp.dev.run import _local_keys
+from taskapp.operations.database.provision import new_keys
+from taskapp.operations.private_key_pem import new_private_key
 
 SECRET = "s3cr3t-word"
 KEYS = new_keys("k1")

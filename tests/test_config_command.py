@@ -14,9 +14,9 @@ from live import PROJECT
 from test_config import COMPLETE, KEYS, SECRET
 
 from taskapp.config import Config
-from taskapp.config.cli import config
 from taskapp.config.setting import of_field
 from taskapp.config.settings import OF_COMMANDS, SECRETS, settings
+from taskapp.operations.config import config
 
 PAGE = PROJECT / "docs" / "configuration.md"
 

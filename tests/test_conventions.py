@@ -14,40 +14,32 @@ MIGRATIONS = [*sorted((PROJECT / "migrations" / "versions").glob("*.py")), PROJE
 # What a feature has besides models, schemas, queries and routes.
 BESIDES = {
     # Signing in is more than its endpoints.
-    "taskapp/auth/events.py",
-    "taskapp/auth/guessing.py",
-    "taskapp/auth/passwords.py",
-    "taskapp/auth/reauthentication.py",
-    "taskapp/auth/refresh_token.py",
-    "taskapp/auth/sessions.py",
-    "taskapp/auth/idle.py",
-    "taskapp/auth/throttle.py",
-    # `flask users`: the operator's commands and their statements.
-    "taskapp/account/cli.py",
-    "taskapp/account/operator.py",
-    "taskapp/account/export.py",
+    "taskapp/features/auth/events.py",
+    "taskapp/features/auth/password_strength.py",
+    "taskapp/features/auth/passwords.py",
+    "taskapp/features/auth/reauthentication.py",
+    "taskapp/features/auth/refresh_token.py",
+    "taskapp/features/auth/sessions.py",
+    "taskapp/features/auth/session_lifetime.py",
+    "taskapp/features/auth/login_throttle.py",
+    "taskapp/features/account/export.py",
     # What a task is due by, and what a list of tasks is filtered and sorted by.
-    "taskapp/tasks/due.py",
-    "taskapp/tasks/listing.py",
+    "taskapp/features/tasks/due.py",
+    "taskapp/features/tasks/listing.py",
     # What a search looks for, and in which words.
-    "taskapp/tasks/search.py",
-    "taskapp/tasks/words.py",
-    # `flask tasks`.
-    "taskapp/trash/cli.py",
-    # `flask keys`: its command and what a new key looks like.
-    "taskapp/keys/cli.py",
-    "taskapp/keys/pem.py",
+    "taskapp/features/tasks/search.py",
+    "taskapp/features/tasks/words.py",
 }
 
 # `flask users` runs as taskapp_operator, who is nobody's user and sees every account: no policy can join an account with
 # its sessions there. No request gets there, which test_no_request_reaches_the_operators_statements holds it to.
-ACROSS_ACCOUNTS = "taskapp/account/operator.py"
+ACROSS_ACCOUNTS = "taskapp/operations/users/queries.py"
 
 # They make and feed the database; a request never gets there.
 APART = {
-    *("taskapp/embedded.py", "taskapp/local.py", "taskapp/provision.py"),
+    *("taskapp/dev/embedded_postgres.py", "taskapp/dev/run.py", "taskapp/operations/database/provision.py"),
     # People at psql, each on a connection of their own.
-    *("taskapp/dba/login.py", "taskapp/dba/session.py"),
+    *("taskapp/operations/isolation/login.py", "taskapp/operations/isolation/psql_session.py"),
 }
 
 
@@ -98,9 +90,9 @@ def test_only_isolation_connects_for_a_request() -> None:
         if call.rpartition(".")[2] in {"create_engine", "ThreadedConnectionPool", "SimpleConnectionPool"}
         or call == "psycopg2.connect"
     }
-    others = {path for path in connecting if not path.startswith("taskapp/isolation/")} - APART
-    assert others == set(), "requests connect by taskapp/isolation/database.py only"
-    assert "taskapp/isolation/database.py" in connecting
+    others = {path for path in connecting if not path.startswith(("taskapp/isolation/", "taskapp/database/"))} - APART
+    assert others == set(), "requests connect by taskapp/database/database.py only"
+    assert "taskapp/database/database.py" in connecting
 
 
 def test_nobody_compares_owners() -> None:
@@ -122,15 +114,18 @@ def test_no_request_reaches_the_operators_statements() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Import | ast.ImportFrom)
         and any(
-            f"{getattr(node, 'module', '')}.{alias.name}".strip(".").startswith("taskapp.account.operator")
+            f"{getattr(node, 'module', '')}.{alias.name}".strip(".").startswith("taskapp.operations.users.queries")
             for alias in node.names
         )
     }
-    assert users == {"taskapp/account/cli.py"}, "only the command `flask users` may import the operator's statements"
+    assert users == {"taskapp/operations/users/commands.py"}, (
+        "only the command `flask users` may import the operator's statements"
+    )
 
 
 def test_nobody_filters_by_owner() -> None:
-    features = [path for path in SOURCES if path.name in {"queries.py", "routes.py"}]
+    statements = [path for path in SOURCES if path.name in {"queries.py", "routes.py"}]
+    features = [path for path in statements if name(path) != ACROSS_ACCOUNTS]
     assert len(features) > 4
     found = findings(features, r"(where|filter|filter_by|having)\(.*user_id")
     assert found == [], "policies of PostgreSQL filter by owner, statements do not"
@@ -144,9 +139,9 @@ def test_only_config_reads_the_environment() -> None:
     assert readers <= {
         *config,
         "taskapp/config/postgresql_url.py",
-        "taskapp/provision.py",
-        "taskapp/local.py",
-        "taskapp/dba/session.py",
+        "taskapp/operations/database/provision.py",
+        "taskapp/dev/run.py",
+        "taskapp/operations/isolation/psql_session.py",
     }
     assert readers >= config
 
@@ -188,7 +183,7 @@ def test_b29d_nothing_is_notified(path: Path) -> None:
 def test_migrations_import_nothing_that_changes() -> None:
     # A migration has to do tomorrow what it did the day it was written. Their runner asks whether isolation holds today.
     assert findings(MIGRATIONS[:-1], r"^\s*(from|import) taskapp") == []
-    lasting = r"(?!\.isolation\.(doctor\.|(pooling|revision) )|\.config\.postgresql_url )"
+    lasting = r"(?!\.isolation\.(doctor\.|revision )|\.database\.pooler_detection |\.config\.postgresql_url )"
     assert findings(MIGRATIONS[-1:], r"^\s*(from|import) taskapp" + lasting) == []
 
 
@@ -219,18 +214,18 @@ def test_every_feature_has_the_same_files() -> None:
     allowed = {"__init__.py", "models.py", "schemas.py", "queries.py", "routes.py"}
     features = {path.parent for path in SOURCES if path.name == "routes.py"}
     assert {name(feature) for feature in features} == {
-        "taskapp/auth",
-        "taskapp/account",
-        "taskapp/users",
-        "taskapp/lists",
-        "taskapp/tags",
-        "taskapp/tasks",
-        "taskapp/tokens",
-        "taskapp/completions",
-        "taskapp/trash",
-        "taskapp/keys",
-        "taskapp/health",
-        "taskapp/docs",
+        "taskapp/features/auth",
+        "taskapp/features/account",
+        "taskapp/features/users",
+        "taskapp/features/lists",
+        "taskapp/features/tags",
+        "taskapp/features/tasks",
+        "taskapp/features/tokens",
+        "taskapp/features/completions",
+        "taskapp/features/trash",
+        "taskapp/features/keys",
+        "taskapp/features/health",
+        "taskapp/features/pages",
     }
     others = {name(path) for feature in features for path in feature.glob("*.py") if path.name not in allowed}
     assert others == BESIDES, "a feature has models, schemas, queries and routes; what else it has stands in BESIDES"

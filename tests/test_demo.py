@@ -18,7 +18,7 @@ import pytest
 from conftest import free_port
 from dba.terminal import Terminal
 from live import PROJECT, program
-from test_local import NAME, Run, start, strangers_environment
+from test_run import NAME, Run, start, strangers_environment
 
 from demo import DemoError
 from demo.__main__ import PEOPLE

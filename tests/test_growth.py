@@ -10,8 +10,8 @@ import pytest
 from benchmarks.bulk import fill, spans
 from benchmarks.cost import STEPS, message, pgbench_script
 from benchmarks.curves import Curve, Panel, curves
+from benchmarks.memory_samples import Sample, rise
 from benchmarks.message import get, linked, page_path, read
-from benchmarks.samples import Sample, rise
 from benchmarks.stage import Person, Stage, stage
 
 COUNTS = [130, 60, 3]

@@ -7,24 +7,24 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import citations
+import doc_citations
 import psycopg2
 import pytest
-from citations import PROJECT
 from click.testing import CliRunner
 from conftest import Cluster
+from doc_citations import PROJECT
 from isolation.breakages import BREAKAGES
 from isolation.test_mutations import MUTATIONS
 from live import COMMANDS, path_with_psql
 from walkthrough import blocks, joined, pattern
 
-from taskapp.dba.cli import isolation
 from taskapp.isolation.columns import COLUMNS
-from taskapp.isolation.doctor.examination import RULES
+from taskapp.isolation.doctor.run import RULES
+from taskapp.operations.isolation.commands import isolation
 
 PAGE = (PROJECT / "docs" / "isolation.md").read_text()
-ROWS = citations.rows(PAGE, "B")
-RULE_ROWS = citations.rows(PAGE, "L")
+ROWS = doc_citations.rows(PAGE, "B")
+RULE_ROWS = doc_citations.rows(PAGE, "L")
 # The numbers that reviewers of this project know the footguns by.
 NUMBERS = [
     *(f"B{number}" for number in range(1, 9)),
@@ -130,7 +130,7 @@ def test_every_row_says_what_goes_wrong_and_what_prevents_it() -> None:
 
 
 def test_a_row_without_a_test_says_why() -> None:
-    assert [row[0] for row in ROWS if not citations.tests(row[3]) and not row[2].startswith("Does not apply")] == []
+    assert [row[0] for row in ROWS if not doc_citations.tests(row[3]) and not row[2].startswith("Does not apply")] == []
 
 
 def test_what_only_the_doctor_watches_names_the_rule_that_is_broken() -> None:
@@ -140,11 +140,11 @@ def test_what_only_the_doctor_watches_names_the_rule_that_is_broken() -> None:
     assert [row[0] for row in watched if not broken & set(re.findall(r"\bL\d\d\b", row[2]))] == []
 
 
-@pytest.mark.parametrize("path", citations.files(PAGE))
+@pytest.mark.parametrize("path", doc_citations.files(PAGE))
 def test_every_file_that_is_cited_exists(path: str) -> None:
     assert (PROJECT / path).exists()
 
 
-@pytest.mark.parametrize("test", citations.tests(PAGE))
+@pytest.mark.parametrize("test", doc_citations.tests(PAGE))
 def test_every_test_that_is_cited_exists(test: str) -> None:
-    assert citations.is_a_test(test)
+    assert doc_citations.is_a_test(test)

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from citations import files
-from existing import wrong_command, wrong_link, wrong_setting
+from doc_citations import files
+from doc_references import wrong_command, wrong_link, wrong_setting
 from pages import PROJECT, anchors, commands, links, pages, settings
 
 PAGES = pages()

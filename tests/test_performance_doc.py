@@ -8,8 +8,8 @@ import pytest
 from isolation.calls import CALLS
 
 from benchmarks import tables
-from benchmarks.keep import PAGE, RESULTS
 from benchmarks.latency_report import Figures
+from benchmarks.results_store import PAGE, RESULTS
 from benchmarks.servers import OURS
 
 OPERATIONS = {"get": "getTask", "list": "listTasks", "create": "createTask", "patch": "updateTask"}

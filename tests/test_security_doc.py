@@ -2,14 +2,14 @@
 
 import re
 
-import citations
+import doc_citations
 import pytest
-from citations import PROJECT
 from conftest import Person
+from doc_citations import PROJECT
 
 TEXT = (PROJECT / "docs" / "security.md").read_text()
-ROWS = citations.rows(TEXT, "F")
-RISKS = citations.rows(TEXT, "API")
+ROWS = doc_citations.rows(TEXT, "F")
+RISKS = doc_citations.rows(TEXT, "API")
 
 
 def test_every_requirement_has_one_row() -> None:
@@ -39,14 +39,14 @@ def test_every_risk_of_the_owasp_top_10_has_one_row_and_a_class_of_tests() -> No
     assert [row[0] for row in RISKS if not re.search(rf"^class Test{row[0]}[A-Z]", classes, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("path", citations.files(TEXT))
+@pytest.mark.parametrize("path", doc_citations.files(TEXT))
 def test_every_file_that_is_cited_exists(path: str) -> None:
     assert (PROJECT / path).exists()
 
 
-@pytest.mark.parametrize("test", citations.tests(TEXT))
+@pytest.mark.parametrize("test", doc_citations.tests(TEXT))
 def test_every_test_that_is_cited_exists(test: str) -> None:
-    assert citations.is_a_test(test)
+    assert doc_citations.is_a_test(test)
 
 
 def test_it_says_what_was_left_out_on_purpose() -> None:

@@ -12,15 +12,15 @@ import pytest
 from arrange import script
 from conftest import Admin, Cluster, Person, register
 from endurance.one_worker import one_worker
-from endurance.wire import Address, Answer, ask, connect, get, head
+from endurance.raw_http import Address, Answer, ask, connect, get, head
 from flask import Flask
 from gunicorn.http.wsgi import FileWrapper
 from waiting import wait_until
 from werkzeug.test import create_environ
 
-from taskapp import server
-from taskapp.places import Places, SharedSlots
-from taskapp.server import Crowded, OverShare, Worker
+from taskapp.serving import gunicorn_worker
+from taskapp.serving.admission import Places, SharedSlots
+from taskapp.serving.gunicorn_worker import Crowded, OverShare, Worker
 
 pytestmark = pytest.mark.extended
 
@@ -232,7 +232,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(server, "time", clock)
+    monkeypatch.setattr(gunicorn_worker, "time", clock)
     return clock
 
 

@@ -4,9 +4,9 @@ The table is :class:`taskapp.config.settings.Config`. Nothing else in the projec
 wrong value stops the start with one line that names the variable; there is no default for a secret.
 """
 
-from taskapp.config.kinds import switching
 from taskapp.config.production import LOCAL_MARK
 from taskapp.config.setting import ConfigError
 from taskapp.config.settings import Config, given_secrets
+from taskapp.config.types import switching
 
 __all__ = ["LOCAL_MARK", "Config", "ConfigError", "given_secrets", "switching"]

@@ -7,7 +7,9 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Self
 
-from taskapp.config.kinds import (
+from taskapp.config.production import unsafe
+from taskapp.config.setting import PREFIX, ConfigError, Setting, of_field, setting, text_of
+from taskapp.config.types import (
     HOSTS,
     HTTP_URL,
     ORIGINS,
@@ -23,8 +25,6 @@ from taskapp.config.kinds import (
     number,
     one_of,
 )
-from taskapp.config.production import unsafe
-from taskapp.config.setting import PREFIX, ConfigError, Setting, of_field, setting, text_of
 
 SECRETS = (
     "TASKAPP_DATABASE_URL",

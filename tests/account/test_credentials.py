@@ -5,9 +5,9 @@ from typing import Any
 import expect
 import pytest
 from argon2 import PasswordHasher
+from concurrency import account_held
 from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
-from meanwhile import account_held
 from werkzeug.test import TestResponse
 
 NEW_PASSWORD = "staple the horse to the moon"

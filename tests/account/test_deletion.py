@@ -5,8 +5,8 @@ from typing import Any
 import expect
 import pytest
 from arrange import wish
+from concurrency import holding
 from conftest import PASSWORD, Admin, Cluster, Person
-from meanwhile import holding
 
 
 @pytest.fixture(autouse=True)

@@ -8,15 +8,15 @@ from uuid import UUID
 import expect
 import pytest
 from click.testing import Result
+from concurrency import Queue, account_held
 from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
 from journal import journal
-from meanwhile import Queue, account_held
 from werkzeug.test import TestResponse
 
 from taskapp import create_app
-from taskapp.account.cli import users
 from taskapp.config import Config
+from taskapp.operations.users.commands import users
 
 NEW_PASSWORD = "staple the horse to the moon"
 

@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 from conftest import CELL, free_port, programs
 from live import PROJECT
 
-from taskapp.admin.cli import database
-from taskapp.embedded import EmbeddedServer
+from taskapp.dev.embedded_postgres import EmbeddedServer
+from taskapp.operations.database.commands import database
 
 Completed = subprocess.CompletedProcess[str]
 

@@ -7,9 +7,9 @@ import pytest
 
 from admin.conftest import Completed, Neon, refusal, shell
 from taskapp import create_app
-from taskapp.admin.init import _url
 from taskapp.config import Config
 from taskapp.config.postgresql_url import read_url
+from taskapp.operations.database.init import _url
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from admin.conftest import Completed, Neon, refusal, succeed
-from taskapp.isolation.versions import is_patched
+from taskapp.database.patched_versions import is_patched
 
 
 @pytest.fixture

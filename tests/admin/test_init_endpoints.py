@@ -11,7 +11,7 @@ from isolation.pooler import PgBouncer
 from isolation.session_proxy import SessionProxy
 
 from admin.conftest import Neon, printed_environment, refusal, succeed
-from taskapp.admin.cli import database
+from taskapp.operations.database.commands import database
 
 
 @pytest.fixture

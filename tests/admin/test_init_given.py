@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from admin.conftest import Neon, refusal, succeed
-from taskapp.provision import new_keys, new_passwords, urls
+from taskapp.operations.database.provision import new_keys, new_passwords, urls
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from live import gunicorn
 from waiting import wait_until
 
 from admin.conftest import Neon, printed_environment, succeed
-from taskapp.isolation.seal import SealKey, proven_subject
+from taskapp.database.signature import SealKey, proven_subject
 
 pytestmark = pytest.mark.extended
 

@@ -10,8 +10,8 @@ from conftest import Cluster
 from isolation.pooler import PgBouncer
 
 from admin.conftest import Completed, Neon, flask, printed_environment, refusal, shell, succeed
-from taskapp.isolation.bootstrap import LOGINS, ROLES
-from taskapp.isolation.versions import is_patched
+from taskapp.database.patched_versions import is_patched
+from taskapp.isolation.roles import LOGINS, ROLES
 
 
 @pytest.fixture

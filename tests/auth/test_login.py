@@ -14,10 +14,10 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from waiting import wait_until
 
-from taskapp.api.problems import Problem
-from taskapp.auth.passwords import Passwords
+from taskapp.features.auth.passwords import Passwords
+from taskapp.web.responses.problems import Problem
 
-MODULE = import_module("taskapp.auth.passwords")
+MODULE = import_module("taskapp.features.auth.passwords")
 NICENESS = MODULE._NICENESS
 
 

@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from taskapp.auth import guessing
-from taskapp.auth.passwords import Passwords
 from taskapp.config import Config, ConfigError
+from taskapp.features.auth import password_strength
+from taskapp.features.auth.passwords import Passwords
 
 EMAIL = "ada@example.com"
 COMPOSED, DECOMPOSED = "\u00e5\u00e4\u00f6\u00fc correct battery", "a\u030aa\u0308o\u0308u\u0308 correct battery"
@@ -196,7 +196,7 @@ def test_f4_no_more_than_16_characters_are_judged(cluster: object, length: int, 
         verdict: dict[str, Any] = zxcvbn(password, user_inputs=user_inputs)
         return verdict
 
-    monkeypatch.setattr(guessing, "zxcvbn", judging)
+    monkeypatch.setattr(password_strength, "zxcvbn", judging)
     Passwords(Config.from_environment()).check(varied(length), "password", about=["x" * length])
     assert judged == [varied(length)[:16], "taskapp", "x" * 16]
 

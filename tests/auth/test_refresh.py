@@ -17,9 +17,9 @@ from arrange import MakeApp, other_processes
 from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
-from taskapp.account.cli import users
-from taskapp.api.problems import Problem
-from taskapp.auth.refresh_token import RefreshToken
+from taskapp.features.auth.refresh_token import RefreshToken
+from taskapp.operations.users.commands import users
+from taskapp.web.responses.problems import Problem
 
 Tokens = dict[str, Any]
 

@@ -11,7 +11,7 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
 from taskapp import create_app
-from taskapp.account.cli import users
+from taskapp.operations.users.commands import users
 
 MEMBERS = {"id", "device_name", "user_agent", "ip", "created_at", "last_used_at", "expires_at", "current"}
 

@@ -15,9 +15,9 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from taskapp.account.cli import users
-from taskapp.auth import throttle
-from taskapp.auth.passwords import Passwords
+from taskapp.features.auth import login_throttle
+from taskapp.features.auth.passwords import Passwords
+from taskapp.operations.users.commands import users
 
 ELSEWHERE = "198.51.100.7"
 
@@ -84,12 +84,12 @@ def move(app: Flask, alice: Person, email: str, password: str = PASSWORD) -> Tes
 
 def pair_key(app: Flask, address: str = "127.0.0.1", email: str = "alice@example.com") -> bytes:
     with app.test_request_context(environ_overrides={"REMOTE_ADDR": address}):
-        return throttle.login_keys(email)[0]
+        return login_throttle.login_keys(email)[0]
 
 
 def account_key(app: Flask, email: str = "alice@example.com") -> bytes:
     with app.test_request_context():
-        return throttle.account_key(email)
+        return login_throttle.account_key(email)
 
 
 def fail_before(app: Flask, admin: Admin, times: int, address: str = "127.0.0.1", email: str = "alice@example.com") -> None:

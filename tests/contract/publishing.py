@@ -3,7 +3,7 @@
 import os
 
 from taskapp import create_app
-from taskapp.provision import new_keys, urls
+from taskapp.operations.database.provision import new_keys, urls
 
 os.environ.update(
     {

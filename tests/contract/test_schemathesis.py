@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cluster
-from endurance.length import length
+from endurance.durations import length
 from live import serving
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from conftest import Admin, Cluster
 from isolation.conftest import SqlClient, User, stored
 
-from taskapp.dba.cli import isolation
+from taskapp.operations.isolation.commands import isolation
 
 PASSWORD = "a dozen characters or more"
 STAFF: dict[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ import pytest
 from conftest import Admin, Cluster, client_programs
 from live import COMMANDS, PROJECT, path_with_psql, port_of, serving
 from test_demo import make_demo
-from test_local import NAME, start, strangers_environment
+from test_run import NAME, start, strangers_environment
 from walkthrough import Block, blocks, joined, pattern
 
 from dba.conftest import PASSWORD, Staff
@@ -23,8 +23,8 @@ from dba.terminal import Terminal
 from demo.__main__ import PEOPLE
 from demo.api import Api
 from demo.loading import load, token_of
-from taskapp.dba.cli import isolation
-from taskapp.dba.people import dba
+from taskapp.operations.isolation.commands import isolation
+from taskapp.operations.isolation.dba_logins import dba
 
 PAGE = (PROJECT / "docs" / "dba.md").read_text()
 STAFF = ("ann", "bea", "carl", "ivy")

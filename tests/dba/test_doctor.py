@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import Admin, Cluster
 
-from taskapp.dba.cli import isolation
-from taskapp.isolation.doctor.canary import try_it
-from taskapp.isolation.doctor.examination import RULES
-from taskapp.isolation.doctor.visit import visit
+from taskapp.isolation.doctor.cross_user_probe import try_it
+from taskapp.isolation.doctor.login_probe import visit
+from taskapp.isolation.doctor.run import RULES
+from taskapp.operations.isolation.commands import isolation
 
 MIGRATOR = "taskapp_migrator"
 

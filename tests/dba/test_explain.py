@@ -16,8 +16,8 @@ from isolation import conftest as everywhere
 from isolation.conftest import User, all_tables, tenant_tables
 from isolation.pooler import PgBouncer
 
-from taskapp.dba.cli import isolation
-from taskapp.isolation.seal import SealKey, proven_subject
+from taskapp.database.signature import SealKey, proven_subject
+from taskapp.operations.isolation.commands import isolation
 
 PASSWORD = "correct horse battery"
 # Made and taken away by this file: a person with tickets, one who audits and no more, and one who does both.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from waiting import wait_until
 
 from dba.conftest import DEAD, LogIn, Staff, hold, open_ticket, seen
-from taskapp.isolation.seal import SealKey
+from taskapp.database.signature import SealKey
 
 TABLES = ("users", "sessions", "personal_access_tokens", "lists", "tags", "tasks", "completions", "idempotency_records")
 READ = "SELECT user_id::text FROM app.{}"

@@ -13,10 +13,10 @@ from live import PROJECT
 
 from deployment.compose import Service, Services, given, services
 from deployment.image import APPLICATION, health_check, image_of
-from taskapp.admin.new_secrets import new_secrets
 from taskapp.config import Config
-from taskapp.embedded import EmbeddedServer
-from taskapp.isolation.versions import PATCHED
+from taskapp.database.patched_versions import PATCHED
+from taskapp.dev.embedded_postgres import EmbeddedServer
+from taskapp.operations.database.new_secrets import new_secrets
 
 TEXT = (PROJECT / "docker-compose.yml").read_text()
 STAY, ONCE = ("api", "pgbouncer", "postgres", "redis"), ("init", "migrate", "operator")
@@ -96,7 +96,7 @@ def test_what_is_not_published_is_on_a_network_that_leads_nowhere(found: Service
 
 
 def test_what_others_have_to_reach_does_not_listen_to_itself_only(found: Services) -> None:
-    # On one machine, as `deployment.host` has it, nobody would notice.
+    # On one machine, as `deployment.compose_emulator` has it, nobody would notice.
     application = {**APPLICATION.environment, **given(found["api"])}
     assert application["TASKAPP_HOST"] == application["TASKAPP_METRICS_HOST"] == "0.0.0.0"
     assert "TASKAPP_PORT" not in application

@@ -1,5 +1,5 @@
 """docs/operations/compose.md tells the truth: its commands, typed as they stand there, start the service that
-docker-compose.yml describes, and keep it going. No engine runs here; `deployment.host` does what one would."""
+docker-compose.yml describes, and keep it going. No engine runs here; `deployment.compose_emulator` does what one would."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from conftest import PASSWORD
 from live import PROJECT, program
 from walkthrough import Block, blocks, joined, pattern
 
-from deployment.host import Host
+from deployment.compose_emulator import Host
 from deployment.image import APPLICATION
 
 PAGE = (PROJECT / "docs" / "operations" / "compose.md").read_text()

@@ -45,7 +45,7 @@ def test_programs_find_the_document_by_its_links(anonymous: Person) -> None:
 
 
 def test_the_commands_name_the_address_where_it_listens_and_never_the_host_that_was_asked(anonymous: Person) -> None:
-    # tests/api/test_request_target.py: with TASKAPP_PUBLIC_URL they name that.
+    # tests/web/test_request_target.py: with TASKAPP_PUBLIC_URL they name that.
     assert "API=http://127.0.0.1:8000\n" in anonymous.get("/", base_url="https://evil.example:8443").text
     assert "evil.example" not in anonymous.get("/", base_url="https://evil.example:8443").text
 

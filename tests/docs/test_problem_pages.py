@@ -8,11 +8,11 @@ from typing import Any
 import expect
 import pytest
 from conftest import Person
-from document import published_by
 from flask import Flask
+from openapi_conformance import published_by
 
-from taskapp.api.field_errors import FIELD_ERRORS
-from taskapp.api.problems import PROBLEMS
+from taskapp.web.requests.field_errors import FIELD_ERRORS
+from taskapp.web.responses.problems import PROBLEMS
 
 
 def text(html: str) -> str:

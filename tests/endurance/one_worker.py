@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from live import PROJECT, gunicorn, port_of
 
-from endurance.wire import Address
+from endurance.raw_http import Address
 
 MEGABYTE = 1024 * 1024
 
@@ -28,17 +28,20 @@ class Server:
 def one_worker(environment: Mapping[str, str], places: int, **constants: float) -> Iterator[Server]:
     """Serve `places` requests at a time.
 
-    :param constants: values for constants of `taskapp.server`, such as a time limit that a test waits for, or that is to
-        end nothing while a test lasts.
+    :param constants: values for constants of `taskapp.serving.gunicorn_worker`, such as a time limit that a test waits for,
+        or that is to end nothing while a test lasts.
     """
     with tempfile.TemporaryDirectory(prefix="taskapp-served-") as folder:
         project = Path(folder)
         for name in ("gunicorn.conf.py", "migrations", "taskapp"):
             (project / name).symlink_to(PROJECT / name)
         changes = "".join(
-            f"assert hasattr(server, {name!r})\nserver.{name} = {value}\n" for name, value in constants.items()
+            f"assert hasattr(gunicorn_worker, {name!r})\ngunicorn_worker.{name} = {value}\n"
+            for name, value in constants.items()
         )
-        (project / "wsgi.py").write_text(f"from taskapp import server\n{changes}{(PROJECT / 'wsgi.py').read_text()}")
+        (project / "wsgi.py").write_text(
+            f"from taskapp.serving import gunicorn_worker\n{changes}{(PROJECT / 'wsgi.py').read_text()}"
+        )
         settings = {**environment, "TASKAPP_WORKERS": "1", "TASKAPP_THREADS": str(places)}
         with gunicorn(settings, project) as (url, process):
             yield Server(("127.0.0.1", port_of(url)), psutil.Process(process.pid).children()[0])

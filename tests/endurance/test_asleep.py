@@ -18,10 +18,10 @@ from sqlalchemy import text
 from waiting import wait_until
 from werkzeug.test import TestResponse
 
-from endurance.apart import cluster_apart
-from endurance.crashing import as_superuser
-from endurance.gate import Gate
-from endurance.length import length
+from endurance.crashable_postgres import as_superuser
+from endurance.dedicated_server import cluster_apart
+from endurance.durations import length
+from endurance.fault_proxy import Gate
 
 ROLES = ("taskapp_api", "taskapp_auth")
 POOL = 4

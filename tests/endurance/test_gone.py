@@ -22,11 +22,11 @@ from live import gunicorn, port_of
 from waiting import wait_until
 
 from endurance.accounts import registered
-from endurance.apart import cluster_apart
-from endurance.crashing import crash
-from endurance.gate import Gate
-from endurance.length import length
-from endurance.watcher import Watcher
+from endurance.crashable_postgres import crash
+from endurance.dedicated_server import cluster_apart
+from endurance.durations import length
+from endurance.fault_proxy import Gate
+from endurance.health_poller import Watcher
 from endurance.writer import Answer, Writer
 
 CLIENTS, THREADS = 16, 4

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 from arrange import task
+from concurrency import holding
 from conftest import Admin, Cluster, Person, free_port
 from live import PROJECT, gunicorn, port_of
-from meanwhile import holding
 from waiting import DEADLINE_SECONDS, wait_until
 
 from endurance.accounts import registered
-from endurance.length import length
-from endurance.maker import Maker, making
+from endurance.durations import length
+from endurance.retrying_creator import Maker, making
 
 CLIENTS = length(6, 16)
 ROUNDS = length(1, 5)

@@ -20,11 +20,11 @@ from conftest import Admin, Cluster, Person
 from flask import Flask
 from waiting import DEADLINE_SECONDS
 
-from endurance.length import length
+from endurance.durations import length
 from endurance.one_worker import MEGABYTE, Server, one_worker
-from endurance.wire import Address, ask, connect, get, head, members, pour
-from taskapp.isolation.seal import SealKey
-from taskapp.server import ARRIVAL_SECONDS
+from endurance.raw_http import Address, ask, connect, get, head, members, pour
+from taskapp.database.signature import SealKey
+from taskapp.serving.gunicorn_worker import ARRIVAL_SECONDS
 
 PLACES = 4
 PATIENT = length(3600, ARRIVAL_SECONDS)

@@ -17,9 +17,9 @@ from live import PROJECT, gunicorn, port_of
 from waiting import DEADLINE_SECONDS, wait_until
 
 from endurance.accounts import registered
-from endurance.apart import cluster_apart
-from endurance.length import length
-from endurance.maker import Maker, making
+from endurance.dedicated_server import cluster_apart
+from endurance.durations import length
+from endurance.retrying_creator import Maker, making
 
 CLIENTS = length(4, 16)
 TRIES = length(2, 6)

@@ -27,8 +27,8 @@ from live import gunicorn, port_of
 from psycopg2.extensions import cursor
 from waiting import DEADLINE_SECONDS
 
-from endurance.length import length
-from endurance.strangers import Stranger, settle
+from endurance.durations import length
+from endurance.marked_users import Stranger, settle
 
 PEOPLE = 500
 CLIENTS = 64

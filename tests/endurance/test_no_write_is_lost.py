@@ -24,9 +24,9 @@ from live import gunicorn, port_of
 from waiting import wait_until
 
 from endurance.accounts import registered
-from endurance.apart import cluster_apart
-from endurance.crashing import as_superuser, crash
-from endurance.length import length
+from endurance.crashable_postgres import as_superuser, crash
+from endurance.dedicated_server import cluster_apart
+from endurance.durations import length
 from endurance.workers import serving
 from endurance.writer import Answer, Kept, Writer
 

@@ -15,9 +15,9 @@ import pytest
 from conftest import Admin, Cluster, Person
 from waiting import DEADLINE_SECONDS, wait_until
 
-from endurance.length import AT_FULL_LENGTH, length
+from endurance.durations import AT_FULL_LENGTH, length
 from endurance.one_worker import Server, one_worker
-from endurance.wire import Address, Answer, connect, get, head, read
+from endurance.raw_http import Address, Answer, connect, get, head, read
 
 PLACES = 8
 CROWD = 10 * PLACES

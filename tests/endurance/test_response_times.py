@@ -16,10 +16,10 @@ from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
 from live import serving
 
-from taskapp.api.problems import RETRY_AFTER_SECONDS
-from taskapp.auth import guessing
-from taskapp.auth.passwords import Passwords
 from taskapp.config import Config
+from taskapp.features.auth import password_strength
+from taskapp.features.auth.passwords import Passwords
+from taskapp.web.responses.problems import RETRY_AFTER_SECONDS
 
 pytestmark = pytest.mark.endurance
 
@@ -60,7 +60,7 @@ def test_f4_judging_a_password_takes_no_longer_than_a_few_hashes(
 ) -> None:
     judge = Passwords(Config.from_environment())
     # However it is judged, the answer has to come soon.
-    monkeypatch.setattr(guessing, "_GUESSES", 0)
+    monkeypatch.setattr(password_strength, "_GUESSES", 0)
     began = time.thread_time()
     judge.check(password, "password", about=[])
     assert time.thread_time() - began < 0.5

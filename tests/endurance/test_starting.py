@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from live import PROJECT
-from test_local import start, strangers_environment
+from test_run import start, strangers_environment
 
 LOADS = 3
 """What a second start may take, in loads of the application: on a laptop a load takes 1.5 s, and five are the budget."""

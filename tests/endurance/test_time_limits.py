@@ -11,39 +11,39 @@ from functools import partial
 import arrange
 import psycopg2
 import pytest
+from concurrency import holding
 from conftest import CELL, Admin, Cluster, Person, register
 from expect import problem
 from flask import Flask
 from isolation.acting import application_on
-from meanwhile import holding
 from sqlalchemy import text
 from waiting import wait_until
 from werkzeug.test import TestResponse
 
-from taskapp.api.blueprint import Blueprint
-from taskapp.isolation import roles
+from taskapp.database import databases
+from taskapp.web.blueprint import Blueprint
 
 PID = text("SELECT pg_backend_pid()")
 
 
 def sleep() -> str:
     """Run a statement that takes a minute."""
-    roles.api().execute(text("SELECT pg_sleep(60)"))
+    databases.api().execute(text("SELECT pg_sleep(60)"))
     return "slept"
 
 
 def stop() -> str:
     """Stop in the middle of a transaction, until its connection is gone."""
-    with roles.api().transaction() as transaction:
+    with databases.api().transaction() as transaction:
         ((pid,),) = transaction.execute(PID)
-        wait_until(lambda: roles.auth().execute(ALIVE, {"pid": pid}) == [], "the idle transaction ended")
+        wait_until(lambda: databases.auth().execute(ALIVE, {"pid": pid}) == [], "the idle transaction ended")
         transaction.execute(PID)
     return "went on"
 
 
 def go_on() -> str:
     """Keep a transaction open by ever new statements."""
-    with roles.api().transaction() as transaction:
+    with databases.api().transaction() as transaction:
         for _ in range(600):
             transaction.execute(text("SELECT pg_sleep(0.1)"))
     return "came to an end"
@@ -51,7 +51,7 @@ def go_on() -> str:
 
 def connection() -> str:
     """Name the connection, of which there is one."""
-    return str(roles.api().execute(PID)[0][0])
+    return str(databases.api().execute(PID)[0][0])
 
 
 ALIVE = text("SELECT FROM pg_stat_activity WHERE pid = :pid")

@@ -47,7 +47,7 @@ def test_a_database_that_is_behind_is_not_ready(anonymous: Person, revision: str
 def test_a_draft_is_named_in_the_log(anonymous: Person, at_revision: Admin, caplog: pytest.LogCaptureFixture) -> None:
     at_revision.execute("UPDATE app.alembic_version SET version_num = '0009'")
     expect.problem(anonymous.get("/readyz"), 503, "service_unavailable")
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "taskapp.health"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "taskapp.features.health"]
     assert line.startswith("not ready: the database is at revision 0009 of a draft")
 
 

@@ -11,11 +11,11 @@ from flask import Flask
 
 from isolation.conftest import User
 from taskapp import create_app
-from taskapp.api.access_token import personal_access_tokens
 from taskapp.config import Config
-from taskapp.isolation import identity
-from taskapp.isolation.database import Database
-from taskapp.isolation.identity import Identity, Work
+from taskapp.database import identity
+from taskapp.database.database import Database
+from taskapp.database.identity import Identity, Work
+from taskapp.web.authentication.access_token import personal_access_tokens
 
 
 @contextmanager

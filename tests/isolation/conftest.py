@@ -18,11 +18,11 @@ from conftest import Admin, Cluster
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, AsIs, connection, cursor
 
-from taskapp.api import personal_token
-from taskapp.isolation import identity
-from taskapp.isolation.database import Cursor, Link
-from taskapp.isolation.identity import Identity, LoggingIn, Proven, SignedIn, TokenHolder, Work
-from taskapp.isolation.seal import SealKey, proven_subject, session_subject
+from taskapp.database import identity
+from taskapp.database.database import Cursor, Link
+from taskapp.database.identity import Identity, LoggingIn, Proven, SignedIn, TokenHolder, Work
+from taskapp.database.signature import SealKey, proven_subject, session_subject
+from taskapp.web.authentication import personal_token
 
 # The two ways in which PostgreSQL says 42501. Everything else is silence, or an SQLSTATE.
 NOT_GRANTED = "permission denied"

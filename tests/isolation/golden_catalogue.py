@@ -1,4 +1,4 @@
-"""Write taskapp/isolation/doctor/catalogue.txt, which says what the migrations make: `make catalogue`.
+"""Write taskapp/isolation/doctor/catalogue/catalogue.txt, which says what the migrations make: `make catalogue`.
 
 For each version of PostgreSQL a fresh database is migrated, then dumped and restored, and its catalogue is read.
 """
@@ -12,15 +12,15 @@ from pathlib import Path
 from unittest.mock import patch
 
 import psycopg2
-from cell import Cell
 from conftest import Cluster, client_programs, started
+from postgres_target import Cell
 
-from taskapp import embedded
-from taskapp.isolation.doctor import golden_catalogue
-from taskapp.isolation.doctor.examination import search_names_in_the_catalogue
-from taskapp.isolation.doctor.golden_catalogue import VERSIONS, render
-from taskapp.isolation.doctor.live_catalogue import Facts, read
-from taskapp.provision import provision
+from taskapp.dev import embedded_postgres
+from taskapp.isolation.doctor.catalogue import golden_catalogue
+from taskapp.isolation.doctor.catalogue.golden_catalogue import VERSIONS, render
+from taskapp.isolation.doctor.catalogue.live_catalogue import Facts, read
+from taskapp.isolation.doctor.run import search_names_in_the_catalogue
+from taskapp.operations.database.provision import provision
 
 FILE = Path(golden_catalogue.__file__).with_name("catalogue.txt")
 
@@ -50,7 +50,7 @@ def restore(source: Cluster, source_url: str, target: Cluster, name: str) -> str
     dump = [str(client_programs(source.server._version) / "pg_dump"), source_url]
     dumped = subprocess.run(dump, capture_output=True, text=True, check=True, timeout=60).stdout
     # A newer pg_dump makes settings that an older server does not have.
-    restore = [str(embedded.programs() / "psql"), "--quiet", "--no-psqlrc", url]
+    restore = [str(embedded_postgres.programs() / "psql"), "--quiet", "--no-psqlrc", url]
     told = subprocess.run(restore, input=dumped, capture_output=True, text=True, check=True, timeout=60).stderr
     wrong = [line for line in told.splitlines() if "ERROR" in line and "unrecognized configuration parameter" not in line]
     if wrong:

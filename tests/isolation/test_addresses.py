@@ -11,10 +11,10 @@ from conftest import Admin, Cluster
 from uuid_utils.compat import uuid7
 
 from isolation.conftest import A_HASH, ActAs, Server, User
-from taskapp.account import operator
-from taskapp.isolation.identity import Nobody, Proven
-from taskapp.isolation.seal import SealKey, proven_subject
-from taskapp.isolation.versions import is_patched
+from taskapp.database.identity import Nobody, Proven
+from taskapp.database.patched_versions import is_patched
+from taskapp.database.signature import SealKey, proven_subject
+from taskapp.operations.users import queries
 
 READ_HASH = "DO UPDATE SET password_hash = users.password_hash WHERE users.password_hash::int = 1"
 
@@ -135,7 +135,7 @@ def test_an_operator_finds_an_account_by_an_index(admin: Admin, owner: User, as_
         A_HASH,
     )
     admin.execute("ANALYZE app.users")
-    find: Any = operator.find(owner.email.upper())
+    find: Any = queries.find(owner.email.upper())
     statement = find.compile(compile_kwargs={"literal_binds": True})
     rows = as_operator(Nobody()).rows(f"EXPLAIN {statement}")
     plan = "\n".join(row for (row,) in rows)

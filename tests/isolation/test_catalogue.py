@@ -7,8 +7,8 @@ hold whatever is granted is the doctor's to know: `taskapp/isolation/doctor/`, a
 from conftest import Admin
 
 from taskapp.isolation.columns import COLUMNS, RIGHTS, WHOLE_TABLE, Right
-from taskapp.isolation.doctor.functions import CALLERS
-from taskapp.isolation.doctor.rule import PRELUDE
+from taskapp.isolation.doctor.model import PRELUDE
+from taskapp.isolation.doctor.rules.functions import CALLERS
 
 ON_COLUMNS = ["SELECT", "INSERT", "UPDATE", "REFERENCES"]
 ON_TABLES = [*ON_COLUMNS, "DELETE", "TRUNCATE", "TRIGGER"]

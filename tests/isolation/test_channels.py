@@ -7,8 +7,8 @@ import pytest
 from psycopg2.extras import LogicalReplicationConnection
 
 from isolation.conftest import NOT_GRANTED, Server
-from taskapp.isolation.bootstrap import LOGINS
-from taskapp.isolation.identity import Nobody
+from taskapp.database.identity import Nobody
+from taskapp.isolation.roles import LOGINS
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
-from taskapp.isolation.database import Database
-from taskapp.isolation.identity import Identity, LoggingIn, Nobody
-from taskapp.tasks.models import Task
+from taskapp.database.database import Database
+from taskapp.database.identity import Identity, LoggingIn, Nobody
+from taskapp.features.tasks.models import Task
 
 RLS_REFUSES = "42501"
 READ_ONLY = "25006"

@@ -22,10 +22,10 @@ from werkzeug.test import TestResponse
 from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.proxy import Loss, Proxy
-from taskapp.api.blueprint import Blueprint
-from taskapp.isolation import roles
-from taskapp.isolation.identity import Nobody
-from taskapp.tasks.models import Task
+from taskapp.database import databases
+from taskapp.database.identity import Nobody
+from taskapp.features.tasks.models import Task
+from taskapp.web.blueprint import Blueprint
 
 POOL = 3
 KILL = (
@@ -36,7 +36,7 @@ INSERT = text("INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'wri
 
 def write_several() -> str:
     """Write in two statements."""
-    with roles.api().transaction() as transaction:
+    with databases.api().transaction() as transaction:
         transaction.execute(INSERT)
         transaction.execute(INSERT)
     return "written"
@@ -342,5 +342,5 @@ class TestTheClock:
         # to a server on the same machine outlives it.
         with application_on(cluster.url) as app, acting(owner.signed_in):
             api(app).execute(text("SELECT 1"))
-            monkeypatch.setattr("taskapp.isolation.database.time", SimpleNamespace(**{**vars(time), **AFTER_AN_HOUR_ASLEEP}))
+            monkeypatch.setattr("taskapp.database.database.time", SimpleNamespace(**{**vars(time), **AFTER_AN_HOUR_ASLEEP}))
             assert api(app).execute(select(Task.title)) == [(owner.secret,)]

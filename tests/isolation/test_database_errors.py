@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
-from taskapp.api.blueprint import Blueprint
-from taskapp.api.problems import PROBLEMS
-from taskapp.isolation import roles
+from taskapp.database import databases
+from taskapp.web.blueprint import Blueprint
+from taskapp.web.responses.problems import PROBLEMS
 
 SECRET = "swordfish"
 INSERT = "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), :secret || "
@@ -32,25 +32,25 @@ REFUSALS = {
 
 def refuse(kind: str) -> str:
     """Fail at the database."""
-    roles.api().execute(text(REFUSALS[kind][0]), {"secret": SECRET})
+    databases.api().execute(text(REFUSALS[kind][0]), {"secret": SECRET})
     return "not refused"
 
 
 def write_while_reading() -> str:
     """Write where clients rely on a safe method."""
-    roles.api().execute(text(f"{INSERT} '')"), {"secret": SECRET})
+    databases.api().execute(text(f"{INSERT} '')"), {"secret": SECRET})
     return "written"
 
 
 def fail(kind: str) -> str:
     """Fail at the database with this SQLSTATE."""
-    roles.api().execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{kind}'; END $$"))
+    databases.api().execute(text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{kind}'; END $$"))
     return "not raised"
 
 
 def ask(kind: str) -> str:
     """Call a function of the server."""
-    roles.api().execute(text(f"SELECT {kind}"))
+    databases.api().execute(text(f"SELECT {kind}"))
     return "answered"
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError, NotSupportedError
 
 from isolation.acting import acting, api
 from isolation.conftest import User
-from taskapp.isolation import identity
-from taskapp.isolation.database import Database, Transaction
-from taskapp.isolation.identity import Nobody
-from taskapp.tasks.models import Task
+from taskapp.database import identity
+from taskapp.database.database import Database, Transaction
+from taskapp.database.identity import Nobody
+from taskapp.features.tasks.models import Task
 
 INSERT = text("INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), :title)")
 FAIL = text("SELECT 1 / 0")

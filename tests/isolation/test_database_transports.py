@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
-from taskapp.isolation.identity import Nobody
+from taskapp.database.identity import Nobody
 
 TITLES = text("SELECT title FROM app.tasks")
 

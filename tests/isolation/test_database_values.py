@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from isolation.proxy import Proxy
-from taskapp.isolation.database import Database
-from taskapp.isolation.identity import Nobody
-from taskapp.tasks.models import Task
+from taskapp.database.database import Database
+from taskapp.database.identity import Nobody
+from taskapp.features.tasks.models import Task
 
 HOSTILE = [
     "100%",

@@ -9,9 +9,9 @@ from conftest import CELL, Cluster
 from psycopg2.extensions import connection
 
 from isolation.breakages import BREAKAGES, Breakage
-from taskapp.isolation.doctor.canary import try_it
-from taskapp.isolation.doctor.examination import RULES, examine
-from taskapp.isolation.doctor.rule import Finding
+from taskapp.isolation.doctor.cross_user_probe import try_it
+from taskapp.isolation.doctor.model import Finding
+from taskapp.isolation.doctor.run import RULES, examine
 
 POSSIBLE = [breakage for breakage in BREAKAGES if breakage.since <= CELL.postgres]
 FIRST = {breakage.rule: breakage for breakage in reversed(POSSIBLE)}

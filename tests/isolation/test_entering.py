@@ -8,7 +8,7 @@ from conftest import Admin, Person
 from flask import Flask
 
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
-from taskapp.isolation.identity import Identity, Nobody, SignedIn
+from taskapp.database.identity import Identity, Nobody, SignedIn
 
 SESSION_ENDED = "TA001"
 NO_LONGER_WRITABLE = "25001"  # "transaction read-write mode must be set before any query"

@@ -15,9 +15,9 @@ import pytest
 from conftest import Admin, Cluster
 
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
-from taskapp.api.personal_token import SCOPES, digest
-from taskapp.isolation.identity import Nobody, TokenHolder
-from taskapp.isolation.seal import SEAL_SECONDS, SealKey, bearer_subject, login_subject
+from taskapp.database.identity import Nobody, TokenHolder
+from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject
+from taskapp.web.authentication.personal_token import SCOPES, digest
 
 Values = dict[str, object]
 

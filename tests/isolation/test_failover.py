@@ -15,7 +15,7 @@ import expect
 import psycopg2
 import pytest
 from conftest import CELL, Admin, Cluster, Person, free_port, programs, register
-from endurance.apart import cluster_apart
+from endurance.dedicated_server import cluster_apart
 from flask import Flask
 from waiting import wait_until
 
@@ -23,7 +23,7 @@ from isolation.acting import application_on, client_of
 from isolation.conftest import User
 from isolation.proxy import Proxy
 from taskapp.config.postgresql_url import read_url
-from taskapp.embedded import EmbeddedServer
+from taskapp.dev.embedded_postgres import EmbeddedServer
 
 READ_ONLY = "ALTER ROLE {} SET default_transaction_read_only = on"
 

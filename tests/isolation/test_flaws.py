@@ -1,8 +1,8 @@
 """Flaws that PostgreSQL itself had, or has where nobody updated it; on each version that there is.
 
-The servers of these tests are partly older than the fixes of 2026-11-12 (`taskapp/isolation/versions.py`), as a provider's
-may be: here it is keys, grants and views that keep the rows apart. Where the flaw can be shown, a test shows it too, on a
-table that this project would never make; otherwise nobody would know whether the other test could fail.
+The servers of these tests are partly older than the fixes of 2026-11-12 (`taskapp/database/patched_versions.py`), as a
+provider's may be: here it is keys, grants and views that keep the rows apart. Where the flaw can be shown, a test shows it
+too, on a table that this project would never make; otherwise nobody would know whether the other test could fail.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ import pytest
 from psycopg2.errors import InsufficientPrivilege
 
 from isolation.conftest import POLICY, Server, SqlClient, rows_of
-from taskapp.isolation.bootstrap import LOGINS, PEOPLE
-from taskapp.isolation.database import Link
-from taskapp.isolation.identity import Work
-from taskapp.isolation.seal import SealKey, login_subject
-from taskapp.isolation.versions import is_patched
+from taskapp.database.database import Link
+from taskapp.database.identity import Work
+from taskapp.database.patched_versions import is_patched
+from taskapp.database.signature import SealKey, login_subject
+from taskapp.isolation.roles import LOGINS, PEOPLE
 
 READ_BY_UPSERT = " DO UPDATE SET title = 'z' WHERE {}.title::int = 1"
 

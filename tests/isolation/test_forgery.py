@@ -9,9 +9,9 @@ import pytest
 from conftest import Admin, Cluster
 
 from isolation.conftest import POLICY, ActAs, Stray, User, rows_of
-from taskapp.isolation.identity import Nobody
-from taskapp.isolation.keyring import install_key
-from taskapp.isolation.seal import SEAL_SECONDS, SealKey, bearer_subject, login_subject, proven_subject
+from taskapp.database.identity import Nobody
+from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject, proven_subject
+from taskapp.isolation.key_ring import install_key
 
 SEAL_WRONG = "TA002"
 

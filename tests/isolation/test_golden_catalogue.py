@@ -6,18 +6,18 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from cell import Cell
 from conftest import CELL, Admin, Cluster, started
+from postgres_target import Cell
 from psycopg2.extensions import connection
 from waiting import wait_until
 
 from isolation.golden_catalogue import facts, restore
-from taskapp.isolation.doctor.acknowledgements import AcknowledgementsError, Line, acknowledged
-from taskapp.isolation.doctor.comparison import AREAS, DRIFT, RIGHTS
-from taskapp.isolation.doctor.examination import examine
-from taskapp.isolation.doctor.golden_catalogue import VERSIONS, golden, parse, render
-from taskapp.isolation.doctor.live_catalogue import Thing
-from taskapp.isolation.doctor.rule import Finding
+from taskapp.isolation.doctor.catalogue.acknowledgements import AcknowledgementsError, Line, acknowledged
+from taskapp.isolation.doctor.catalogue.comparison import AREAS, DRIFT, RIGHTS
+from taskapp.isolation.doctor.catalogue.golden_catalogue import VERSIONS, golden, parse, render
+from taskapp.isolation.doctor.catalogue.live_catalogue import Thing
+from taskapp.isolation.doctor.model import Finding
+from taskapp.isolation.doctor.run import examine
 
 EXTRA_INDEX = "CREATE INDEX extra ON app.tasks (user_id, created_at)"
 EXTRA_INDEX_LINE = "index extra on app.tasks: not of the migrations"

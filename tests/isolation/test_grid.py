@@ -23,8 +23,8 @@ from isolation.conftest import (
     rows_of,
     tenant_tables,
 )
-from taskapp.isolation.database import Link
-from taskapp.isolation.identity import Nobody
+from taskapp.database.database import Link
+from taskapp.database.identity import Nobody
 
 UNIQUE_VIOLATION = "23505"
 # What names the list or task of somebody else names none: the answer to an id that never was, too (test_twins.py).

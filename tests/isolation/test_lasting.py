@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from isolation.acting import acting
 from taskapp import create_app
-from taskapp.isolation.bootstrap import make_roles
+from taskapp.database.database import Database
+from taskapp.database.identity import Nobody
 from taskapp.isolation.columns import COLUMNS
-from taskapp.isolation.database import Database
-from taskapp.isolation.identity import Nobody
+from taskapp.isolation.roles import make_roles
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 from arrange import task
 from conftest import PASSWORD, Admin, Cluster, Person
-from document import published_by
 from flask import Flask
+from openapi_conformance import published_by
 from sqlalchemy import create_engine, text
 from waiting import wait_until
 from werkzeug.test import TestResponse
@@ -20,10 +20,10 @@ from isolation.calls import CALLS, CALLS_WITH_A_KEY, Call, Scene
 from isolation.conftest import User
 from isolation.message_table import PAGE, table
 from isolation.proxy import Loss, Message, Proxy
-from taskapp.api.work import operation_id
-from taskapp.auth.passwords import Passwords
-from taskapp.auth.refresh_token import RefreshToken
-from taskapp.isolation.identity import Nobody
+from taskapp.database.identity import Nobody
+from taskapp.features.auth.passwords import Passwords
+from taskapp.features.auth.refresh_token import RefreshToken
+from taskapp.web.request_context import operation_id
 
 REQUEST_ID = "0198f3c2-request"
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import Admin
 
 from isolation.conftest import A_HASH, NOT_GRANTED, ActAs, SqlClient, Stray, User, in_the_trash
-from taskapp.isolation.identity import Proven
+from taskapp.database.identity import Proven
 
 
 @pytest.fixture

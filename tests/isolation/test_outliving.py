@@ -17,11 +17,11 @@ from waiting import wait_until
 from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import ActAs, SqlClient, Stray, User
 from isolation.pooler import PgBouncer
-from taskapp.api.personal_token import digest
-from taskapp.isolation import roles
-from taskapp.isolation.database import Database
-from taskapp.isolation.seal import SEAL_SECONDS, SealKey, bearer_subject, login_subject
-from taskapp.isolation.waiting import Unanswered
+from taskapp.database import databases
+from taskapp.database.circuit_breaker import Unanswered
+from taskapp.database.database import Database
+from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject
+from taskapp.web.authentication.personal_token import digest
 
 UNLIMITED = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; "
 
@@ -183,7 +183,7 @@ def impatient(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Flas
 
 def stubborn() -> str:
     with acting(stubborn.who):  # type: ignore[attr-defined]
-        roles.api().execute(stubborn_for(STUBBORN_SECONDS))
+        databases.api().execute(stubborn_for(STUBBORN_SECONDS))
     return "answered"
 
 

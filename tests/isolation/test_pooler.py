@@ -24,11 +24,11 @@ from werkzeug.test import TestResponse
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
-from taskapp.api.blueprint import Blueprint
 from taskapp.config import Config, ConfigError
-from taskapp.isolation import roles
-from taskapp.isolation.identity import Nobody
-from taskapp.isolation.seal import SealKey
+from taskapp.database import databases
+from taskapp.database.identity import Nobody
+from taskapp.database.signature import SealKey
+from taskapp.web.blueprint import Blueprint
 
 pytestmark = pytest.mark.extended
 
@@ -40,7 +40,7 @@ IDENTITY = (
 def write_and_die() -> str:
     """Write, and end the server connection in the same message."""
     write = "INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), 'dying')"
-    roles.api().execute(text(f"{write}; SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(5)"))
+    databases.api().execute(text(f"{write}; SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(5)"))
     return "survived"
 
 

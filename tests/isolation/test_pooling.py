@@ -9,7 +9,7 @@ from conftest import Cluster
 
 from isolation.pooler import PgBouncer
 from isolation.session_proxy import SessionProxy
-from taskapp.isolation.pooling import is_pooled
+from taskapp.database.pooler_detection import is_pooled
 
 
 def pooled(url: str) -> bool:

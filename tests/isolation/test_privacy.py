@@ -24,8 +24,8 @@ from waiting import wait_until
 from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
-from taskapp.isolation.database import Link
-from taskapp.isolation.identity import Nobody
+from taskapp.database.database import Link
+from taskapp.database.identity import Nobody
 
 SECRET = "swordfish"
 PRIVATE = {

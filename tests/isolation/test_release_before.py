@@ -11,7 +11,7 @@ from live import gunicorn, serving
 from waiting import wait_until
 
 from isolation.breakages import rewritten
-from taskapp.isolation.doctor.start import NotIsolatedError, insist
+from taskapp.isolation.doctor.startup_check import NotIsolatedError, insist
 
 pytestmark = pytest.mark.extended
 

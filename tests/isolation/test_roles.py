@@ -7,8 +7,8 @@ import pytest
 from conftest import Admin
 
 from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, Server, Stray, User, all_tables, rows_of
-from taskapp.isolation.bootstrap import LOGINS, OWNERS, PEOPLE
-from taskapp.isolation.identity import LoggingIn
+from taskapp.database.identity import LoggingIn
+from taskapp.isolation.roles import LOGINS, OWNERS, PEOPLE
 
 APPLICATION_ROLES = ("taskapp_api", "taskapp_auth", "taskapp_operator")
 

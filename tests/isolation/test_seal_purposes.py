@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from isolation.conftest import NOT_GRANTED, ActAs, Stray, User
-from taskapp.api.personal_token import digest
-from taskapp.isolation.seal import SealKey, bearer_subject, login_subject, proven_subject, session_subject
+from taskapp.database.signature import SealKey, bearer_subject, login_subject, proven_subject, session_subject
+from taskapp.web.authentication.personal_token import digest
 
 ROLES = ("taskapp_api", "taskapp_auth", "taskapp_operator")
 SEAL_WRONG = "TA002"

@@ -8,8 +8,8 @@ import pytest
 from conftest import Admin, Cluster, free_port
 from live import serving, started_in_vain
 
-from taskapp.isolation.doctor.start import NotIsolatedError, insist, insist_on_seal
-from taskapp.isolation.seal import SealKey
+from taskapp.database.signature import SealKey
+from taskapp.isolation.doctor.startup_check import NotIsolatedError, insist, insist_on_seal
 
 
 def refused_in_production(environment: Mapping[str, str], **settings: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from conftest import Admin
 
 from isolation.conftest import NOT_GRANTED, ActAs, SqlClient, User, in_the_trash, rows_of
-from taskapp.isolation.identity import Nobody
+from taskapp.database.identity import Nobody
 
 PART, SIBLING, SECOND_LIST, TRASHED_LIST = (str(uuid4()) for _ in range(4))
 TAG = "Shared"

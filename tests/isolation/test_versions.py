@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskapp.isolation.versions import PATCHED, is_patched
+from taskapp.database.patched_versions import PATCHED, is_patched
 
 
 @pytest.mark.parametrize("first", PATCHED.values())

@@ -20,7 +20,7 @@ from flask import Flask
 
 from taskapp import create_app
 from taskapp.config import Config, ConfigError
-from taskapp.keys.cli import jwt_key
+from taskapp.operations.jwt_key import jwt_key
 
 Deploy = Callable[[str], Flask]
 

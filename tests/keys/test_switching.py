@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 
 from taskapp import create_app
-from taskapp.api.access_claims import LONGEST_SECONDS
-from taskapp.api.access_token import AccessTokens, personal_access_tokens
-from taskapp.api.problems import Problem
 from taskapp.config import Config, switching
-from taskapp.keys.cli import jwt_key
-from taskapp.keys.pem import new_private_key
+from taskapp.operations.jwt_key import jwt_key
+from taskapp.operations.private_key_pem import new_private_key
+from taskapp.web.authentication.access_claims import LONGEST_SECONDS
+from taskapp.web.authentication.access_token import AccessTokens, personal_access_tokens
+from taskapp.web.responses.problems import Problem
 
 # The libraries that sign and verify look at the real clock.
 SWITCH = datetime.now(UTC).replace(microsecond=0)

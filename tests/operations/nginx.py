@@ -14,11 +14,11 @@ from pathlib import Path
 
 import httpx
 from conftest import free_port
+from connection_paths import certificate_of_this_host
 from live import PROJECT, port_of, program
-from roads import certificate_of_this_host
 from waiting import DEADLINE_SECONDS, wait_until
 
-from taskapp.api.problems import PROBLEMS
+from taskapp.web.responses.problems import PROBLEMS
 
 # Debian installs it where an ordinary user's PATH does not look.
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")

@@ -23,8 +23,8 @@ from live import PROJECT, program, serving
 from waiting import DEADLINE_SECONDS
 
 from operations.doc_shell import Shell, follow
-from taskapp.admin.environment import as_shell
-from taskapp.embedded import EmbeddedServer
+from taskapp.dev.embedded_postgres import EmbeddedServer
+from taskapp.operations.database.environment import as_shell
 
 pytestmark = pytest.mark.skipif(
     CELL.postgres == 17, reason="a backup takes pg_dump of the server's version, which npm's PostgreSQL 17 does not have"

@@ -21,10 +21,10 @@ from waiting import DEADLINE_SECONDS, wait_until
 from walkthrough import blocks
 
 from operations.doc_shell import Shell, follow
-from taskapp.admin.environment import as_shell
-from taskapp.api.problems import PROBLEMS
-from taskapp.isolation.bootstrap import ROLES
-from taskapp.observing.metrics import REGISTRY
+from taskapp.isolation.roles import ROLES
+from taskapp.operations.database.environment import as_shell
+from taskapp.serving.metrics import REGISTRY
+from taskapp.web.responses.problems import PROBLEMS
 
 PAGE = (PROJECT / "docs" / "operations" / "incidents.md").read_text()
 ROWS = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)

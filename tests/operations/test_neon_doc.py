@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from admin.conftest import Neon, neon_on, printed_environment
 from conftest import Cluster, free_port
+from connection_paths import certificate_of_this_host, require_tls, verified
 from isolation.pooler import PgBouncer
 from live import PROJECT, program, wait_until_up
-from roads import certificate_of_this_host, require_tls, verified
 from waiting import DEADLINE_SECONDS
 from walkthrough import blocks
 

@@ -10,7 +10,7 @@ from live import port_of
 from waiting import DEADLINE_SECONDS
 
 from operations.nginx import Nginx, assert_problem, nginx
-from taskapp.api.problems import RETRY_AFTER_SECONDS
+from taskapp.web.responses.problems import RETRY_AFTER_SECONDS
 
 WORD = "xylophone"
 # So many are answered one after the other by nginx alone, which takes it milliseconds. At ten a second most are too many.

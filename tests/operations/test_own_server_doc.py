@@ -23,7 +23,7 @@ from walkthrough import Block
 
 from operations.doc_shell import Shell, assert_printed, bare, section
 from operations.unit import OPS, here, value, values
-from taskapp.embedded import EmbeddedServer
+from taskapp.dev.embedded_postgres import EmbeddedServer
 
 PAGE = (PROJECT / "docs" / "operations" / "own-server.md").read_text()
 SERVICE = OPS / "taskapp.service"

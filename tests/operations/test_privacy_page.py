@@ -16,7 +16,7 @@ from flask import Flask
 from live import PROJECT, program, serving
 
 from operations.doc_shell import Shell, follow
-from taskapp.auth import throttle
+from taskapp.features.auth import login_throttle
 
 PAGE = (PROJECT / "docs" / "operations" / "privacy.md").read_text()
 WORD = "xylophone"
@@ -108,7 +108,7 @@ def traces_of(app: Flask, admin: Admin, person: Person, name: str) -> list[str]:
     """Address, ids and words of somebody, and the keys under which guesses at their address are counted."""
     sessions = [str(session) for (session,) in admin.execute("SELECT id FROM app.sessions WHERE user_id = %s", person.id)]
     with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
-        keys = [f"x{key.hex()}" for key in throttle.login_keys(f"{name}@example.com")]
+        keys = [f"x{key.hex()}" for key in login_throttle.login_keys(f"{name}@example.com")]
     return [f"{name}@example.com", str(person.id), f"{WORD} of {name}", *sessions, *keys]
 
 

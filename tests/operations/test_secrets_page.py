@@ -21,8 +21,8 @@ from redis_server import RedisServer
 from waiting import DEADLINE_SECONDS, wait_until
 
 from operations.doc_shell import Shell, follow
-from taskapp.admin.environment import as_shell
 from taskapp.config.settings import OF_COMMANDS, settings
+from taskapp.operations.database.environment import as_shell
 
 PAGE = (PROJECT / "docs" / "operations" / "secrets.md").read_text()
 ROUTINE, LEAK = PAGE.split("\n## After a leak\n")

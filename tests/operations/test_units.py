@@ -9,8 +9,8 @@ from live import PROJECT, program
 from waiting import DEADLINE_SECONDS
 
 from operations.unit import OPS, assignments, here, value, values
-from taskapp.admin.environment import as_shell
-from taskapp.provision import new_keys, new_passwords, urls
+from taskapp.operations.database.environment import as_shell
+from taskapp.operations.database.provision import new_keys, new_passwords, urls
 
 SERVICE = OPS / "taskapp.service"
 UNITS = [*sorted(OPS.glob("taskapp*.service")), *sorted(OPS.glob("taskapp*.timer"))]

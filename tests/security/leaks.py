@@ -37,10 +37,10 @@ NONE = [
         "keys of RFC 7515, RFC 7517, jwt.io: to be refused",
     ),
     ("taskapp/config/p256.py", "f83O.{39}|MKBC.{39}|EVs_.{39}", "the public halves of those keys"),
-    ("taskapp/keys/schemas.py", "f83O.{39}|x_FE.{39}|oKIy.{39}", "a public key of RFC 7515 and its thumbprint"),
-    ("taskapp/auth/schemas.py", r"rt_AZjzwc.+|eyJhbGci.+\.", "a made-up refresh token and access token: examples"),
-    ("taskapp/tokens/schemas.py", "tsk_pat_x3YkmB0u.+", "a made-up personal access token: an example"),
-    ("taskapp/isolation/doctor/bodies.py", "[0-9a-f]{16}", "digests of functions that migrations make"),
+    ("taskapp/features/keys/schemas.py", "f83O.{39}|x_FE.{39}|oKIy.{39}", "a public key of RFC 7515 and its thumbprint"),
+    ("taskapp/features/auth/schemas.py", r"rt_AZjzwc.+|eyJhbGci.+\.", "a made-up refresh token and access token: examples"),
+    ("taskapp/features/tokens/schemas.py", "tsk_pat_x3YkmB0u.+", "a made-up personal access token: an example"),
+    ("taskapp/isolation/doctor/rules/function_bodies.py", "[0-9a-f]{16}", "digests of functions that migrations make"),
 ]
 
 # A seal key, and the tokens of this project. Nobody else knows these forms.

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from live import program
 
-from security.places import Request
+from security.injection_points import Request
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from security.leaks import NONE, committed, leaks
-from taskapp.api.personal_token import PREFIX
+from taskapp.web.authentication.personal_token import PREFIX
 
 KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 HEX = token_hex(32)
@@ -41,7 +41,7 @@ def test_what_is_known_to_be_none_is_none(tmp_path: Path) -> None:
 
 def test_it_looks_through_whatever_is_committed() -> None:
     names = committed()
-    assert {"Makefile", "taskapp/server.py", "tests/conftest.py", "tests/security/leaks.py"} <= set(names)
+    assert {"Makefile", "taskapp/serving/gunicorn_worker.py", "tests/conftest.py", "tests/security/leaks.py"} <= set(names)
     assert len(names) > 200
 
 

@@ -17,8 +17,8 @@ from isolation.calls import documented
 from isolation.test_sweep import MADE_AT
 from live import PROJECT
 
-from security.places import Operation, resolved
-from taskapp.api.personal_token import PREFIX
+from security.injection_points import Operation, resolved
+from taskapp.web.authentication.personal_token import PREFIX
 
 OPERATIONS = [Operation(*found, {}) for found in documented()]
 WITH_A_BODY = [one for one in OPERATIONS if one.members]
@@ -114,8 +114,12 @@ class TestAPI7ServerSideRequestForgery:
             or (isinstance(node, ast.ImportFrom) and node.module in clients)
         }
         # `make run` asks its own server whether it is up. The others answer on a socket, or end that of PostgreSQL.
-        answering = {"taskapp/server.py", "taskapp/observing/scraping.py", "taskapp/isolation/waiting.py"}
-        assert asking <= {"taskapp/local.py"} | answering
+        answering = {
+            "taskapp/serving/gunicorn_worker.py",
+            "taskapp/serving/metrics_endpoint.py",
+            "taskapp/database/circuit_breaker.py",
+        }
+        assert asking <= {"taskapp/dev/run.py"} | answering
 
 
 class TestAPI8SecurityMisconfiguration:

@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import Cluster, register
-from endurance.length import length
+from endurance.durations import length
 from flask import Flask
 from isolation.calls import documented
 from live import PROJECT, serving
 
-from security.places import MARK, Request, operation
+from security.injection_points import MARK, Request, operation
 from security.scene import UNLIMITED, kept_as_it_was, values_of
 from security.sqlmap import attack
 

@@ -7,8 +7,8 @@ import expect
 import pytest
 from conftest import Admin, Person
 
-from taskapp.completions.schemas import CompleteSchema
-from taskapp.tasks.schemas import TaskCreateSchema, TaskMoveSchema, TaskPatchSchema
+from taskapp.features.completions.schemas import CompleteSchema
+from taskapp.features.tasks.schemas import TaskCreateSchema, TaskMoveSchema, TaskPatchSchema
 
 TASKS = "/v1/tasks"
 NOBODYS = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"

@@ -9,9 +9,9 @@ from typing import Any
 import expect
 import pytest
 from arrange import apart, meanwhile, task
+from concurrency import account_held
 from conftest import Admin, Cluster, Person
 from flask import Flask
-from meanwhile import account_held
 
 from taskapp import create_app
 from taskapp.config import Config

@@ -11,7 +11,7 @@ from conftest import Admin, Person
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 
-from taskapp.users.schemas import ZONES
+from taskapp.features.users.schemas import ZONES
 
 TASKS = "/v1/tasks"
 ALL_DAY = {"date": "2026-12-01"}

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import arrange
 import expect
 import pytest
+from concurrency import account_held
 from conftest import Admin, Cluster, Person
-from meanwhile import account_held
 
 TASKS = "/v1/tasks"
 Due = dict[str, str | None]

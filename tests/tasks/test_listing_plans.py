@@ -12,8 +12,8 @@ from isolation.acting import acting, api
 from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.ext.compiler import compiles
 
-from taskapp.isolation.identity import SignedIn
-from taskapp.tasks.listing import SORTS, TaskQuerySchema, listed
+from taskapp.database.identity import SignedIn
+from taskapp.features.tasks.listing import SORTS, TaskQuerySchema, listed
 
 Node = dict[str, Any]
 

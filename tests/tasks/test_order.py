@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from isolation.acting import acting, api
 from sqlalchemy.dialects import postgresql
 
-from taskapp.isolation.identity import SignedIn
-from taskapp.tasks import queries
+from taskapp.database.identity import SignedIn
+from taskapp.features.tasks import queries
 
 # The list, and the parent.
 Group = tuple[str | None, str | None]

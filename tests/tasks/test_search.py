@@ -8,7 +8,7 @@ from conftest import Admin, Person
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskapp.tasks.words import words
+from taskapp.features.tasks.words import words
 
 TASKS = "/v1/tasks"
 

@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 import expect
 import pytest
 from arrange import apart, script, wish
+from concurrency import account_held, holding
 from conftest import PASSWORD, Admin, Cluster, Person
 from flask import Flask
-from meanwhile import account_held, holding
 
-from taskapp.account.cli import users
-from taskapp.api import personal_token
-from taskapp.api.personal_token import SCOPES
-from taskapp.tokens import schemas
+from taskapp.features.tokens import schemas
+from taskapp.operations.users.commands import users
+from taskapp.web.authentication import personal_token
+from taskapp.web.authentication.personal_token import SCOPES
 
 SOMETHING = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 NEW_PASSWORD = "staple the horse to the moon"

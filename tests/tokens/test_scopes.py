@@ -8,8 +8,8 @@ import expect
 import pytest
 from arrange import script
 from conftest import Admin, Person
-from document import published_by
 from flask import Flask
+from openapi_conformance import published_by
 from werkzeug.test import TestResponse
 
 

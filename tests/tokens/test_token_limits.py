@@ -11,7 +11,7 @@ from conftest import PASSWORD, Admin, Cluster, Person, register
 from flask import Flask
 from isolation.acting import application_on
 
-from taskapp.api import personal_token
+from taskapp.web.authentication import personal_token
 
 QUOTA = 4
 ANYWHERE = [

@@ -22,7 +22,7 @@ from psycopg2.errors import InsufficientPrivilege
 
 from taskapp import create_app
 from taskapp.config import Config
-from taskapp.trash.cli import tasks
+from taskapp.operations.tasks import tasks
 
 OLD = "30 days 1 s"
 YOUNG = "29 days 23 hours"
@@ -85,7 +85,7 @@ def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: A
 def test_more_than_are_purged_at_a_time_are_purged_and_counted(
     app: Flask, alice: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("taskapp.trash.cli"), "_AT_A_TIME", 3)
+    monkeypatch.setattr(import_module("taskapp.operations.tasks"), "_AT_A_TIME", 3)
     for _ in range(7):
         throw(admin, alice, OLD)
     assert run(app, "purge").stdout == "7 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n"
@@ -153,7 +153,7 @@ def test_nobody_else_may_purge(cluster: Cluster, alice: Person, admin: Admin, ro
 def test_lists_that_have_been_in_anybodys_trash_for_30_days_are_purged_too(
     cluster: Cluster, app: Flask, alice: Person, bob: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("taskapp.trash.cli"), "_LISTS_AT_A_TIME", 1)
+    monkeypatch.setattr(import_module("taskapp.operations.tasks"), "_LISTS_AT_A_TIME", 1)
     kept = set()
     for person, age in ((alice, OLD), (bob, OLD), (alice, YOUNG), (alice, None)):
         list_id = person.post("/v1/lists", {"name": "x"}).get_json()["id"]

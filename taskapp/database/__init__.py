@@ -1,0 +1,1 @@
+"""One request, one message: how the application talks to PostgreSQL."""

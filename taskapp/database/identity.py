@@ -1,0 +1,119 @@
+"""Who acts. The answer is a plain value in a context variable; the database module reads it, nobody else needs to.
+
+There is no "may this user?" anywhere in the application: PostgreSQL's policies decide which rows exist for an identity.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from taskapp.database.query_stats import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """No identity: every policy answers with zero rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The owner of a session that has not ended. Enters through the role ``taskapp_api``."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingIn:
+    """Somebody who claims an e-mail address: may see that one account's credentials, through ``taskapp_auth``."""
+
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A user whose password was just verified or set: may open a session, through ``taskapp_auth``."""
+
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """Whoever sent a personal access token that names this user. Enters through the role ``taskapp_api``.
+
+    Nothing of it is known to be true: the database looks the token up by its digest, and refuses the transaction when there
+    is none, or when it is not good for the operation's ``scope``. None is the scope that any token has. The scopes in
+    ``also`` are required besides; all of them permit writing.
+    """
+
+    user_id: UUID
+    digest: bytes = field(repr=False)
+    scope: str | None
+    also: tuple[str, ...] = ()
+
+
+_SHOWN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Identity = Nobody | SignedIn | TokenHolder | LoggingIn | Proven
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The piece of work a database message belongs to.
+
+    ``operation`` and ``request_id`` are what other database sessions may see of it; they stand in an SQL comment.
+    ``read_only`` makes PostgreSQL refuse every write, and makes one retry after a lost connection harmless. ``trace_id`` is
+    that of the client's trace (W3C Trace Context). ``tally`` goes along, whoever the work is done as.
+    """
+
+    operation: str = "-"
+    request_id: str = "-"
+    read_only: bool = False
+    identity: Identity = field(default=Nobody())
+    trace_id: str | None = None
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not (_SHOWN.fullmatch(self.operation) and _SHOWN.fullmatch(self.request_id)):
+            raise ValueError("operation and request id stand in an SQL comment: only [A-Za-z0-9._-] may")
+
+
+_work: ContextVar[Work] = ContextVar("taskapp_work", default=Work())  # noqa: B039 - Work is frozen
+
+
+def current() -> Work:
+    """Return the work under way, or work by nobody."""
+    return _work.get()
+
+
+def begin(work: Work) -> Token[Work]:
+    """Make ``work`` the current one; hand the token to :func:`end`."""
+    return _work.set(work)
+
+
+def become(identity: Identity) -> None:
+    """Go on with the current work as ``identity``."""
+    _work.set(replace(_work.get(), identity=identity))
+
+
+def follow(trace_id: str) -> None:
+    """Go on with the current work as part of a trace."""
+    _work.set(replace(_work.get(), trace_id=trace_id))
+
+
+@contextmanager
+def going_on(work: Work) -> Iterator[None]:
+    """Go on with ``work`` for a while, such as between two pieces of a response that is being streamed."""
+    token = begin(work)
+    try:
+        yield
+    finally:
+        end(token)
+
+
+def end(token: Token[Work]) -> None:
+    """Go back to what was current before :func:`begin`, so that a thread's next request starts as nobody."""
+    _work.reset(token)

@@ -1,0 +1,1 @@
+"""Development: an embedded PostgreSQL and `make run`. Not needed in production."""

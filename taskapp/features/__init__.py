@@ -1,0 +1,1 @@
+"""What users have: accounts, tasks, lists, tags. Each feature has models, schemas, queries and routes."""

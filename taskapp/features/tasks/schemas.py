@@ -1,0 +1,182 @@
+"""The JSON shape of a task, as it is read, created and patched."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import marshmallow as ma
+from sqlalchemy import Row
+
+from taskapp.features.tags.schemas import TagName, tag_key
+from taskapp.features.tasks.due import DueCreateSchema, DuePatchSchema, DueSchema, due_json
+from taskapp.web.requests.merge_patch import READ_ONLY, PatchSchema
+from taskapp.web.requests.preconditions import etag
+from taskapp.web.responses.json_responses import instant
+from taskapp.web.responses.pagination import NEXT_CURSOR
+from taskapp.web.schema import Choice, Date, Distinct, Instant, Schema, Text, TextMap, Uuid
+
+STATUSES = ("open", "completed", "cancelled")
+PRIORITIES = ("none", "low", "medium", "high")
+ARCHIVED = ("exclude", "only", "include")
+"""What a filter says of archived lists, or of their tasks."""
+DELETED = ("exclude", "only")
+DELETED_FILTER = {"description": "`exclude` leaves out what is in the trash, `only` lists the trash."}
+LONGEST_TITLE = 500
+LONGEST_NOTES = 16_384
+MOST_TAGS = 20
+
+_ID = {"example": "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11", "description": "Names it, for you alone. Never changes."}
+_LIST_ID = {"example": "0198f3c2-9d02-7a41-8c57-2f4f0c6e1b90"}
+_OTHER_ID = {"example": "0198f3c3-1f64-7b0a-b1d9-6c2e8a4d7f35"}
+_ETAG = {"example": '"1"', "description": "The exact `If-Match` value."}
+_TITLE = {"example": "Pay rent", "description": "One line, trimmed, without control characters; kept in NFC."}
+STATUS = {
+    "example": "open",
+    "description": "`open`, `completed`, or `cancelled`: given up. Changed by `completeTask` and `reopenTask`.",
+}
+PRIORITY = {"example": "high", "description": "How important it is; `none` unless you say."}
+_MOMENT = {"example": "2026-11-22T10:00:00.000Z"}
+_CREATED = {**_MOMENT, "description": "When it was created."}
+_UPDATED = {**_MOMENT, "description": "When it last changed."}
+_COMPLETED = {"example": None, "description": "When it was completed or cancelled; `null` while it is open."}
+_DELETED = {"example": None, "description": "Since when it is in the trash; `null` for what is not."}
+_NOTES = {"example": "The landlord changed banks", "description": "Free text. It is never rendered or changed."}
+_LIST = {**_LIST_ID, "description": "The list it is in; `null` for the Inbox."}
+_PARENT = {
+    "example": None,
+    "description": "The task it is a part of, or `null`. A part has no parts, and is in the same list.",
+}
+_POSITION = {
+    "example": "aRkzQ2yW1Z",
+    "description": "Orders tasks of one list and parent, byte by byte. See `moveTask`.",
+}
+_TAGS = {
+    "example": ["home", "money"],
+    "description": "Compared without regard to case; each is written as you first wrote it.",
+}
+_START = {"example": "2026-11-28", "description": "When work on it can begin. Hides nothing by itself."}
+_DUE = {"description": "When it is due; `null` for never."}
+_METADATA = {
+    "example": {"source": "mail"},
+    "description": "For clients: up to 50 keys of 40 characters, with strings of 500.",
+}
+
+
+class TaskSchema(ma.Schema):
+    """A task. Every member is always there; absence of a value is ``null``."""
+
+    id = ma.fields.UUID(required=True, metadata=_ID)
+    etag = ma.fields.String(required=True, metadata=_ETAG)
+    title = ma.fields.String(required=True, metadata=_TITLE)
+    notes = ma.fields.String(required=True, allow_none=True, metadata=_NOTES)
+    status = Choice(STATUSES, "TaskStatus", required=True, metadata=STATUS)
+    priority = Choice(PRIORITIES, "TaskPriority", required=True, metadata=PRIORITY)
+    list_id = ma.fields.UUID(required=True, allow_none=True, metadata=_LIST)
+    parent_id = ma.fields.UUID(required=True, allow_none=True, metadata=_PARENT)
+    position = ma.fields.String(required=True, metadata=_POSITION)
+    tags = ma.fields.List(ma.fields.String(), required=True, metadata=_TAGS)
+    start_date = ma.fields.Date(required=True, allow_none=True, metadata=_START)
+    due = ma.fields.Nested(DueSchema, required=True, allow_none=True, metadata=_DUE)
+    metadata = TextMap("Metadata", 50, 40, 500, required=True, metadata=_METADATA)
+    completed_at = ma.fields.DateTime(required=True, allow_none=True, metadata=_COMPLETED)
+    created_at = ma.fields.DateTime(required=True, metadata=_CREATED)
+    updated_at = ma.fields.DateTime(required=True, metadata=_UPDATED)
+    deleted_at = ma.fields.DateTime(required=True, allow_none=True, metadata=_DELETED)
+
+
+class TaskCreateSchema(Schema):
+    """A new task."""
+
+    id = Uuid(metadata={**_ID, "description": "Choose it, and you may send the request again without creating two."})
+    title = Text(1, LONGEST_TITLE, line=True, required=True, metadata=_TITLE)
+    notes = Text(0, LONGEST_NOTES, allow_none=True, metadata=_NOTES)
+    priority = Choice(PRIORITIES, "TaskPriority", load_default="none", metadata=PRIORITY)
+    list_id = Uuid(allow_none=True, metadata=_LIST)
+    parent_id = Uuid(allow_none=True, metadata=_PARENT)
+    after = Uuid(
+        allow_none=True,
+        metadata={
+            **_OTHER_ID,
+            "description": "The task to put it behind; `null` to put it first. Without it, it is the last.",
+        },
+    )
+    tags = Distinct(TagName(metadata={"pattern": "^[^,]+$"}), MOST_TAGS, key=tag_key, metadata=_TAGS)
+    start_date = Date(allow_none=True, metadata=_START)
+    due = ma.fields.Nested(DueCreateSchema, allow_none=True, metadata=_DUE)
+    metadata = TextMap("Metadata", 50, 40, 500, metadata=_METADATA)
+
+
+class TaskPatchSchema(PatchSchema):
+    """A merge patch of a task. Read-only members may be sent back as they were read."""
+
+    title = Text(1, LONGEST_TITLE, line=True, metadata=_TITLE)
+    notes = Text(0, LONGEST_NOTES, allow_none=True, metadata=_NOTES)
+    priority = Choice(PRIORITIES, "TaskPriority", metadata=PRIORITY)
+    list_id = Uuid(allow_none=True, metadata=_LIST)
+    tags = Distinct(TagName(metadata={"pattern": "^[^,]+$"}), MOST_TAGS, key=tag_key, metadata=_TAGS)
+    start_date = Date(allow_none=True, metadata=_START)
+    due = ma.fields.Nested(
+        DuePatchSchema, allow_none=True, metadata={"description": "Merged member by member; `null` for never."}
+    )
+    metadata = TextMap(
+        "MetadataPatch",
+        50,
+        40,
+        500,
+        removable=True,
+        metadata={"example": {"source": None}, "description": "Merged key by key; `null` removes one."},
+    )
+    id = Uuid(metadata={**_ID, **READ_ONLY})
+    etag = Text(0, 40, metadata={**_ETAG, **READ_ONLY})
+    status = Choice(STATUSES, "TaskStatus", metadata={**STATUS, **READ_ONLY})
+    parent_id = Uuid(allow_none=True, metadata={**_PARENT, **READ_ONLY})
+    position = Text(0, 64, metadata={**_POSITION, **READ_ONLY})
+    completed_at = Instant(allow_none=True, metadata={**_COMPLETED, **READ_ONLY})
+    created_at = Instant(metadata={**_CREATED, **READ_ONLY})
+    updated_at = Instant(metadata={**_UPDATED, **READ_ONLY})
+    deleted_at = Instant(allow_none=True, metadata={**_DELETED, **READ_ONLY})
+
+
+class TaskMoveSchema(Schema):
+    """Where a task is to go. What is left out stays as it is, but for the place: without `after` it is the last."""
+
+    list_id = Uuid(allow_none=True, metadata=_LIST)
+    parent_id = Uuid(allow_none=True, metadata=_PARENT)
+    after = Uuid(
+        allow_none=True, metadata={**_OTHER_ID, "description": "The task to put it behind; `null` to put it first."}
+    )
+
+
+class TaskPageSchema(ma.Schema):
+    """A page of tasks."""
+
+    items = ma.fields.List(ma.fields.Nested(TaskSchema), required=True, metadata={"description": "In the order asked for."})
+    next_cursor = ma.fields.String(required=True, allow_none=True, metadata=NEXT_CURSOR)
+
+
+def task_json(row: Row[Any]) -> dict[str, Any]:
+    """Shape a row that begins with the columns of :mod:`taskapp.features.tasks.queries`.
+
+    They are taken by their order: by their names, it would take a third of the time that a page takes here.
+    """
+    values: Sequence[Any] = row
+    task_id, version, title, notes, status, priority, list_id, parent_id, position, tags, metadata, *rest = values
+    start_date, due_date, due_time, due_timezone, completed_at, created_at, updated_at, deleted_at, due_at, *_ = rest
+    return {
+        "id": task_id,
+        "etag": etag(version),
+        "title": title,
+        "notes": notes,
+        "status": status,
+        "priority": priority,
+        "list_id": list_id,
+        "parent_id": parent_id,
+        "position": position,
+        "tags": tags,
+        "start_date": start_date,
+        "due": due_json(due_date, due_time, due_timezone, due_at),
+        "metadata": metadata,
+        "completed_at": completed_at and instant(completed_at),
+        "created_at": instant(created_at),
+        "updated_at": instant(updated_at),
+        "deleted_at": deleted_at and instant(deleted_at),
+    }

@@ -1,0 +1,46 @@
+"""The account of whoever is signed in."""
+
+from flask import Response
+
+from taskapp.database import databases
+from taskapp.features.users import queries
+from taskapp.features.users.schemas import UserPatchSchema, UserSchema, user_json
+from taskapp.web.blueprint import Blueprint
+from taskapp.web.requests.conditional_update import apply_patch
+from taskapp.web.requests.merge_patch import Patch
+from taskapp.web.requests.preconditions import not_modified, version_wanted
+from taskapp.web.responses.json_responses import json_response
+
+_ABOUT = "Your own account: profile, address, password, export, deletion."
+
+blp = Blueprint("account", __name__, url_prefix="/v1", description=_ABOUT)
+
+
+@blp.get("/me")
+@blp.lets_any_token_in
+@blp.honours_if_none_match
+@blp.response(200, UserSchema)
+def get_me() -> Response:
+    """Get your account.
+
+    With `If-None-Match`, the answer is 304 while it has not changed.
+    """
+    (row,) = databases.api().execute(queries.me())
+    user = user_json(row)
+    return not_modified(row.version) or json_response(user, headers={"ETag": user["etag"]})
+
+
+@blp.patch("/me")
+@blp.honours_if_match
+@blp.arguments(UserPatchSchema, content_type="application/merge-patch+json", example={"timezone": "Europe/Berlin"})
+@blp.response(200, UserSchema)
+def update_me(patch: Patch) -> Response:
+    """Change your account by a JSON merge patch.
+
+    Members left out stay as they are, and `null` clears `display_name`. With `If-Match`, the patch is applied to that
+    version or not at all. `email` is changed by `changeEmail`, the password by `changePassword`.
+    """
+    versions = version_wanted()
+    row = apply_patch(lambda: databases.api().execute(queries.patch_me(patch, versions)), patch, versions, id="user_id")
+    user = user_json(row)
+    return json_response(user, headers={"ETag": user["etag"]})

@@ -1,0 +1,1 @@
+"""Rules of the doctor: each asks the catalogue one question."""

@@ -1,0 +1,1 @@
+"""Operator commands: `flask config`, `database`, `isolation`, `jwt-key`, `tasks` and `users`."""

@@ -1,0 +1,1 @@
+"""`flask users`: manage accounts, as the role taskapp_operator."""

@@ -1,0 +1,25 @@
+"""The line of the log that tells of a whole request."""
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskapp.serving.request_record import Ended
+
+logger = logging.getLogger("taskapp.requests")
+
+
+def write(ended: "Ended") -> None:
+    """Log it; who sent it and its ids are added by :class:`taskapp.serving.json_log.JsonFormatter`."""
+    tally = ended.work.tally
+    fields = {
+        "method": ended.method,
+        "path": ended.path,
+        "status": ended.status,
+        "milliseconds": round(ended.seconds * 1000, 2),
+        "database_messages": tally.messages,
+        "database_milliseconds": round(tally.seconds * 1000, 2),
+    }
+    if ended.code is not None:
+        fields["code"] = ended.code
+    logger.info("request", extra=fields)

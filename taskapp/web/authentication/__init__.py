@@ -1,0 +1,1 @@
+"""Authenticate requests: access tokens (JWT), personal access tokens, signing keys."""

@@ -1,0 +1,1 @@
+"""The OpenAPI document: operations, headers, error responses, examples."""

@@ -1,0 +1,1 @@
+"""Rate limits: fixed windows counted in memory or in Redis."""

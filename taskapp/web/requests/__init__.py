@@ -1,0 +1,1 @@
+"""Read requests: target, headers, bodies, preconditions, merge patches."""

@@ -1,0 +1,1 @@
+"""Write responses: JSON, problem documents (RFC 9457), pages, headers."""
