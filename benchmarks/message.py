@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from benchmarks.stage import Person, Stage
 from taskapp.config import Config
 from taskapp.database.database import Cursor, Link
-from taskapp.database.identity import SignedIn, Work, going_on
+from taskapp.database.identity import RequestContext, SessionUser, resumed
 from taskapp.database.signature import SealKey
 
 LARGEST_PAGE = 200
@@ -38,8 +38,8 @@ class Read:
             return len(cur.fetchall())
 
     def _work(self) -> Any:
-        signed_in = SignedIn(self.person.id, self.person.session_id)
-        return going_on(Work(self.operation, "0" * 32, read_only=True, identity=signed_in))
+        signed_in = SessionUser(self.person.id, self.person.session_id)
+        return resumed(RequestContext(self.operation, "0" * 32, read_only=True, identity=signed_in))
 
 
 def read(stage: Stage, operation: str, person: Person, path: str) -> Read:

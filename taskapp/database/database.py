@@ -44,8 +44,8 @@ from sqlalchemy.sql.dml import UpdateBase
 from taskapp.config import Config
 from taskapp.config.postgresql_url import arguments
 from taskapp.database import identity
-from taskapp.database.circuit_breaker import Answer, Door, Unanswered
-from taskapp.database.identity import LoggingIn, Nobody, Proven, SignedIn, TokenHolder, Work
+from taskapp.database.circuit_breaker import CircuitBreaker, DatabaseTimeout, ResponseTimeout
+from taskapp.database.identity import Anonymous, LoginAttempt, PasswordVerified, RequestContext, SessionUser, TokenUser
 from taskapp.database.pool import Pool, PoolUse
 from taskapp.database.signature import SealKey, bearer_subject, login_subject, proven_subject, session_subject
 
@@ -58,7 +58,7 @@ class Database:
     """PostgreSQL as one of our login roles, acting for whoever :mod:`taskapp.database.identity` says."""
 
     def __init__(self, url: str, config: Config) -> None:
-        self._engine, self._door = _engine(url, config)
+        self._engine, self._breaker = _engine(url, config)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
         """Run one statement: one message, one transaction. Return its rows; none when it does not return any.
@@ -137,7 +137,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close the idle connections."""
-        self._door.open()
+        self._breaker.open()
         self._engine.dispose()
 
 
@@ -235,7 +235,7 @@ class Link(connection):
     place: Mapping[str, Any] | None = None  # how to connect once more, to end what is given up on
     fresh = True  # nobody has had it from the pool yet
     _key: SealKey | None = None  # none until `arm`: SQLAlchemy's own questions at connect are asked by nobody
-    _block: Work | bool = False  # False: no explicit transaction. True: BEGIN is due. Work: it is open for this work
+    _block: RequestContext | bool = False  # False: no explicit transaction. True: BEGIN is due. Otherwise it is open
     _ending = False  # the next message is the COMMIT or ROLLBACK of a transaction, and needs no identity
 
     def arm(self, key: SealKey) -> None:
@@ -289,7 +289,7 @@ class Link(connection):
             return body
         work = identity.current()
         self._comment = f"/* taskapp {work.operation} {work.request_id} {self._name}"
-        if isinstance(self._block, Work):
+        if isinstance(self._block, RequestContext):
             if work != self._block:
                 # InitPlans run at the first FETCH, so a cursor opened by one user would read as the other.
                 raise RuntimeError("the identity may not change within a transaction")
@@ -301,7 +301,7 @@ class Link(connection):
             body = self._preamble + body
         return self._comment.encode().ljust(self._shown_bytes) + b" */ " + body
 
-    def _enter(self, cur: "Cursor", work: Work, key: SealKey) -> bytes:
+    def _enter(self, cur: "Cursor", work: RequestContext, key: SealKey) -> bytes:
         """Write the statement that sets the identity of one transaction."""
 
         def seal(subject: str) -> str:
@@ -309,12 +309,12 @@ class Link(connection):
 
         role = self._role
         match work.identity:
-            case SignedIn(user_id, session_id):
+            case SessionUser(user_id, session_id):
                 sealed = seal(session_subject(role, user_id, session_id))
                 return cur.mogrify(
                     "SELECT app.enter_session(%s, %s, %s, %s)", (str(user_id), str(session_id), sealed, work.read_only)
                 )
-            case TokenHolder(user_id, digest, scope, also):
+            case TokenUser(user_id, digest, scope, also):
                 # Not a seal of the user: whether the token is genuine is for the database to find out.
                 claim = seal(bearer_subject(role, user_id, digest))
                 # Each scope is asked for by a call of its own; the first that the token lacks ends the transaction.
@@ -323,13 +323,13 @@ class Link(connection):
                     for one in (scope, *also)
                 )
                 return b"SELECT " + b", ".join(calls)
-            case LoggingIn(email):
+            case LoginAttempt(email):
                 return cur.mogrify("SELECT app.enter_login(%s, %s)", (email, seal(login_subject(role, email))))
-            case Proven(user_id):
+            case PasswordVerified(user_id):
                 return cur.mogrify(
                     "SELECT app.enter_password_verified(%s, %s)", (str(user_id), seal(proven_subject(role, user_id)))
                 )
-            case Nobody():
+            case Anonymous():
                 return cur.mogrify("SELECT app.enter_anonymous(%s)", (work.read_only,))
 
     def open_block(self) -> None:
@@ -338,7 +338,7 @@ class Link(connection):
 
     def close_block(self) -> bool:
         """Go back to one transaction per message. Tell whether there is a transaction to end, by the next message."""
-        self._ending, self._block = isinstance(self._block, Work), False
+        self._ending, self._block = isinstance(self._block, RequestContext), False
         return self._ending
 
     def end_statement(self) -> None:
@@ -351,7 +351,8 @@ class Link(connection):
             return
         place = {**self.place, "connect_timeout": _END_SECONDS, "connection_factory": None, "cursor_factory": None}
         try:
-            with closing(psycopg2.connect(**place)) as other, Answer(other, _END_SECONDS + 1), other.cursor() as cur:
+            with closing(psycopg2.connect(**place)) as other, ResponseTimeout(other, _END_SECONDS + 1):
+                cur = other.cursor()
                 other.autocommit = True
                 cur.execute(
                     "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
@@ -393,16 +394,16 @@ class Cursor(cursor):
         message = self.connection.message(self, statements)
         sent = time.perf_counter()
         try:
-            with Answer(self.connection, self.connection.answer_seconds):
+            with ResponseTimeout(self.connection, self.connection.answer_seconds):
                 super().execute(message)
-        except Unanswered:
+        except DatabaseTimeout:
             self.connection.end_statement()
             raise
         finally:
-            identity.current().tally.add(sent, time.perf_counter())
+            identity.current().query_stats.add(sent, time.perf_counter())
 
 
-def _engine(url: str, config: Config) -> tuple[Engine, Door]:
+def _engine(url: str, config: Config) -> tuple[Engine, CircuitBreaker]:
     """Make the pool of one role, and the door that its connections come in by."""
     settings: dict[str, Any] = {
         **arguments(url),
@@ -442,18 +443,18 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
         link.place = place
         return link
 
-    def knock() -> Link:
+    def probe() -> Link:
         # Not from the pool: what is idle there may be as dead as that on which somebody waited in vain.
         link = make(settings)
         link.autocommit = True
         link.arm(key)
         return link
 
-    door = Door(knock, most=config.connect_seconds)
+    breaker = CircuitBreaker(probe, most=config.connect_seconds)
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Dialect, record: object, arguments: object, place: dict[str, Any]) -> connection:
-        return door.connect(lambda: make(place))
+        return breaker.connect(lambda: make(place))
 
     @event.listens_for(engine, "handle_error")
     def give_up(context: ExceptionContext) -> None:
@@ -462,8 +463,8 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
         if isinstance(context.sqlalchemy_exception, DBAPIError) and is_read_only(context.sqlalchemy_exception):
             context.is_disconnect = True
         error = context.original_exception
-        if isinstance(error, Unanswered) and error.waited_since is not None:
-            door.shut(error.waited_since)
+        if isinstance(error, DatabaseTimeout) and error.waited_since is not None:
+            breaker.trip(error.waited_since)
 
     @event.listens_for(engine, "connect")
     def arm(link: Link, record: object) -> None:
@@ -495,4 +496,4 @@ def _engine(url: str, config: Config) -> tuple[Engine, Door]:
         if poll.poll(0):
             raise DisconnectionError("the server closed this idle connection")
 
-    return engine, door
+    return engine, breaker

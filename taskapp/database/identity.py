@@ -10,16 +10,16 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from taskapp.database.query_stats import Tally
+from taskapp.database.query_stats import QueryStats
 
 
 @dataclass(frozen=True, slots=True)
-class Nobody:
+class Anonymous:
     """No identity: every policy answers with zero rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class SessionUser:
     """The owner of a session that has not ended. Enters through the role ``taskapp_api``."""
 
     user_id: UUID
@@ -27,21 +27,21 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggingIn:
+class LoginAttempt:
     """Somebody who claims an e-mail address: may see that one account's credentials, through ``taskapp_auth``."""
 
     email: str
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class PasswordVerified:
     """A user whose password was just verified or set: may open a session, through ``taskapp_auth``."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class TokenHolder:
+class TokenUser:
     """Whoever sent a personal access token that names this user. Enters through the role ``taskapp_api``.
 
     Nothing of it is known to be true: the database looks the token up by its digest, and refuses the transaction when there
@@ -57,11 +57,11 @@ class TokenHolder:
 
 _SHOWN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-Identity = Nobody | SignedIn | TokenHolder | LoggingIn | Proven
+Identity = Anonymous | SessionUser | TokenUser | LoginAttempt | PasswordVerified
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RequestContext:
     """The piece of work a database message belongs to.
 
     ``operation`` and ``request_id`` are what other database sessions may see of it; they stand in an SQL comment.
@@ -72,40 +72,40 @@ class Work:
     operation: str = "-"
     request_id: str = "-"
     read_only: bool = False
-    identity: Identity = field(default=Nobody())
+    identity: Identity = field(default=Anonymous())
     trace_id: str | None = None
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    query_stats: QueryStats = field(default_factory=QueryStats, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (_SHOWN.fullmatch(self.operation) and _SHOWN.fullmatch(self.request_id)):
             raise ValueError("operation and request id stand in an SQL comment: only [A-Za-z0-9._-] may")
 
 
-_work: ContextVar[Work] = ContextVar("taskapp_work", default=Work())  # noqa: B039 - Work is frozen
+_work: ContextVar[RequestContext] = ContextVar("taskapp_work", default=RequestContext())  # noqa: B039 - Work is frozen
 
 
-def current() -> Work:
+def current() -> RequestContext:
     """Return the work under way, or work by nobody."""
     return _work.get()
 
 
-def begin(work: Work) -> Token[Work]:
+def begin(work: RequestContext) -> Token[RequestContext]:
     """Make ``work`` the current one; hand the token to :func:`end`."""
     return _work.set(work)
 
 
-def become(identity: Identity) -> None:
+def act_as(identity: Identity) -> None:
     """Go on with the current work as ``identity``."""
     _work.set(replace(_work.get(), identity=identity))
 
 
-def follow(trace_id: str) -> None:
+def continue_trace(trace_id: str) -> None:
     """Go on with the current work as part of a trace."""
     _work.set(replace(_work.get(), trace_id=trace_id))
 
 
 @contextmanager
-def going_on(work: Work) -> Iterator[None]:
+def resumed(work: RequestContext) -> Iterator[None]:
     """Go on with ``work`` for a while, such as between two pieces of a response that is being streamed."""
     token = begin(work)
     try:
@@ -114,6 +114,6 @@ def going_on(work: Work) -> Iterator[None]:
         end(token)
 
 
-def end(token: Token[Work]) -> None:
+def end(token: Token[RequestContext]) -> None:
     """Go back to what was current before :func:`begin`, so that a thread's next request starts as nobody."""
     _work.reset(token)

@@ -3,7 +3,7 @@
 _MOST_TIMES = 100
 
 
-class Tally:
+class QueryStats:
     """Messages, and the seconds spent on them; with a list in ``times``, also when each of the first hundred was sent."""
 
     __slots__ = ("messages", "seconds", "times")

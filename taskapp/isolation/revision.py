@@ -42,11 +42,11 @@ def revision_of(conn: connection) -> str | None:
 
     Ends the transaction that ``conn`` is in.
     """
-    for become in ("", "SET LOCAL ROLE taskapp_owner"):
+    for act_as in ("", "SET LOCAL ROLE taskapp_owner"):
         try:
             with conn, conn.cursor() as cur:
-                if become:
-                    cur.execute(become)
+                if act_as:
+                    cur.execute(act_as)
                 cur.execute("SELECT version_num FROM app.alembic_version")
                 row = cur.fetchone()
                 return str(row[0]) if row else None

@@ -4,21 +4,21 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskapp.serving.request_record import Ended
+    from taskapp.serving.request_record import RequestRecord
 
 logger = logging.getLogger("taskapp.requests")
 
 
-def write(ended: "Ended") -> None:
+def write(ended: "RequestRecord") -> None:
     """Log it; who sent it and its ids are added by :class:`taskapp.serving.json_log.JsonFormatter`."""
-    tally = ended.work.tally
+    query_stats = ended.work.query_stats
     fields = {
         "method": ended.method,
         "path": ended.path,
         "status": ended.status,
         "milliseconds": round(ended.seconds * 1000, 2),
-        "database_messages": tally.messages,
-        "database_milliseconds": round(tally.seconds * 1000, 2),
+        "database_messages": query_stats.messages,
+        "database_milliseconds": round(query_stats.seconds * 1000, 2),
     }
     if ended.code is not None:
         fields["code"] = ended.code

@@ -5,7 +5,7 @@ from enum import Enum
 from threading import Lock
 
 
-class Places:
+class FairSemaphore:
     """A semaphore that is fair: who waits once goes before who waits a second time, and otherwise who came first."""
 
     def __init__(self, number: int) -> None:

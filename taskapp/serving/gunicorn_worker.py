@@ -29,7 +29,7 @@ from uuid_utils import uuid7
 from werkzeug.wsgi import ClosingIterator
 
 from taskapp.config import Config
-from taskapp.serving.admission import Places, Refusal, SharedSlots
+from taskapp.serving.admission import FairSemaphore, Refusal, SharedSlots
 from taskapp.web.requests.client_address import client_of
 from taskapp.web.requests.path_prefix import stripped
 from taskapp.web.responses.problems import PROBLEMS, RETRY_AFTER_SECONDS, Problem
@@ -122,7 +122,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Load the application, and put the places before it."""
         super().load_wsgi()
         self._application: Flask = self.app.wsgi()
-        self._places = Places(self.cfg.threads)
+        self._places = FairSemaphore(self.cfg.threads)
         self._large = SharedSlots(2 * self.cfg.threads, share=max(1, self.cfg.threads // 2))
         self.wsgi = self._answer
 

@@ -12,7 +12,7 @@ import orjson
 from flask import Flask
 
 from taskapp.database import identity
-from taskapp.database.identity import SignedIn, TokenHolder
+from taskapp.database.identity import SessionUser, TokenUser
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -33,9 +33,9 @@ class JsonFormatter(logging.Formatter):
         }
         if work.trace_id is not None:
             line["trace_id"] = work.trace_id
-        if isinstance(work.identity, SignedIn):
+        if isinstance(work.identity, SessionUser):
             line |= {"user_id": str(work.identity.user_id), "session_id": str(work.identity.session_id)}
-        if isinstance(work.identity, TokenHolder):
+        if isinstance(work.identity, TokenUser):
             # What the token says; a status of 401 tells that it is not true.
             line["claimed_user_id"] = str(work.identity.user_id)
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from taskapp.database.pool import PoolUse
-from taskapp.serving.request_record import Ended
+from taskapp.serving.request_record import RequestRecord
 
 REGISTRY = CollectorRegistry()
 
@@ -45,14 +45,14 @@ _BUILD.labels(version("taskapp")).set(1)
 _OUTCOMES = {200: "ok", 401: "refused", 429: "throttled"}
 
 
-def count(ended: Ended) -> None:
+def count(ended: RequestRecord) -> None:
     """Count a request that has ended."""
-    operation, tally = ended.work.operation, ended.work.tally
+    operation, query_stats = ended.work.operation, ended.work.query_stats
     _requests(operation, ended.status // 100).observe(ended.seconds)
-    if tally.messages:
+    if query_stats.messages:
         messages, seconds = _database(operation)
-        messages.inc(tally.messages)
-        seconds.inc(tally.seconds)
+        messages.inc(query_stats.messages)
+        seconds.inc(query_stats.seconds)
     if ended.code is not None:
         _PROBLEMS.labels(operation, ended.code, ended.status).inc()
     if operation == "login" and ended.status in _OUTCOMES:

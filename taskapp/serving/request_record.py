@@ -12,15 +12,15 @@ from werkzeug.routing import Rule
 
 from taskapp.config import Config, ConfigError
 from taskapp.database import identity
-from taskapp.database.identity import Work
+from taskapp.database.identity import RequestContext
 from taskapp.serving import access_log
 
 
 @dataclass(slots=True)  # not frozen: that would take several times as long to make
-class Ended:
+class RequestRecord:
     """A request that has ended. ``code`` is that of the problem it was answered with."""
 
-    work: Work
+    work: RequestContext
     method: str
     path: str
     route: str | None
@@ -32,7 +32,7 @@ class Ended:
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-Recorder = Callable[[Ended], None]
+Recorder = Callable[[RequestRecord], None]
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -65,7 +65,7 @@ def _start() -> None:
 def _end(response: Response) -> Response:
     recorders = cast(Sequence[Recorder], current_app.extensions["taskapp_recorders"])
     route, path = _route_and_path(request.url_rule, request.view_args, request.path)
-    ended = Ended(
+    ended = RequestRecord(
         work=identity.current(),
         method=request.method if request.method in _METHODS else "-",
         path=path,
@@ -83,14 +83,14 @@ def _end(response: Response) -> Response:
     return response
 
 
-def _tell(recorders: Sequence[Recorder], ended: Ended, started: float) -> None:
+def _tell(recorders: Sequence[Recorder], ended: RequestRecord, started: float) -> None:
     ended.seconds = time.perf_counter() - started
     for record in recorders:
         record(ended)
 
 
-def _tell_later(recorders: Sequence[Recorder], ended: Ended, started: float) -> None:
-    with identity.going_on(ended.work):
+def _tell_later(recorders: Sequence[Recorder], ended: RequestRecord, started: float) -> None:
+    with identity.resumed(ended.work):
         _tell(recorders, ended, started)
 
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from taskapp.database import identity
-from taskapp.serving.request_record import Ended, Recorder
+from taskapp.serving.request_record import Recorder, RequestRecord
 
 _PARENT = TraceContextTextMapPropagator()
 
@@ -33,32 +33,32 @@ def init_app(app: Flask, endpoint: str) -> Recorder:
         given = {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
         g.span = span = tracer.start_span(work.operation, _PARENT.extract(given), SpanKind.SERVER)
         if span.is_recording():
-            work.tally.times = []
-        identity.follow(format_trace_id(span.get_span_context().trace_id))
+            work.query_stats.times = []
+        identity.continue_trace(format_trace_id(span.get_span_context().trace_id))
 
     app.before_request(start)
     return lambda ended: _end(tracer, ended)
 
 
-def _end(tracer: Tracer, ended: Ended) -> None:
+def _end(tracer: Tracer, ended: RequestRecord) -> None:
     span: Span = ended.span
     if span.is_recording():
         span.set_attributes(_attributes(ended))
         if ended.status >= 500:
             span.set_status(StatusCode.ERROR, ended.code)
-        _send_messages(tracer, span, ended.work.tally.times or [])
+        _send_messages(tracer, span, ended.work.query_stats.times or [])
     span.end()
 
 
-def _attributes(ended: Ended) -> dict[str, str | int | float]:
-    tally = ended.work.tally
+def _attributes(ended: RequestRecord) -> dict[str, str | int | float]:
+    query_stats = ended.work.query_stats
     known = {"http.route": ended.route, "error.type": ended.code}
     return {
         "http.request.method": ended.method,
         "http.response.status_code": ended.status,
         "taskapp.request_id": ended.work.request_id,
-        "taskapp.database.messages": tally.messages,
-        "taskapp.database.milliseconds": round(tally.seconds * 1000, 2),
+        "taskapp.database.messages": query_stats.messages,
+        "taskapp.database.milliseconds": round(query_stats.seconds * 1000, 2),
         **{name: value for name, value in known.items() if value is not None},
     }
 

@@ -7,7 +7,7 @@ from flask import Flask, Response, g, request
 from uuid_utils import uuid7
 
 from taskapp.database import identity
-from taskapp.database.identity import Work
+from taskapp.database.identity import RequestContext
 from taskapp.web.authentication import personal_token
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -16,7 +16,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-
 
 
 def init_app(app: Flask) -> None:
-    """Open and close a :class:`Work` around each request. Called by the application factory."""
+    """Open and close a :class:`RequestContext` around each request. Called by the application factory."""
     app.before_request(_begin)
     app.after_request(_name_request)
     app.teardown_request(_end)
@@ -32,7 +32,7 @@ def operation_id(name: str) -> str:
 def _begin() -> None:
     # Of each request, so not by `request.headers`, which takes ten times as long to find one.
     given: str = request.environ.get("HTTP_X_REQUEST_ID", "")
-    work = Work(
+    work = RequestContext(
         operation=operation_id((request.endpoint or "-").rpartition(".")[2]),
         # A personal access token would fit, and is not to be shown.
         request_id=given if _REQUEST_ID.fullmatch(given) and not given.startswith(personal_token.PREFIX) else uuid7().hex,

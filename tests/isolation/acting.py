@@ -14,14 +14,14 @@ from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database import identity
 from taskapp.database.database import Database
-from taskapp.database.identity import Identity, Work
+from taskapp.database.identity import Identity, RequestContext
 from taskapp.web.authentication.access_token import personal_access_tokens
 
 
 @contextmanager
 def acting(who: Identity, *, read_only: bool = False, request_id: str = "test-1") -> Iterator[None]:
     """Do what follows as `who`."""
-    token = identity.begin(Work("acting", request_id, read_only, who))
+    token = identity.begin(RequestContext("acting", request_id, read_only, who))
     try:
         yield
     finally:

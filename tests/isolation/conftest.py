@@ -1,6 +1,6 @@
 """The same people, one step closer to the database.
 
-`owner` has a row in every table, `other` is somebody else with as many, and nobody is `Nobody()`. They run SQL of their
+`owner` has a row in every table, `other` is somebody else with as many, and nobody is `Anonymous()`. They run SQL of their
 own choice, as an injection would: `as_api` and `as_auth` in the application's own messages, `stray` beside them.
 """
 
@@ -20,7 +20,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, AsIs, connection, curso
 
 from taskapp.database import identity
 from taskapp.database.database import Cursor, Link
-from taskapp.database.identity import Identity, LoggingIn, Proven, SignedIn, TokenHolder, Work
+from taskapp.database.identity import Identity, LoginAttempt, PasswordVerified, RequestContext, SessionUser, TokenUser
 from taskapp.database.signature import SealKey, proven_subject, session_subject
 from taskapp.web.authentication import personal_token
 
@@ -67,8 +67,8 @@ class User:
         return self.secret.lower()
 
     @property
-    def signed_in(self) -> SignedIn:
-        return SignedIn(UUID(self.id), UUID(self.session_id))
+    def signed_in(self) -> SessionUser:
+        return SessionUser(UUID(self.id), UUID(self.session_id))
 
     @property
     def token(self) -> str:
@@ -76,9 +76,9 @@ class User:
         random = hashlib.sha256(self.id.encode()).digest()[:26]
         return personal_token.PREFIX + urlsafe_b64encode(random + UUID(self.id).bytes).decode()
 
-    def holding(self, scope: str | None, token: str | None = None) -> TokenHolder:
+    def holding(self, scope: str | None, token: str | None = None) -> TokenUser:
         """Somebody with that token, or another one, at an operation that needs `scope`."""
-        return TokenHolder(UUID(self.id), personal_token.digest(token or self.token), scope)
+        return TokenUser(UUID(self.id), personal_token.digest(token or self.token), scope)
 
     def session_in(self, role: str) -> str:
         """What is sealed when the user enters by the session, through that login role."""
@@ -94,12 +94,12 @@ class User:
         return f"session:{self.session_id}"
 
     @property
-    def proven(self) -> Proven:
-        return Proven(UUID(self.id))
+    def proven(self) -> PasswordVerified:
+        return PasswordVerified(UUID(self.id))
 
     @property
-    def logging_in(self) -> LoggingIn:
-        return LoggingIn(self.email)
+    def logging_in(self) -> LoginAttempt:
+        return LoginAttempt(self.email)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class SqlClient:
     """Somebody who can run SQL of their own choice. Every call is one message, and so one transaction."""
 
     connection: connection
-    work: Work = field(default=Work())
+    work: RequestContext = field(default=RequestContext())
     cursor_factory: type[cursor] = cursor
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -278,7 +278,7 @@ class Links:
     def of(self, role: str) -> Iterator[ActAs]:
         """Act as anyone through `role`, on a connection without session state."""
         link = self._idle.pop(role, None) or linked(self._cluster, role, self._key)
-        yield lambda who: SqlClient(link, Work(identity=who), Cursor)
+        yield lambda who: SqlClient(link, RequestContext(identity=who), Cursor)
         if self._cleared(link):
             self._idle[role] = link
         else:
@@ -350,7 +350,7 @@ class Server:
         """Be somebody through a login role, on a connection of one's own."""
         key = SealKey.parse(self.cluster.environment["TASKAPP_SEAL_KEY"])
         link = self._logins.enter_context(closing(linked(self.cluster, role, key)))
-        return SqlClient(link, Work(identity=who), Cursor)
+        return SqlClient(link, RequestContext(identity=who), Cursor)
 
     def login(self, role: str) -> SqlClient:
         """Log in without the application."""

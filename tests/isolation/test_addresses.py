@@ -11,7 +11,7 @@ from conftest import Admin, Cluster
 from uuid_utils.compat import uuid7
 
 from isolation.conftest import A_HASH, ActAs, Server, User
-from taskapp.database.identity import Nobody, Proven
+from taskapp.database.identity import Anonymous, PasswordVerified
 from taskapp.database.patched_versions import is_patched
 from taskapp.database.signature import SealKey, proven_subject
 from taskapp.operations.users import queries
@@ -30,7 +30,7 @@ READ_HASH = "DO UPDATE SET password_hash = users.password_hash WHERE users.passw
 )
 @pytest.mark.parametrize("role", ["taskapp_auth", "taskapp_operator"])
 def test_an_upsert_by_address_reads_no_hash(server: Server, role: str, target: str, refused: str) -> None:
-    client = server.client(role, Proven(uuid7()))
+    client = server.client(role, PasswordVerified(uuid7()))
     with pytest.raises(psycopg2.Error) as error:
         client.rows(
             f"INSERT INTO app.users (email, password_hash) VALUES (%s, %s) ON CONFLICT {target} {READ_HASH}",
@@ -65,9 +65,9 @@ def test_an_upsert_by_address_would_have_read_the_hash_through_a_unique_index(se
 def test_do_nothing_observes_the_constraint(owner: User, as_auth: ActAs) -> None:
     insert = "INSERT INTO app.users (email, password_hash) VALUES (%(email)s, %(hash)s)"
     values = {"email": owner.email.upper(), "hash": A_HASH}
-    assert as_auth(Proven(uuid7())).outcome(f"{insert} ON CONFLICT DO NOTHING RETURNING email", values) == 0
-    assert as_auth(Proven(uuid7())).outcome(insert, values) == "23P01"
-    assert as_auth(Proven(uuid7())).outcome(insert, {**values, "email": "free@example.com"}) == 1
+    assert as_auth(PasswordVerified(uuid7())).outcome(f"{insert} ON CONFLICT DO NOTHING RETURNING email", values) == 0
+    assert as_auth(PasswordVerified(uuid7())).outcome(insert, values) == "23P01"
+    assert as_auth(PasswordVerified(uuid7())).outcome(insert, {**values, "email": "free@example.com"}) == 1
 
 
 def test_an_address_that_is_taken_cannot_be_moved_to(owner: User, other: User, as_auth: ActAs) -> None:
@@ -137,7 +137,7 @@ def test_an_operator_finds_an_account_by_an_index(admin: Admin, owner: User, as_
     admin.execute("ANALYZE app.users")
     find: Any = queries.find(owner.email.upper())
     statement = find.compile(compile_kwargs={"literal_binds": True})
-    rows = as_operator(Nobody()).rows(f"EXPLAIN {statement}")
+    rows = as_operator(Anonymous()).rows(f"EXPLAIN {statement}")
     plan = "\n".join(row for (row,) in rows)
     assert "users_email_key" in plan
-    assert as_operator(Nobody()).rows(str(statement)) != []
+    assert as_operator(Anonymous()).rows(str(statement)) != []

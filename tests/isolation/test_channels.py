@@ -7,7 +7,7 @@ import pytest
 from psycopg2.extras import LogicalReplicationConnection
 
 from isolation.conftest import NOT_GRANTED, Server
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.isolation.roles import LOGINS
 
 
@@ -37,7 +37,7 @@ def test_b25_everybody_sees_totals(server: Server) -> None:
     # A limit: PostgreSQL tells every role how many rows a table has in all. If that ever changes, the page should say so.
     server.admin.execute("ANALYZE app.tasks")
     total = "SELECT reltuples::int FROM pg_class WHERE oid = 'app.tasks'::regclass"
-    assert server.client("taskapp_api", Nobody()).value(total) == 2
+    assert server.client("taskapp_api", Anonymous()).value(total) == 2
 
 
 @pytest.mark.parametrize("table", ["tasks", "lists", "completions"])
@@ -58,7 +58,7 @@ def test_b27_a_row_that_is_hidden_takes_the_steps_of_one_that_never_was(server: 
 @pytest.mark.parametrize("column", ["xmin", "ctid", "tableoid"])
 @pytest.mark.parametrize("role", ["taskapp_api", "taskapp_auth", "taskapp_operator"])
 def test_b28_the_systems_own_columns_are_not_granted(server: Server, role: str, column: str) -> None:
-    who = server.owner.signed_in if role != "taskapp_operator" else Nobody()
+    who = server.owner.signed_in if role != "taskapp_operator" else Anonymous()
     assert server.client(role, who).outcome(f"SELECT {column} FROM app.users") == NOT_GRANTED
 
 

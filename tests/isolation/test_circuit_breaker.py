@@ -17,7 +17,7 @@ from waiting import wait_until
 
 from isolation.acting import application_on, client_of
 from isolation.conftest import User
-from taskapp.database.circuit_breaker import Answer, Door, Unanswered
+from taskapp.database.circuit_breaker import CircuitBreaker, DatabaseTimeout, ResponseTimeout
 
 GENEROUS_SECONDS = 60
 
@@ -32,7 +32,7 @@ def gate(cluster: Cluster) -> Iterator[Gate]:
 def impatient(cluster: Cluster, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """An application with a connection, and a response timeout that is short only while the gate is silent."""
     monkeypatch.setattr(
-        "taskapp.database.database.Answer", lambda link, seconds: Answer(link, 0.1 if gate.silent else seconds)
+        "taskapp.database.database.Answer", lambda link, seconds: ResponseTimeout(link, 0.1 if gate.silent else seconds)
     )
     limits = {"connect_seconds": GENEROUS_SECONDS, "answer_seconds": GENEROUS_SECONDS}
     with application_on(lambda role: cluster.tcp_url(role, gate.port), **limits) as app:
@@ -41,19 +41,19 @@ def impatient(cluster: Cluster, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def attempts(impatient: Flask, monkeypatch: pytest.MonkeyPatch) -> list[Door]:
+def attempts(impatient: Flask, monkeypatch: pytest.MonkeyPatch) -> list[CircuitBreaker]:
     """The attempts of requests to connect. The probes of the thread that knocks are not among them."""
-    made: list[Door] = []
-    connect = Door.connect
+    made: list[CircuitBreaker] = []
+    connect = CircuitBreaker.connect
 
-    def counted(door: Door, make: Callable[[], connection]) -> connection:
+    def counted(breaker: CircuitBreaker, make: Callable[[], connection]) -> connection:
         def attempt() -> connection:
-            made.append(door)
+            made.append(breaker)
             return make()
 
-        return connect(door, attempt)
+        return connect(breaker, attempt)
 
-    monkeypatch.setattr(Door, "connect", counted)
+    monkeypatch.setattr(CircuitBreaker, "connect", counted)
     return made
 
 
@@ -64,7 +64,7 @@ def client(impatient: Flask, owner: User) -> Person:
 
 class TestAMessageThatIsNotAnswered:
     def test_is_a_503_and_is_not_tried_again_not_even_when_it_only_reads(
-        self, client: Person, gate: Gate, attempts: list[Door]
+        self, client: Person, gate: Gate, attempts: list[CircuitBreaker]
     ) -> None:
         gate.silent = True
         with gate.recording() as said:
@@ -72,7 +72,7 @@ class TestAMessageThatIsNotAnswered:
         assert [message.kind for message in said if b"listTasks" in message.body] == ["Q"]
         assert attempts == [], "the read was sent again, on a new connection"
 
-    def test_shuts_the_door_for_those_who_need_a_connection(self, client: Person, gate: Gate, attempts: list[Door]) -> None:
+    def test_opens_the_circuit_for_new_connections(self, client: Person, gate: Gate, attempts: list[CircuitBreaker]) -> None:
         gate.silent = True
         client.get("/v1/tasks")
         problem(client.post("/v1/tasks", {"title": "In vain"}), 503, "service_unavailable")
@@ -88,60 +88,60 @@ class TestAMessageThatIsNotAnswered:
     def test_is_not_one_that_is_answered_in_time(self, cluster: Cluster) -> None:
         link: connection = psycopg2.connect(cluster.tcp_url("taskapp_api"))
         # Longer than the watcher takes to look at all connections.
-        with closing(link), Answer(link, GENEROUS_SECONDS), link.cursor() as cur:
+        with closing(link), ResponseTimeout(link, GENEROUS_SECONDS), link.cursor() as cur:
             cur.execute("SELECT 1 FROM pg_sleep(0.5)")
             assert cur.fetchall() == [(1,)]
 
 
 class TestADoor:
     def test_that_is_shut_lets_nobody_try(self) -> None:
-        door = Door(no_connection, most=1)
-        door.shut(time.monotonic())
+        breaker = CircuitBreaker(no_connection, most=1)
+        breaker.trip(time.monotonic())
         try:
-            with pytest.raises(Unanswered):
-                door.connect(lambda: pytest.fail("somebody tried"))
+            with pytest.raises(DatabaseTimeout):
+                breaker.connect(lambda: pytest.fail("somebody tried"))
         finally:
-            door.open()
+            breaker.open()
 
     def test_stays_open_for_what_was_lost_before_somebody_answered(self, cluster: Cluster) -> None:
-        door = Door(no_connection, most=1)
+        breaker = CircuitBreaker(no_connection, most=1)
         before = time.monotonic()
-        door.open()
-        door.shut(before)
+        breaker.open()
+        breaker.trip(before)
         url = cluster.tcp_url("taskapp_api")
-        door.connect(lambda: psycopg2.connect(url)).close()
+        breaker.connect(lambda: psycopg2.connect(url)).close()
 
     def test_stays_open_when_a_connection_is_refused_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("taskapp.database.circuit_breaker._SLOW_SECONDS", GENEROUS_SECONDS)
-        door = Door(no_connection, most=1)
+        breaker = CircuitBreaker(no_connection, most=1)
         for _ in range(2):
             with pytest.raises(psycopg2.OperationalError, match="nobody is there"):
-                door.connect(no_connection)
+                breaker.connect(no_connection)
 
     def test_opens_by_itself_as_soon_as_a_knock_is_answered(self, cluster: Cluster) -> None:
         there, url = Event(), cluster.tcp_url("taskapp_api")
-        door = Door(lambda: psycopg2.connect(url) if there.is_set() else no_connection(), most=1)
-        door.shut(time.monotonic())
-        with pytest.raises(Unanswered):
-            door.connect(no_connection)
+        breaker = CircuitBreaker(lambda: psycopg2.connect(url) if there.is_set() else no_connection(), most=1)
+        breaker.trip(time.monotonic())
+        with pytest.raises(DatabaseTimeout):
+            breaker.connect(no_connection)
         there.set()
-        wait_until(lambda: lets_in(door, url))
+        wait_until(lambda: lets_in(breaker, url))
 
 
 def no_connection() -> NoReturn:
     raise psycopg2.OperationalError("nobody is there")
 
 
-def lets_in(door: Door, url: str) -> bool:
+def lets_in(breaker: CircuitBreaker, url: str) -> bool:
     try:
-        door.connect(lambda: psycopg2.connect(url)).close()
-    except Unanswered:
+        breaker.connect(lambda: psycopg2.connect(url)).close()
+    except DatabaseTimeout:
         return False
     return True
 
 
 def test_an_answer_that_does_not_come_ends_the_connection(cluster: Cluster) -> None:
     link: connection = psycopg2.connect(cluster.tcp_url("taskapp_api"))
-    with pytest.raises(Unanswered), Answer(link, 0.1), link.cursor() as cur:
+    with pytest.raises(DatabaseTimeout), ResponseTimeout(link, 0.1), link.cursor() as cur:
         cur.execute("SELECT pg_sleep(600)")
     assert link.closed

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from taskapp.database.database import Database
-from taskapp.database.identity import Identity, LoggingIn, Nobody
+from taskapp.database.identity import Anonymous, Identity, LoginAttempt
 from taskapp.features.tasks.models import Task
 
 RLS_REFUSES = "42501"
@@ -134,7 +134,7 @@ class TestReading:
     ) -> None:
         with acting(owner.signed_in):
             read(database)
-        with acting(Nobody()):
+        with acting(Anonymous()):
             assert read(database) == []
         assert admin.execute("SELECT title FROM app.tasks") == [(owner.secret,)]
 
@@ -225,7 +225,7 @@ class TestWriting:
 
     @pytest.mark.usefixtures("owner")
     def test_is_refused_to_nobody(self, database: Database, admin: Admin, write: Callable[[Database], None]) -> None:
-        with acting(Nobody()), pytest.raises((DBAPIError, psycopg2.Error)) as refused:
+        with acting(Anonymous()), pytest.raises((DBAPIError, psycopg2.Error)) as refused:
             write(database)
         assert sqlstate(refused.value) == RLS_REFUSES
         assert admin.execute("SELECT count(*) FROM app.tasks WHERE title = 'written'") == [(0,)]
@@ -255,7 +255,7 @@ def test_b12_what_was_asked_before_somebody_signed_in_leaves_nobody_in_their_pla
     cluster: Cluster, owner: User, read: Callable[[Database], list[str]]
 ) -> None:
     with application_on(cluster.url, threads=1) as app:
-        with acting(Nobody()):
+        with acting(Anonymous()):
             before = api(app).execute(text("SELECT pg_backend_pid()"))
             assert read(api(app)) == []
         with acting(owner.signed_in):
@@ -331,7 +331,7 @@ class TestAConnectionBetweenMessages:
 
     def test_has_no_address_of_who_logs_in(self, app: Flask, owner: User) -> None:
         with app.extensions["taskapp_auth"]._engine.connect() as conn:
-            send_as(conn.connection.dbapi_connection, LoggingIn(owner.email))
+            send_as(conn.connection.dbapi_connection, LoginAttempt(owner.email))
             assert plain_row(conn.connection.dbapi_connection, SETTINGS) == ("", "", "", "")
 
     @pytest.mark.usefixtures("owner")
@@ -360,7 +360,7 @@ def test_a_transaction_that_a_statement_left_open_loses_nothing_of_the_next_requ
     database: Database, alice: Person, admin: Admin
 ) -> None:
     # One injected or careless word, and whoever gets this connection next writes into somebody else's transaction.
-    with suppress(DBAPIError, RuntimeError), acting(Nobody()):
+    with suppress(DBAPIError, RuntimeError), acting(Anonymous()):
         database.execute(text("BEGIN"))
     response = alice.post("/v1/tasks", {"title": "kept"})
     try:

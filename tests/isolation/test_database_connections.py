@@ -23,7 +23,7 @@ from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.proxy import Loss, Proxy
 from taskapp.database import databases
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.features.tasks.models import Task
 from taskapp.web.blueprint import Blueprint
 
@@ -123,7 +123,7 @@ def test_a_connection_that_died_under_a_raw_cursor_is_not_noticed_by_the_next_wr
     client: Person, proxied: Flask, proxy: Proxy, admin: Admin
 ) -> None:
     # SQLAlchemy is not told, so the dead connection goes back to the pool.
-    with acting(Nobody()), closing(api(proxied)._engine.raw_connection()) as conn, closing(conn.cursor()) as cur:
+    with acting(Anonymous()), closing(api(proxied)._engine.raw_connection()) as conn, closing(conn.cursor()) as cur:
         proxy.lose(b"/* taskapp acting", Loss.UNSENT)
         with pytest.raises(psycopg2.OperationalError):
             cur.execute("SELECT 1")

@@ -15,7 +15,7 @@ from isolation.acting import acting, api
 from isolation.conftest import User
 from taskapp.database import identity
 from taskapp.database.database import Database, Transaction
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.features.tasks.models import Task
 
 INSERT = text("INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), :title)")
@@ -118,17 +118,17 @@ class TestATransaction:
     def test_leaves_nobody_behind(self, database: Database, owner: User) -> None:
         with acting(owner.signed_in), database.transaction() as transaction:
             transaction.execute(text("SELECT 1"))
-        with acting(Nobody()):
+        with acting(Anonymous()):
             assert database.execute(select(Task.title)) == []
 
 
 class TestAnotherIdentityWithinATransaction:
-    @pytest.mark.parametrize("first", [Nobody(), None], ids=["nobody", "owner"])
-    def test_is_refused(self, database: Database, owner: User, other: User, first: Nobody | None) -> None:
+    @pytest.mark.parametrize("first", [Anonymous(), None], ids=["nobody", "owner"])
+    def test_is_refused(self, database: Database, owner: User, other: User, first: Anonymous | None) -> None:
         def change_identity() -> None:
             with acting(first or owner.signed_in), database.transaction() as transaction:
                 transaction.execute(text("SELECT 1"))
-                identity.become(other.signed_in)
+                identity.act_as(other.signed_in)
                 transaction.execute(select(Task.title))
 
         with pytest.raises(RuntimeError, match="identity may not change"):
@@ -137,7 +137,7 @@ class TestAnotherIdentityWithinATransaction:
     def test_keeps_nothing(self, database: Database, owner: User, other: User, admin: Admin) -> None:
         with suppress(RuntimeError), acting(owner.signed_in), database.transaction() as transaction:
             steps(transaction, 1)
-            identity.become(other.signed_in)
+            identity.act_as(other.signed_in)
             steps(transaction, 1)
         assert stored(admin) == []
 
@@ -146,15 +146,15 @@ class TestAnotherIdentityWithinATransaction:
         def switch_while_open() -> None:
             with acting(owner.signed_in), database.transaction() as transaction:
                 transaction.execute(text("DECLARE tasks CURSOR FOR SELECT title FROM app.tasks"))
-                identity.become(other.signed_in)
+                identity.act_as(other.signed_in)
                 transaction.execute(text("FETCH ALL FROM tasks"))
 
         with pytest.raises(RuntimeError, match="identity may not change"):
             switch_while_open()
 
     def test_is_no_matter_before_its_first_statement(self, database: Database, owner: User) -> None:
-        with acting(Nobody()), database.transaction() as transaction:
-            identity.become(owner.signed_in)
+        with acting(Anonymous()), database.transaction() as transaction:
+            identity.act_as(owner.signed_in)
             assert transaction.execute(select(Task.title)) == [(owner.secret,)]
 
 

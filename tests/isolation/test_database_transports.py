@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 
 TITLES = text("SELECT title FROM app.tasks")
 
@@ -49,7 +49,7 @@ def test_users_who_take_turns_read_their_own_rows(road: Flask, owner: User, othe
 
 @pytest.mark.usefixtures("owner")
 def test_nobody_reads_nothing(road: Flask) -> None:
-    with acting(Nobody()):
+    with acting(Anonymous()):
         assert api(road).execute(TITLES) == []
 
 

@@ -17,7 +17,7 @@ from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from isolation.proxy import Proxy
 from taskapp.database.database import Database
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.features.tasks.models import Task
 
 HOSTILE = [
@@ -62,15 +62,15 @@ class TestAValue:
     """What users write, sent each way there is."""
 
     def test_comes_back_from_a_text_as_it_was(self, database: Database, value: str) -> None:
-        with acting(Nobody()):
+        with acting(Anonymous()):
             assert database.execute(text("SELECT :value || ' 100%'"), {"value": value}) == [(f"{value} 100%",)]
 
     def test_comes_back_from_an_expression_as_it_was(self, database: Database, value: str) -> None:
-        with acting(Nobody()):
+        with acting(Anonymous()):
             assert database.execute(select(literal(value))) == [(value,)]
 
     def test_comes_back_from_a_raw_cursor_as_it_was(self, database: Database, value: str) -> None:
-        with acting(Nobody()), closing(database._engine.raw_connection()) as conn, closing(conn.cursor()) as cur:
+        with acting(Anonymous()), closing(database._engine.raw_connection()) as conn, closing(conn.cursor()) as cur:
             cur.execute("SELECT %(value)s, '100%%'", {"value": value})
             assert cur.fetchall() == [(value, "100%")]
 
@@ -114,7 +114,7 @@ class TestAPercentSignInAStatement:
         ids=str,
     )
     def test_of_sqlalchemy_is_only_a_percent_sign(self, database: Database, statement: Executable) -> None:
-        with acting(Nobody()):
+        with acting(Anonymous()):
             assert database.execute(statement) == [("100%",)]
 
     def test_of_a_pattern_finds_what_it_matches(self, database: Database, owner: User) -> None:
@@ -123,7 +123,7 @@ class TestAPercentSignInAStatement:
         assert found == [(owner.secret,)]
 
     def test_of_the_drivers_own_sql_is_doubled_as_ever(self, database: Database) -> None:
-        with acting(Nobody()), database._engine.connect() as conn:
+        with acting(Anonymous()), database._engine.connect() as conn:
             assert conn.exec_driver_sql("SELECT '100%%', %(value)s", {"value": "5%"}).all() == [("100%", "5%")]
 
     @pytest.mark.parametrize("values", [None, (), {}, [], ("5%",), {"value": "5%"}], ids=repr)
@@ -142,7 +142,7 @@ class TestAPercentSignInAStatement:
         ids=str,
     )
     def test_on_a_raw_cursor_means_what_it_means_to_psycopg2(self, database: Database, statement: Any, values: Any) -> None:
-        with acting(Nobody()), closing(database._engine.raw_connection()) as conn:
+        with acting(Anonymous()), closing(database._engine.raw_connection()) as conn:
             ours = outcome(conn.cursor(), statement, values)
             psycopg2s = outcome(conn.cursor(cursor_factory=cursor), statement, values)
         assert ours == psycopg2s

@@ -8,7 +8,7 @@ from conftest import Admin, Person
 from flask import Flask
 
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
-from taskapp.database.identity import Identity, Nobody, SignedIn
+from taskapp.database.identity import Anonymous, Identity, SessionUser
 
 SESSION_ENDED = "TA001"
 NO_LONGER_WRITABLE = "25001"  # "transaction read-write mode must be set before any query"
@@ -66,16 +66,16 @@ def test_a_session_that_has_ended_changes_no_credentials(
 
 
 def test_the_session_of_another_user_changes_no_credentials(owner: User, other: User, as_auth: ActAs) -> None:
-    borrowed = SignedIn(UUID(other.id), UUID(owner.session_id))
+    borrowed = SessionUser(UUID(other.id), UUID(owner.session_id))
     assert as_auth(borrowed).outcome("UPDATE app.users SET email = 'new@x.org'") == SESSION_ENDED
 
 
 def test_a_session_that_never_was_enters_nothing(owner: User, as_api: ActAs) -> None:
-    assert as_api(SignedIn(UUID(owner.id), uuid4())).outcome("SELECT title FROM app.tasks") == SESSION_ENDED
+    assert as_api(SessionUser(UUID(owner.id), uuid4())).outcome("SELECT title FROM app.tasks") == SESSION_ENDED
 
 
 def test_the_session_of_another_user_enters_nothing(owner: User, other: User, as_api: ActAs) -> None:
-    borrowed = SignedIn(UUID(other.id), UUID(owner.session_id))
+    borrowed = SessionUser(UUID(other.id), UUID(owner.session_id))
     assert as_api(borrowed).outcome("SELECT title FROM app.tasks") == SESSION_ENDED
 
 
@@ -197,7 +197,7 @@ def test_a_claim_injected_for_the_whole_connection_gives_the_next_message_nothin
     owner: User, other: User, as_api: ActAs
 ) -> None:
     as_api(other.signed_in).rows("SELECT set_config('app.user_id', %s, false)", owner.id)
-    assert as_api(Nobody()).rows("SELECT title FROM app.tasks") == []
+    assert as_api(Anonymous()).rows("SELECT title FROM app.tasks") == []
     assert as_api(other.signed_in).rows("SELECT title FROM app.tasks") == [(other.secret,)]
 
 
@@ -205,13 +205,13 @@ def test_a_sealed_identity_kept_for_the_whole_connection_gives_the_next_message_
     owner: User, other: User, as_api: ActAs
 ) -> None:
     as_api(owner.signed_in).rows(KEEP)
-    assert as_api(Nobody()).rows("SELECT title FROM app.tasks") == []
+    assert as_api(Anonymous()).rows("SELECT title FROM app.tasks") == []
     assert as_api(other.signed_in).rows("SELECT title FROM app.tasks") == [(other.secret,)]
 
 
 def test_a_sealed_log_in_kept_for_the_whole_connection_gives_nobody_nothing(owner: User, as_auth: ActAs) -> None:
     as_auth(owner.logging_in).rows(KEEP_LOGIN)
-    assert as_auth(Nobody()).rows("SELECT email FROM app.users") == []
+    assert as_auth(Anonymous()).rows("SELECT email FROM app.users") == []
 
 
 def test_a_sealed_log_in_kept_for_the_whole_connection_gives_another_user_nothing(

@@ -15,7 +15,7 @@ import pytest
 from conftest import Admin, Cluster
 
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
-from taskapp.database.identity import Nobody, TokenHolder
+from taskapp.database.identity import Anonymous, TokenUser
 from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject
 from taskapp.web.authentication.personal_token import SCOPES, digest
 
@@ -100,7 +100,7 @@ def test_the_token_of_another_user_enters_nothing(owner: User, other: User, as_a
 
 
 def test_a_user_that_never_was_enters_nothing(owner: User, as_api: ActAs) -> None:
-    assert as_api(TokenHolder(uuid4(), digest(owner.token), "tasks:read")).outcome(TITLES) == REFUSED
+    assert as_api(TokenUser(uuid4(), digest(owner.token), "tasks:read")).outcome(TITLES) == REFUSED
 
 
 def test_two_users_may_have_the_same_digest_and_each_enters_as_oneself(
@@ -285,7 +285,7 @@ def test_a_refusal_that_is_caught_leaves_whoever_it_was_before(
     only(admin, owner, "tasks:read", "tasks:write")
     call = refused_call(owner, seal_key, made_up, scope)
     caught = f"DO $$ BEGIN PERFORM {call}; EXCEPTION WHEN OTHERS THEN NULL; END $$; "
-    client = as_api(other.signed_in if before == "other" else Nobody())
+    client = as_api(other.signed_in if before == "other" else Anonymous())
     assert client.rows(caught + TITLES) == ([(other.secret,)] if before == "other" else [])
     assert owner.id not in str(client.rows(caught + SETTINGS))
 
@@ -325,7 +325,7 @@ def test_an_identity_kept_for_the_whole_connection_is_void_in_the_next_transacti
     )
     client = as_api(owner.holding("tasks:read"))
     client.rows(keep)
-    assert as_api(Nobody()).rows(TITLES) == []
+    assert as_api(Anonymous()).rows(TITLES) == []
     client.rows(keep)
     assert client.next_client().rows(SETTINGS)[0][0] == owner.id
     assert client.next_client().rows(TITLES) == []

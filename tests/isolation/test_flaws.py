@@ -15,7 +15,7 @@ from psycopg2.errors import InsufficientPrivilege
 
 from isolation.conftest import POLICY, Server, SqlClient, rows_of
 from taskapp.database.database import Link
-from taskapp.database.identity import Work
+from taskapp.database.identity import RequestContext
 from taskapp.database.patched_versions import is_patched
 from taskapp.database.signature import SealKey, login_subject
 from taskapp.isolation.roles import LOGINS, PEOPLE
@@ -237,7 +237,7 @@ def test_b7_a_merge_does_not_match_another_users_row(server: Server, change: str
 
 def test_b7_a_function_in_from_shows_each_user_their_own_rows(server: Server) -> None:
     alice = server.client("taskapp_api", server.owner.signed_in)
-    bob = replace(alice, work=Work(identity=server.other.signed_in))
+    bob = replace(alice, work=RequestContext(identity=server.other.signed_in))
     # Inlined into the plan, which is kept: every message deallocates what was prepared before, and here that is left out.
     assert isinstance(alice.connection, Link)
     alice.connection._preamble = b"CLOSE ALL; "

@@ -9,7 +9,7 @@ import pytest
 from conftest import Admin, Cluster
 
 from isolation.conftest import POLICY, ActAs, Stray, User, rows_of
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject, proven_subject
 from taskapp.isolation.key_ring import install_key
 
@@ -87,7 +87,7 @@ def test_b19b_no_setting_opens_anything(admin: Admin, owner: User, other: User, 
     )
     settings = {name for (name,) in read if "." in name}
     assert settings >= {"app.user_id", "app.user_seal", "app.purpose", "app.login_email", "app.ticket", "app.ticket_lookup"}
-    for who, own in ((other.signed_in, [(other.secret,)]), (Nobody(), [])):
+    for who, own in ((other.signed_in, [(other.secret,)]), (Anonymous(), [])):
         for setting in settings | SWITCHES:
             for value in ("on", "true", "1", "*", owner.id, owner.email, '{"role": "service_role"}'):
                 seen = as_api(who).rows("SELECT set_config(%s, %s, true); SELECT title FROM app.tasks", setting, value)

@@ -24,7 +24,7 @@ from isolation.conftest import (
     tenant_tables,
 )
 from taskapp.database.database import Link
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 
 UNIQUE_VIOLATION = "23505"
 # What names the list or task of somebody else names none: the answer to an id that never was, too (test_twins.py).
@@ -320,7 +320,7 @@ class People:
     def client(self, role: str, who: str) -> SqlClient:
         user = self._who.get(who)
         if user is None:
-            return self._as[role](Nobody())
+            return self._as[role](Anonymous())
         return self._as[role](user.signed_in if role == "taskapp_api" else user.proven)
 
 

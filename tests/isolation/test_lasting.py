@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from isolation.acting import acting
 from taskapp import create_app
 from taskapp.database.database import Database
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.isolation.columns import COLUMNS
 from taskapp.isolation.roles import make_roles
 
@@ -33,7 +33,7 @@ def test_a_cursor_with_hold_is_closed_before_the_next_message(one_connection: Da
         owner = app.extensions["taskapp_access_tokens"].verify(alice.headers["Authorization"].split()[1])
     with acting(owner):
         one_connection.execute(text("DECLARE leak CURSOR WITH HOLD FOR SELECT title FROM app.tasks; SELECT 1"))
-    with acting(Nobody()), pytest.raises(DBAPIError, match="leak"):
+    with acting(Anonymous()), pytest.raises(DBAPIError, match="leak"):
         one_connection.execute(text("FETCH 1 FROM leak"))
 
 
@@ -93,7 +93,7 @@ def much_the_same(admin: Admin, alice: Person) -> None:
 @pytest.mark.usefixtures("much_the_same")
 @pytest.mark.parametrize("guess", GUESSES.values(), ids=GUESSES)
 def test_estimates_do_not_confirm_a_guess_of_what_others_wrote(one_connection: Database, guess: str) -> None:
-    with acting(Nobody()):
+    with acting(Anonymous()):
         right, wrong = (
             one_connection.execute(text("EXPLAIN " + guess.replace("%s", f"'{word}'")))[0][0]
             for word in ("merger", "nothing")

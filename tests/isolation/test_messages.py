@@ -20,7 +20,7 @@ from isolation.calls import CALLS, CALLS_WITH_A_KEY, Call, Scene
 from isolation.conftest import User
 from isolation.message_table import PAGE, table
 from isolation.proxy import Loss, Message, Proxy
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.features.auth.passwords import Passwords
 from taskapp.features.auth.refresh_token import RefreshToken
 from taskapp.web.request_context import operation_id
@@ -265,7 +265,7 @@ def test_a_statement_with_many_sets_of_values_takes_one_message(
 
 def test_a_new_connection_asks_the_server_once_for_what_it_needs(proxied: Flask, proxy: Proxy) -> None:
     api(proxied).dispose()
-    with proxy.recording() as said, acting(Nobody()):
+    with proxy.recording() as said, acting(Anonymous()):
         api(proxied).execute(text("SELECT 1"))
     queries = [message for message in said if message.kind == "Q"]
     assert [message.body.startswith(b"/* taskapp") for message in queries] == [False, True]
@@ -283,7 +283,7 @@ def test_a_connection_that_died_while_idle_costs_no_further_message(
     proxied: Flask, proxy: Proxy, scene: Scene, admin: Admin
 ) -> None:
     before = proxy.connections
-    with acting(Nobody()):
+    with acting(Anonymous()):
         ((pid,),) = api(proxied).execute(text("SELECT pg_backend_pid()"))
     admin.execute("SELECT pg_terminate_backend(%s)", pid)
     wait_until(lambda: proxy.connections == before - 1)

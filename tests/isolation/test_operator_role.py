@@ -10,7 +10,7 @@ import pytest
 from conftest import Admin
 
 from isolation.conftest import A_HASH, NOT_GRANTED, ActAs, SqlClient, Stray, User, in_the_trash
-from taskapp.database.identity import Proven
+from taskapp.database.identity import PasswordVerified
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_operator_sees_every_accounts_metadata(operator: SqlClient, owner: Us
 def test_an_operator_makes_an_account_for_the_identity_it_is_for(as_operator: ActAs, admin: Admin) -> None:
     new = uuid4()
     statement = "INSERT INTO app.users (email, password_hash) VALUES ('eve@example.com', %(hash)s)"
-    assert as_operator(Proven(new)).outcome(statement, {"hash": A_HASH}) == 1
+    assert as_operator(PasswordVerified(new)).outcome(statement, {"hash": A_HASH}) == 1
     assert admin.execute("SELECT user_id::text FROM app.users") == [(str(new),)]
 
 

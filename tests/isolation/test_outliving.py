@@ -18,7 +18,7 @@ from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import ActAs, SqlClient, Stray, User
 from isolation.pooler import PgBouncer
 from taskapp.database import databases
-from taskapp.database.circuit_breaker import Unanswered
+from taskapp.database.circuit_breaker import DatabaseTimeout
 from taskapp.database.database import Database
 from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject
 from taskapp.web.authentication.personal_token import digest
@@ -220,7 +220,7 @@ def test_it_would_commit_if_nobody_gave_up(cluster: Cluster, admin: Admin, owner
 def test_a_transaction_of_several_messages_is_ended_too(impatient: Flask, admin: Admin, owner: User) -> None:
     with acting(owner.signed_in), pytest.raises(DBAPIError) as given_up:
         both(api(impatient))
-    assert isinstance(given_up.value.orig, Unanswered)
+    assert isinstance(given_up.value.orig, DatabaseTimeout)
     assert admin.execute(AT_WORK) == [(0,)]
     assert late_tasks(admin) == [(0,)]
 

@@ -26,7 +26,7 @@ from isolation.conftest import User
 from isolation.pooler import PgBouncer
 from taskapp.config import Config, ConfigError
 from taskapp.database import databases
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.database.signature import SealKey
 from taskapp.web.blueprint import Blueprint
 
@@ -165,7 +165,7 @@ def test_users_at_the_same_time_see_their_own_rows_each_time(pooled: Flask, peop
 
 def test_all_of_them_share_one_server_connection(pooled: Flask, owner: User, other: User, stranger: connection) -> None:
     pids = set()
-    for who in (owner.signed_in, other.signed_in, Nobody()):
+    for who in (owner.signed_in, other.signed_in, Anonymous()):
         with acting(who):
             pids.add(api(pooled).execute(text("SELECT pg_backend_pid()"))[0][0])
     assert pids == {ask(stranger, "SELECT pg_backend_pid()")}
@@ -194,7 +194,7 @@ class TestASettingForTheSession:
             assert ask(conn, "SELECT count(*) FROM app.tasks") == 1
 
     def test_does_not_count_for_the_application_as_nobody(self, left_behind: PgBouncer) -> None:
-        with application_on(left_behind.url) as app, acting(Nobody()):
+        with application_on(left_behind.url) as app, acting(Anonymous()):
             assert api(app).execute(text("SELECT title FROM app.tasks")) == []
 
     def test_does_not_count_for_the_application_as_another_user(self, left_behind: PgBouncer, other: User) -> None:
@@ -256,7 +256,7 @@ class TestAServerConnectionThatDies:
     @pytest.fixture
     def pid(self, pooled: Flask) -> int:
         """The one server connection behind the pooler."""
-        with acting(Nobody()):
+        with acting(Anonymous()):
             pid: int = api(pooled).execute(text("SELECT pg_backend_pid()"))[0][0]
         return pid
 

@@ -25,7 +25,7 @@ from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
 from taskapp.database.database import Link
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 
 SECRET = "swordfish"
 PRIVATE = {
@@ -39,7 +39,7 @@ COMMENT = re.compile(r"/\* taskapp (\w+) ([\w.-]+) [0-9a-f]{32} *")
 WITHOUT_COMMENT = {"COMMIT", "ROLLBACK"}
 ENOUGH = 200
 
-Work = Callable[[], object]
+RequestContext = Callable[[], object]
 
 
 class Onlooker:
@@ -59,11 +59,11 @@ class Onlooker:
             )
             return [query for (query,) in cur]
 
-    def watch(self, *works: Work) -> list[str]:
+    def watch(self, *works: RequestContext) -> list[str]:
         """Look while each of `works` goes on over and over in a thread of its own, until enough was seen."""
         stop = threading.Event()
 
-        def repeat(work: Work) -> None:
+        def repeat(work: RequestContext) -> None:
             while not stop.is_set():
                 work()
 
@@ -133,7 +133,7 @@ def connected(app: Flask) -> Flask:
     """Make both connections of both roles: what the driver asks on a new one is no work of anybody."""
     for role in ("taskapp_api", "taskapp_auth"):
         engine = app.extensions[role]._engine
-        with acting(Nobody()), engine.connect() as first, engine.connect() as second:
+        with acting(Anonymous()), engine.connect() as first, engine.connect() as second:
             for conn in (first, second):
                 conn.execute(text("SELECT 1"))
     return app
@@ -144,7 +144,7 @@ def secretive(watched: Flask, owner: User) -> Person:
     return client_of(watched, owner)
 
 
-def tasks_of(app: Flask, user: User) -> Work:
+def tasks_of(app: Flask, user: User) -> RequestContext:
     """Create, list, get and patch, with content nobody else may see."""
 
     def work() -> None:
@@ -157,7 +157,7 @@ def tasks_of(app: Flask, user: User) -> Work:
     return work
 
 
-def everything_of(app: Flask, user: User) -> Work:
+def everything_of(app: Flask, user: User) -> RequestContext:
     """Use lists, tags, searches, completions and the trash, with content nobody else may see; also in vain."""
 
     def work() -> None:
@@ -179,7 +179,7 @@ def everything_of(app: Flask, user: User) -> Work:
     return work
 
 
-def transactions_of(app: Flask, user: User) -> Work:
+def transactions_of(app: Flask, user: User) -> RequestContext:
     def work() -> None:
         with acting(user.signed_in, request_id=uuid4().hex), api(app).transaction() as transaction:
             for number in range(3):
@@ -188,7 +188,7 @@ def transactions_of(app: Flask, user: User) -> Work:
     return work
 
 
-def errors_of(app: Flask, user: User) -> Work:
+def errors_of(app: Flask, user: User) -> RequestContext:
     """Fail, in a message of its own and within a transaction, over a value that the server's error quotes."""
     failing = text("SELECT CAST(:secret AS integer)")
 
@@ -202,7 +202,7 @@ def errors_of(app: Flask, user: User) -> Work:
     return work
 
 
-def sign_ins_at(app: Flask, names: Iterator[str]) -> Work:
+def sign_ins_at(app: Flask, names: Iterator[str]) -> RequestContext:
     def work() -> None:
         account = {"email": f"{next(names)}@example.com", "password": PASSWORD}
         client = app.test_client()

@@ -7,7 +7,7 @@ import pytest
 from conftest import Admin
 
 from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, Server, Stray, User, all_tables, rows_of
-from taskapp.database.identity import LoggingIn
+from taskapp.database.identity import LoginAttempt
 from taskapp.isolation.roles import LOGINS, OWNERS, PEOPLE
 
 APPLICATION_ROLES = ("taskapp_api", "taskapp_auth", "taskapp_operator")
@@ -184,7 +184,7 @@ def test_an_address_forged_while_logging_in_shows_no_account(owner: User, other:
 @pytest.mark.parametrize("pattern", ["%", "_lice@example.com", "alice@example.com' OR true --"])
 def test_an_address_is_compared_and_not_matched(owner: User, as_auth: ActAs, pattern: str) -> None:
     # The seal holds: this is what the application itself would send for such an address.
-    assert as_auth(LoggingIn(pattern)).rows("SELECT email FROM app.users") == []
+    assert as_auth(LoginAttempt(pattern)).rows("SELECT email FROM app.users") == []
 
 
 # The keys, and the roles that own things.

@@ -14,7 +14,7 @@ import pytest
 from conftest import Admin
 
 from isolation.conftest import NOT_GRANTED, ActAs, SqlClient, User, in_the_trash, rows_of
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 
 PART, SIBLING, SECOND_LIST, TRASHED_LIST = (str(uuid4()) for _ in range(4))
 TAG = "Shared"
@@ -115,7 +115,7 @@ def test_what_nobody_does_reaches_nothing(
     admin: Admin, owner: User, twin: User, as_api: ActAs, ids: Ids, change: str
 ) -> None:
     before = rows_of(admin, owner.id), rows_of(admin, twin.id)
-    as_api(Nobody()).outcome(change, ids)
+    as_api(Anonymous()).outcome(change, ids)
     assert (rows_of(admin, owner.id), rows_of(admin, twin.id)) == before
 
 
@@ -268,7 +268,7 @@ def test_of_another_users_id_as_much_is_told_as_of_one_that_never_was(
     before = rows_of(admin, owner.id), rows_of(admin, twin.id)
     own = {"own task": other.task_id, "own list": other.list_id, "its list": other.list_id}
     hers, none = {**own, **existing_ids(owner)}, {**own, **unknown_ids()}
-    for who in (other.signed_in, Nobody()):
+    for who in (other.signed_in, Anonymous()):
         assert told(as_api(who), statement, hers) == told(as_api(who), statement, none)
     assert (rows_of(admin, owner.id), rows_of(admin, twin.id)) == before
 
@@ -298,7 +298,7 @@ def test_log_in_and_operators_can_call_none_of_the_functions_on_content(
 ) -> None:
     before = rows_of(admin, owner.id)
     for role in (as_auth, as_operator):
-        assert role(owner.proven if who == "owner" else Nobody()).outcome(change, ids) == NOT_GRANTED
+        assert role(owner.proven if who == "owner" else Anonymous()).outcome(change, ids) == NOT_GRANTED
     assert rows_of(admin, owner.id) == before
 
 
@@ -320,7 +320,7 @@ def test_a_purge_deletes_everybodys_tasks_that_were_thrown_away_30_days_ago_and_
     in_the_trash(admin, twin, 29.99)
     kept = rows_of(admin, twin.id)
     # Of the owner's it is the task and its part, which was thrown away with it; the other task of hers was not.
-    assert as_operator(Nobody()).value("SELECT app.purge_tasks(100)") == 3
+    assert as_operator(Anonymous()).value("SELECT app.purge_tasks(100)") == 3
     assert rows_of(admin, twin.id) == kept
     assert admin.execute("SELECT id FROM app.tasks WHERE user_id = %s", owner.id) == [(SIBLING,)]
     assert admin.execute("SELECT id FROM app.tasks WHERE user_id = %s", other.id) == []
@@ -339,7 +339,7 @@ def test_a_purge_deletes_no_more_than_it_is_told_to(
     admin.execute("DELETE FROM app.tasks WHERE parent_id IS NOT NULL")
     for user in (owner, other):
         in_the_trash(admin, user, 31)
-    assert as_operator(Nobody()).value("SELECT app.purge_tasks(%s)", most) == most
+    assert as_operator(Anonymous()).value("SELECT app.purge_tasks(%s)", most) == most
     assert admin.execute("SELECT count(*) FROM app.tasks WHERE deleted_at IS NOT NULL") == [(2 - most,)]
 
 
@@ -358,7 +358,7 @@ def test_a_purge_for_one_user_is_a_purge_for_all(
 def test_only_an_operator_purges(admin: Admin, owner: User, as_api: ActAs, as_auth: ActAs) -> None:
     in_the_trash(admin, owner, 31)
     before = rows_of(admin, owner.id)
-    for client in (as_api(owner.signed_in), as_api(Nobody()), as_auth(owner.proven), as_auth(Nobody())):
+    for client in (as_api(owner.signed_in), as_api(Anonymous()), as_auth(owner.proven), as_auth(Anonymous())):
         assert client.outcome("SELECT app.purge_tasks(100)") == NOT_GRANTED
     assert rows_of(admin, owner.id) == before
 
@@ -387,6 +387,6 @@ def test_an_operator_learns_nothing_of_what_was_thrown_away(
 ) -> None:
     in_the_trash(admin, owner, 31)
     before = rows_of(admin, owner.id)
-    for who in (owner.proven, Nobody()):
+    for who in (owner.proven, Anonymous()):
         assert as_operator(who).outcome(statement) == NOT_GRANTED
     assert rows_of(admin, owner.id) == before

@@ -13,7 +13,7 @@ from waiting import wait_until
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database.database import Database
-from taskapp.database.identity import Nobody
+from taskapp.database.identity import Anonymous
 from taskapp.database.pool import PoolUse
 
 
@@ -26,7 +26,7 @@ def two_connections(cluster: Cluster) -> Iterator[Database]:
 
 
 def select_one(database: Database) -> None:
-    with acting(Nobody()):
+    with acting(Anonymous()):
         database.execute(text("SELECT 1"))
 
 
@@ -34,7 +34,7 @@ def test_what_is_in_use_and_who_waits_is_known(two_connections: Database) -> Non
     database = two_connections
     assert database.pool_use() == PoolUse(size=2, checked_out=0, waiting=0)
     with ThreadPoolExecutor(1) as threads:
-        with acting(Nobody()), database.transaction() as one:
+        with acting(Anonymous()), database.transaction() as one:
             one.execute(text("SELECT 1"))
             assert database.pool_use() == PoolUse(size=2, checked_out=1, waiting=0)
             with database.transaction() as two:
@@ -49,7 +49,7 @@ def test_what_is_in_use_and_who_waits_is_known(two_connections: Database) -> Non
 def test_nobody_waits_who_has_given_up(cluster: Cluster) -> None:
     small = create_app(replace(Config.from_environment(), threads=1, pool_wait_seconds=1, connect_seconds=2))
     database: Database = small.extensions["taskapp_api"]
-    with acting(Nobody()), database.transaction() as one:
+    with acting(Anonymous()), database.transaction() as one:
         one.execute(text("SELECT 1"))
         assert small.test_client().get("/readyz").status_code == 503
         assert database.pool_use() == PoolUse(size=1, checked_out=1, waiting=0)

@@ -12,7 +12,7 @@ from isolation.acting import acting, api
 from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.ext.compiler import compiles
 
-from taskapp.database.identity import SignedIn
+from taskapp.database.identity import SessionUser
 from taskapp.features.tasks.listing import SORTS, TaskQuerySchema, listed
 
 Node = dict[str, Any]
@@ -148,7 +148,7 @@ def explained(
     """
     loaded = TaskQuerySchema().load(query)
     ((user_id, session_id),) = admin.execute("SELECT user_id::text, id::text FROM app.sessions WHERE user_id = %s", owner.id)
-    with acting(SignedIn(UUID(user_id), UUID(session_id)), read_only=True), app.app_context():
+    with acting(SessionUser(UUID(user_id), UUID(session_id)), read_only=True), app.app_context():
         after = None
         if from_middle:
             row = api(app).execute(*listed(loaded, None, rows_before))[-1]

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from isolation.acting import acting, api
 from sqlalchemy.dialects import postgresql
 
-from taskapp.database.identity import SignedIn
+from taskapp.database.identity import SessionUser
 from taskapp.features.tasks import queries
 
 # The list, and the parent.
@@ -232,7 +232,7 @@ def test_moves_into_one_gap_make_room_again_and_again(app: Flask, alice: Person,
     rank = "SELECT max(length(position)), sum(version) FROM app.tasks"
     longest = 0
     moves_of = {id: queries.move(UUID(id), {"after": UUID(first)}, None) for id in others}
-    with acting(SignedIn(UUID(alice.id), UUID(session_id))), app.app_context():
+    with acting(SessionUser(UUID(alice.id), UUID(session_id))), app.app_context():
         for n in range(times):
             chosen = random.choice(others[1:])
             # Whether it is `applied` does not tell: when the others are given new ranks, its own may be the right one.

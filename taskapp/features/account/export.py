@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from taskapp.database import databases, identity
 from taskapp.database.database import Database
-from taskapp.database.identity import Work
+from taskapp.database.identity import RequestContext
 from taskapp.features.completions import queries as completions
 from taskapp.features.completions.models import COMPLETIONS
 from taskapp.features.completions.schemas import completion_json
@@ -60,10 +60,10 @@ def document(user: Row[Any]) -> Iterator[bytes]:
     return _pieces(user, databases.api(), identity.current(), databases.api().execute(SECTIONS[0].batch(None)))
 
 
-def _pieces(user: Row[Any], database: Database, work: Work, rows: Sequence[Row[Any]]) -> Iterator[bytes]:
+def _pieces(user: Row[Any], database: Database, work: RequestContext, rows: Sequence[Row[Any]]) -> Iterator[bytes]:
     # By then the request has been answered, so the work it belongs to is brought along.
     def read(statement: Executable) -> Sequence[Row[Any]]:
-        with identity.going_on(work):
+        with identity.resumed(work):
             try:
                 return database.execute(statement)
             except DBAPIError:

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from uuid_utils.compat import uuid7
 
 from taskapp.database import databases, identity
-from taskapp.database.identity import LoggingIn, Proven
+from taskapp.database.identity import LoginAttempt, PasswordVerified
 from taskapp.features.auth import events, login_throttle, queries
 from taskapp.features.auth.passwords import passwords
 from taskapp.features.auth.refresh_token import RefreshToken
@@ -65,7 +65,7 @@ def register_user(body: dict[str, Any]) -> Response:
     login_throttle.refuse(counted.wait)
     password = body.pop("password")
     passwords().check(password, "password", about=about(body["email"], body.get("display_name")))
-    identity.become(Proven(uuid7()))
+    identity.act_as(PasswordVerified(uuid7()))
     session = new_session(body.pop("device_name", None))
     with passwords().place() as place:
         account = {**body, "password_hash": place.hash(password)}
@@ -107,7 +107,7 @@ def refresh_tokens(body: dict[str, Any]) -> Response:
     it gets the same refresh token, as long as that one was not sent here itself. A token from before then ends the session.
     """
     used = RefreshToken.read(body["refresh_token"], settings().refresh_keys)
-    identity.become(Proven(used.user_id))
+    identity.act_as(PasswordVerified(used.user_id))
     seconds = settings().refresh_grace_seconds
     grace = None if seconds is None else timedelta(seconds=seconds)
     attempt = login_throttle.count("refresh", settings().refreshes_per_minute, timedelta(minutes=1))
@@ -184,7 +184,7 @@ def _log_in(body: dict[str, Any]) -> tuple[Row[Any], dict[str, Any]] | None:
 
     :raises Problem: 401, 429, 503.
     """
-    identity.become(LoggingIn(body["email"]))
+    identity.act_as(LoginAttempt(body["email"]))
     keys = login_throttle.login_keys(body["email"])
     attempt = login_throttle.count("login", settings().logins_per_minute, timedelta(minutes=1))
     password = body["password"]
@@ -195,7 +195,7 @@ def _log_in(body: dict[str, Any]) -> tuple[Row[Any], dict[str, Any]] | None:
             events.record("login_failed")
             raise Problem("invalid_credentials")
         rehashed = place.hash(password) if place.outdated(user.password_hash) else None
-    identity.become(Proven(user.user_id))
+    identity.act_as(PasswordVerified(user.user_id))
     session = new_session(body.get("device_name"))
     opened = databases.auth().execute(queries.open_session(session, user.email, user.password_hash, rehashed, keys))
     return (user, session) if opened else None

@@ -78,7 +78,7 @@ def _printable(text: str) -> str:
 def session_id() -> UUID:
     """Return the session of whoever is signed in."""
     who = identity.current().identity
-    assert isinstance(who, identity.SignedIn)
+    assert isinstance(who, identity.SessionUser)
     return who.session_id
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapp.database.models import Base, Owned
 
 
-class AccessToken(Owned, Base):
+class PersonalAccessToken(Owned, Base):
     """A token, less the token itself."""
 
     __tablename__ = "personal_access_tokens"

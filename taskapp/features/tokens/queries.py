@@ -9,14 +9,14 @@ from sqlalchemy import Executable, cast, delete, func, insert, literal, select, 
 from sqlalchemy.sql.dml import ReturningDelete
 
 from taskapp.features.auth.queries import is_hash
-from taskapp.features.tokens.models import AccessToken
+from taskapp.features.tokens.models import PersonalAccessToken
 from taskapp.features.users.models import User
 from taskapp.web.requests.idempotent_create import reached
 
-TOKENS = AccessToken.__table__
+TOKENS = PersonalAccessToken.__table__
 _SHOWN = ("id", "name", "scopes", "prefix", "created_at", "last_used_at", "expires_at")
 COLUMNS = tuple(TOKENS.c[name] for name in _SHOWN)
-_IS_LIVE = AccessToken.expires_at > func.now()
+_IS_LIVE = PersonalAccessToken.expires_at > func.now()
 
 
 def create(verified: str, values: Mapping[str, Any], quota: int) -> Executable:
@@ -27,24 +27,24 @@ def create(verified: str, values: Mapping[str, Any], quota: int) -> Executable:
     """
     unchanged = select(User.user_id).where(is_hash(verified), User.disabled_at.is_(None))
     proven = unchanged.with_for_update(key_share=True).cte("proven")
-    full = select(reached(select(AccessToken.id).where(_IS_LIVE), quota)).cte("quota")
+    full = select(reached(select(PersonalAccessToken.id).where(_IS_LIVE), quota)).cte("quota")
     columns = [TOKENS.c[name] for name in values]
     row = select(*(cast(literal(values[column.name], column.type), column.type) for column in columns))
     allowed = row.select_from(proven).where(~select(full.c.full).scalar_subquery())
-    made = insert(AccessToken).from_select(columns, allowed).returning(*COLUMNS).cte("made")
+    made = insert(PersonalAccessToken).from_select(columns, allowed).returning(*COLUMNS).cte("made")
     found = select(full.c.full, made).select_from(proven.join(full, true()).outerjoin(made, true()))
-    return found.add_cte(delete(AccessToken).where(~_IS_LIVE).cte("swept"))
+    return found.add_cte(delete(PersonalAccessToken).where(~_IS_LIVE).cte("swept"))
 
 
 def page(after: tuple[datetime, UUID] | None, limit: int) -> Executable:
     """Select the tokens that have not expired, newest first."""
-    newest_first = (AccessToken.created_at.desc(), AccessToken.id.desc())
+    newest_first = (PersonalAccessToken.created_at.desc(), PersonalAccessToken.id.desc())
     statement = select(*COLUMNS).where(_IS_LIVE).order_by(*newest_first).limit(limit)
     if after is not None:
-        statement = statement.where(tuple_(AccessToken.created_at, AccessToken.id) < after)
+        statement = statement.where(tuple_(PersonalAccessToken.created_at, PersonalAccessToken.id) < after)
     return statement
 
 
 def revoke(token_id: UUID) -> ReturningDelete[*tuple[Any, ...]]:
     """Delete a token."""
-    return delete(AccessToken).where(AccessToken.id == token_id, _IS_LIVE).returning(AccessToken.id)
+    return delete(PersonalAccessToken).where(PersonalAccessToken.id == token_id, _IS_LIVE).returning(PersonalAccessToken.id)

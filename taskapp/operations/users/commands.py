@@ -76,7 +76,7 @@ class AddressOnly(click.Command):
 def create(email: str) -> None:
     """Make an account; asks for its password."""
     password = ask_password(email)
-    identity.become(identity.Proven(uuid7()))
+    identity.act_as(identity.PasswordVerified(uuid7()))
     with passwords().place() as place:
         made = databases.operator().execute(queries.create(email, place.hash(password)))
     if not made:

@@ -16,7 +16,7 @@ from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from taskapp.config import Config
-from taskapp.database.identity import SignedIn
+from taskapp.database.identity import SessionUser
 from taskapp.web.authentication.access_claims import CLIENT_ID, SCOPE, TYPE, check_claims, check_header, unverified
 from taskapp.web.authentication.signing_keys import SigningKeys
 from taskapp.web.responses.problems import Problem
@@ -46,7 +46,7 @@ class AccessTokens:
         )
         return token
 
-    def verify(self, token: str) -> SignedIn:
+    def verify(self, token: str) -> SessionUser:
         """Read who signed in.
 
         :raises Problem: 401, the same whatever is wrong with the token.
@@ -63,7 +63,7 @@ class AccessTokens:
         """Return the public keys, as RFC 7517 has them."""
         return [key.jwk() for key in self.keys.at(time.time())]
 
-    def _verify(self, token: str) -> tuple[SignedIn, float]:
+    def _verify(self, token: str) -> tuple[SessionUser, float]:
         # RFC 8725 section 3: the header names neither the algorithm nor the key that is used; both are checked against
         # ours. PyJWT by itself would accept another `typ`, a missing `exp`, a date of 400 digits, and our audience among
         # others, so the application reads header and claims itself before the library verifies the signature over them.
@@ -73,7 +73,7 @@ class AccessTokens:
         decode_token(token)
         # What was verified is remembered, but not beyond the key.
         expires_at = min(float(claims["exp"]), self.keys.believed_until(header["kid"]))
-        return SignedIn(UUID(claims["sub"]), UUID(claims["sid"])), expires_at
+        return SessionUser(UUID(claims["sub"]), UUID(claims["sid"])), expires_at
 
 
 def init_app(app: Flask, config: Config) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError
 
 from taskapp.database import databases, identity
-from taskapp.database.identity import SignedIn, TokenHolder
+from taskapp.database.identity import SessionUser, TokenUser
 from taskapp.web.authentication import personal_token
 from taskapp.web.authentication.access_token import personal_access_tokens
 from taskapp.web.rate_limit import rate_limits
@@ -66,11 +66,11 @@ def sign_in(token_scopes: list[str] | None) -> None:
         raise
     remember_user(who.user_id)
     rate_limits.count_signed_in(who.user_id)
-    if isinstance(who, TokenHolder):
+    if isinstance(who, TokenUser):
         if token_scopes is None:
             raise Problem("insufficient_scope")
         who = replace(who, scope=token_scopes[0] if token_scopes else None, also=tuple(token_scopes[1:]))
-    identity.become(who)
+    identity.act_as(who)
 
 
 def also_needs(scope: str) -> None:
@@ -79,11 +79,11 @@ def also_needs(scope: str) -> None:
     To be called before the view's first message to the database, which looks both up. Both have to permit writing.
     """
     who = identity.current().identity
-    if isinstance(who, TokenHolder):
-        identity.become(replace(who, also=(*who.also, scope)))
+    if isinstance(who, TokenUser):
+        identity.act_as(replace(who, also=(*who.also, scope)))
 
 
-def _verified() -> SignedIn | TokenHolder:
+def _verified() -> SessionUser | TokenUser:
     """Read the token; of a personal one the scope is left open.
 
     :raises Problem: 401; 429 when PostgreSQL would have to look it up, and too many from this network were no good.
@@ -95,11 +95,11 @@ def _verified() -> SignedIn | TokenHolder:
         raise Problem("missing_token")
     if not token.startswith(personal_token.PREFIX):
         return personal_access_tokens().verify(token)
-    holder = TokenHolder(personal_token.named_user(token), personal_token.digest(token), None)
+    holder = TokenUser(personal_token.named_user(token), personal_token.digest(token), None)
     confirmed = cast(Confirmed, current_app.extensions["taskapp_confirmed_tokens"])
     if not confirmed.has(holder.digest):
         rate_limits.refuse_guesser()
-        identity.become(holder)
+        identity.act_as(holder)
         try:
             databases.api().execute(select(literal(1)))
         except DBAPIError as error:

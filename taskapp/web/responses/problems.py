@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from taskapp.database import identity
 from taskapp.database.database import sqlstate
-from taskapp.database.identity import TokenHolder
+from taskapp.database.identity import TokenUser
 from taskapp.web.requests.path_prefix import public_path, public_url
 
 logger = logging.getLogger("taskapp.problems")
@@ -373,7 +373,7 @@ def problem_response(problem: Problem) -> Response:
     if problem.code == "insufficient_scope":
         who = identity.current().identity
         # RFC 6750 section 3: all that are needed, with a blank between two.
-        needed = f', scope="{" ".join((who.scope, *who.also))}"' if isinstance(who, TokenHolder) and who.scope else ""
+        needed = f', scope="{" ".join((who.scope, *who.also))}"' if isinstance(who, TokenUser) and who.scope else ""
         headers["WWW-Authenticate"] = f'Bearer realm="taskapp", error="insufficient_scope"{needed}'
     if kind.status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
