@@ -30,7 +30,7 @@ READ_ALONG = {
     "isolation/test_database_values.py",
     "isolation/test_messages.py",
     "isolation/test_pooling.py",
-    "isolation/test_waiting.py",
+    "isolation/test_circuit_breaker.py",
     "security/test_injection.py::test_no_request_id_ends_the_comment",
     "security/test_timing.py",
 }

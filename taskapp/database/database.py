@@ -44,9 +44,10 @@ from sqlalchemy.sql.dml import UpdateBase
 from taskapp.config import Config
 from taskapp.config.postgresql_url import arguments
 from taskapp.database import identity
-from taskapp.database.circuit_breaker import CircuitBreaker, DatabaseTimeout, ResponseTimeout
+from taskapp.database.circuit_breaker import CircuitBreaker
 from taskapp.database.identity import Anonymous, LoginAttempt, PasswordVerified, RequestContext, SessionUser, TokenUser
 from taskapp.database.pool import Pool, PoolUse
+from taskapp.database.response_timeout import DatabaseTimeout, ResponseTimeout
 from taskapp.database.signature import SealKey, bearer_subject, login_subject, proven_subject, session_subject
 
 logger = logging.getLogger("taskapp.isolation")
@@ -137,7 +138,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close the idle connections."""
-        self._breaker.open()
+        self._breaker.reset()
         self._engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Nobody waits for longer than was said, and nobody waits for what somebody else has just waited for in vain."""
+"""Responses time out, and after a timeout the circuit breaker lets new connections fail fast."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ from waiting import wait_until
 
 from isolation.acting import application_on, client_of
 from isolation.conftest import User
-from taskapp.database.circuit_breaker import CircuitBreaker, DatabaseTimeout, ResponseTimeout
+from taskapp.database.circuit_breaker import CircuitBreaker
+from taskapp.database.response_timeout import DatabaseTimeout, ResponseTimeout
 
 GENEROUS_SECONDS = 60
 
@@ -32,7 +33,8 @@ def gate(cluster: Cluster) -> Iterator[Gate]:
 def impatient(cluster: Cluster, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """An application with a connection, and a response timeout that is short only while the gate is silent."""
     monkeypatch.setattr(
-        "taskapp.database.database.Answer", lambda link, seconds: ResponseTimeout(link, 0.1 if gate.silent else seconds)
+        "taskapp.database.database.ResponseTimeout",
+        lambda link, seconds: ResponseTimeout(link, 0.1 if gate.silent else seconds),
     )
     limits = {"connect_seconds": GENEROUS_SECONDS, "answer_seconds": GENEROUS_SECONDS}
     with application_on(lambda role: cluster.tcp_url(role, gate.port), **limits) as app:
@@ -42,7 +44,7 @@ def impatient(cluster: Cluster, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def attempts(impatient: Flask, monkeypatch: pytest.MonkeyPatch) -> list[CircuitBreaker]:
-    """The attempts of requests to connect. The probes of the thread that knocks are not among them."""
+    """The attempts of requests to connect. Probes are not among them."""
     made: list[CircuitBreaker] = []
     connect = CircuitBreaker.connect
 
@@ -93,32 +95,32 @@ class TestAMessageThatIsNotAnswered:
             assert cur.fetchall() == [(1,)]
 
 
-class TestADoor:
-    def test_that_is_shut_lets_nobody_try(self) -> None:
+class TestACircuitBreaker:
+    def test_fails_fast_while_open(self) -> None:
         breaker = CircuitBreaker(no_connection, most=1)
         breaker.trip(time.monotonic())
         try:
             with pytest.raises(DatabaseTimeout):
-                breaker.connect(lambda: pytest.fail("somebody tried"))
+                breaker.connect(lambda: pytest.fail("a connection was tried"))
         finally:
-            breaker.open()
+            breaker.reset()
 
-    def test_stays_open_for_what_was_lost_before_somebody_answered(self, cluster: Cluster) -> None:
+    def test_is_not_tripped_by_a_wait_that_began_before_it_closed(self, cluster: Cluster) -> None:
         breaker = CircuitBreaker(no_connection, most=1)
         before = time.monotonic()
-        breaker.open()
+        breaker.reset()
         breaker.trip(before)
         url = cluster.tcp_url("taskapp_api")
         breaker.connect(lambda: psycopg2.connect(url)).close()
 
-    def test_stays_open_when_a_connection_is_refused_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_not_tripped_by_a_refused_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("taskapp.database.circuit_breaker._SLOW_SECONDS", GENEROUS_SECONDS)
         breaker = CircuitBreaker(no_connection, most=1)
         for _ in range(2):
             with pytest.raises(psycopg2.OperationalError, match="nobody is there"):
                 breaker.connect(no_connection)
 
-    def test_opens_by_itself_as_soon_as_a_knock_is_answered(self, cluster: Cluster) -> None:
+    def test_closes_as_soon_as_a_probe_is_answered(self, cluster: Cluster) -> None:
         there, url = Event(), cluster.tcp_url("taskapp_api")
         breaker = CircuitBreaker(lambda: psycopg2.connect(url) if there.is_set() else no_connection(), most=1)
         breaker.trip(time.monotonic())

@@ -18,8 +18,8 @@ from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import ActAs, SqlClient, Stray, User
 from isolation.pooler import PgBouncer
 from taskapp.database import databases
-from taskapp.database.circuit_breaker import DatabaseTimeout
 from taskapp.database.database import Database
+from taskapp.database.response_timeout import DatabaseTimeout
 from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject
 from taskapp.web.authentication.personal_token import digest
 

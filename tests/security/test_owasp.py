@@ -117,7 +117,7 @@ class TestAPI7ServerSideRequestForgery:
         answering = {
             "taskapp/serving/gunicorn_worker.py",
             "taskapp/serving/metrics_endpoint.py",
-            "taskapp/database/circuit_breaker.py",
+            "taskapp/database/response_timeout.py",
         }
         assert asking <= {"taskapp/dev/run.py"} | answering
 
