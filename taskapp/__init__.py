@@ -26,7 +26,7 @@ from taskapp.features.tasks.routes import blp as tasks
 from taskapp.features.tokens.routes import blp as tokens
 from taskapp.features.trash.routes import blp as trash
 from taskapp.features.users.routes import blp as users
-from taskapp.serving import json_log, request_record
+from taskapp.serving import json_log, recorders
 from taskapp.web import request_context
 from taskapp.web.authentication import access_token, authenticate
 from taskapp.web.openapi import spec
@@ -68,7 +68,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     request_context.init_app(app)
     json_log.init_app(app)
-    request_record.init_app(app, config)
+    recorders.init_app(app, config)
     response_headers.init_app(app)
     request_target.init_app(app)
     cors.init_app(app, config)

@@ -1,15 +1,13 @@
-"""The line of the log that tells of a whole request."""
+"""Access log: one line per request."""
 
 import logging
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from taskapp.serving.request_record import RequestRecord
+from taskapp.serving.request_record import RequestRecord
 
 logger = logging.getLogger("taskapp.requests")
 
 
-def write(ended: "RequestRecord") -> None:
+def write(ended: RequestRecord) -> None:
     """Log it; who sent it and its ids are added by :class:`taskapp.serving.json_log.JsonFormatter`."""
     query_stats = ended.work.query_stats
     fields = {

@@ -17,8 +17,9 @@ from journal import journal
 from redis_server import RedisServer
 
 from taskapp.web.rate_limit import redis_store
-from taskapp.web.rate_limit.memory_store import Counters, OwnCounters
-from taskapp.web.rate_limit.redis_store import SharedCounters
+from taskapp.web.rate_limit.memory_store import MemoryStore
+from taskapp.web.rate_limit.redis_store import RedisStore
+from taskapp.web.rate_limit.store import CounterStore
 
 THREADS = 8
 
@@ -54,10 +55,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(params=["own", pytest.param("shared", marks=pytest.mark.extended)])
-def either(request: pytest.FixtureRequest) -> Counters:
+def either(request: pytest.FixtureRequest) -> CounterStore:
     if request.param == "own":
-        return OwnCounters()
-    return SharedCounters(request.getfixturevalue("redis").url)
+        return MemoryStore()
+    return RedisStore(request.getfixturevalue("redis").url)
 
 
 @pytest.fixture
@@ -81,12 +82,12 @@ def at_once(count: Callable[[], tuple[int, float]], times: int) -> list[int]:
         return sorted(used for answer in [pool.submit(go) for _ in range(THREADS)] for used in answer.result(60))
 
 
-def test_every_key_is_counted_for_itself(either: Counters) -> None:
+def test_every_key_is_counted_for_itself(either: CounterStore) -> None:
     assert [either.count(key, 60)[0] for key in ("alice", "alice", "bob", "alice")] == [1, 2, 1, 3]
 
 
 @pytest.mark.usefixtures("switching")
-def test_of_many_at_once_each_is_counted_once(either: Counters) -> None:
+def test_of_many_at_once_each_is_counted_once(either: CounterStore) -> None:
     for number in range(20):
         count = partial(either.count, f"one of {number}", 60)
         assert at_once(count, 5) == list(range(1, THREADS * 5 + 1))
@@ -95,7 +96,7 @@ def test_of_many_at_once_each_is_counted_once(either: Counters) -> None:
 @pytest.mark.usefixtures("switching")
 def test_of_many_at_once_each_is_counted_once_also_where_a_window_begins() -> None:
     clock = Clock()
-    own = OwnCounters(clock)
+    own = MemoryStore(clock)
     for _ in range(50):
         assert at_once(lambda: own.count("alice", 60), 2) == list(range(1, THREADS * 2 + 1))
         clock.now += 60
@@ -103,7 +104,7 @@ def test_of_many_at_once_each_is_counted_once_also_where_a_window_begins() -> No
 
 @pytest.mark.extended
 def test_a_counter_in_redis_begins_anew_when_it_said_it_would(redis: RedisServer) -> None:
-    shared = SharedCounters(redis.url)
+    shared = RedisStore(redis.url)
     used, seconds = shared.count("soon", 1)
     assert (used, 0 < seconds <= 1) == (1, True)
     time.sleep(seconds + 0.002)
@@ -112,7 +113,7 @@ def test_a_counter_in_redis_begins_anew_when_it_said_it_would(redis: RedisServer
 
 def test_a_window_is_as_long_as_it_says_and_no_longer() -> None:
     clock = Clock()
-    own = OwnCounters(clock)
+    own = MemoryStore(clock)
     assert own.count("alice", 60) == (1, 60)
     clock.now += 59.5
     assert own.count("alice", 60) == (2, 0.5)
@@ -122,7 +123,7 @@ def test_a_window_is_as_long_as_it_says_and_no_longer() -> None:
 
 def test_who_has_gone_is_forgotten() -> None:
     clock = Clock()
-    own = OwnCounters(clock)
+    own = MemoryStore(clock)
     for number in range(1000):
         own.count(str(number), 60)
     clock.now += 61
@@ -132,13 +133,13 @@ def test_who_has_gone_is_forgotten() -> None:
 
 @pytest.mark.extended
 def test_workers_share_what_is_in_redis(redis: RedisServer) -> None:
-    one, another = SharedCounters(redis.url), SharedCounters(redis.url)
+    one, another = RedisStore(redis.url), RedisStore(redis.url)
     assert [worker.count("both", 60)[0] for worker in (one, another, one, another)] == [1, 2, 3, 4]
 
 
 @pytest.mark.extended
 def test_what_is_in_redis_ends_there_too(redis: RedisServer) -> None:
-    shared = SharedCounters(redis.url)
+    shared = RedisStore(redis.url)
     shared.count("ending", 60)
     with closing(shared._redis) as client:
         assert 0 < client.pttl("taskapp:ending") <= 60_000
@@ -147,7 +148,7 @@ def test_what_is_in_redis_ends_there_too(redis: RedisServer) -> None:
 @pytest.mark.extended
 def test_without_redis_each_worker_counts_for_itself_and_says_so_once(tmp_path: Path, clock: Clock) -> None:
     with RedisServer(tmp_path) as redis, journal() as log:
-        shared = SharedCounters(redis.url)
+        shared = RedisStore(redis.url)
         assert [shared.count("alice", 60)[0] for _ in range(3)] == [1, 2, 3]
         redis.kill()
         assert [shared.count("alice", 60)[0] for _ in range(3)] == [1, 2, 3]
@@ -165,7 +166,7 @@ def test_without_redis_each_worker_counts_for_itself_and_says_so_once(tmp_path: 
 @pytest.mark.extended
 def test_of_many_who_lose_redis_at_once_one_says_so(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as redis, journal() as log:
-        shared = SharedCounters(redis.url)
+        shared = RedisStore(redis.url)
         at_once(lambda: shared.count("alice", 60), 1)
         redis.kill()
         assert at_once(lambda: shared.count("alice", 60), 5) == list(range(1, THREADS * 5 + 1))
@@ -175,10 +176,10 @@ def test_of_many_who_lose_redis_at_once_one_says_so(tmp_path: Path) -> None:
 @pytest.mark.extended
 def test_a_redis_that_hangs_is_not_waited_for(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     with RedisServer(tmp_path) as redis:
-        SharedCounters(redis.url).count("alice", 60)
+        RedisStore(redis.url).count("alice", 60)
         redis.hang()
         monkeypatch.setattr(redis_store, "ANSWER_SECONDS", 0.25)
-        shared = SharedCounters(redis.url)
+        shared = RedisStore(redis.url)
         asked: list[float] = []
         pipeline = shared._redis.pipeline
 
@@ -197,7 +198,7 @@ def test_a_redis_that_hangs_is_not_waited_for(tmp_path: Path, clock: Clock, monk
 @pytest.mark.extended
 def test_a_redis_that_was_restarted_is_not_missed(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as redis, journal() as log:
-        shared = SharedCounters(redis.url)
+        shared = RedisStore(redis.url)
         shared.count("alice", 60)
         redis.kill()
         redis.start()
@@ -206,7 +207,7 @@ def test_a_redis_that_was_restarted_is_not_missed(tmp_path: Path) -> None:
 
 
 def test_the_password_of_redis_is_not_logged() -> None:
-    shared = SharedCounters(f"redis://taskapp:s3cr3t-word@127.0.0.1:{free_port()}/0")
+    shared = RedisStore(f"redis://taskapp:s3cr3t-word@127.0.0.1:{free_port()}/0")
     with journal() as log:
         shared.count("alice", 60)
     assert len(log.entries) == 1

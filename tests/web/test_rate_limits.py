@@ -20,7 +20,7 @@ from live import PROJECT, serving
 from redis_server import RedisServer
 from werkzeug.test import TestResponse
 
-from taskapp.web.rate_limit.memory_store import OwnCounters
+from taskapp.web.rate_limit.memory_store import MemoryStore
 
 NOWHERE = "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 QUOTA = 3
@@ -140,7 +140,7 @@ def test_another_address_is_no_other_budget(serve: Serve) -> None:
 def test_who_waits_as_long_as_told_gets_on(serve: Serve) -> None:
     app = serve()
     now = [1000.0]
-    limits_of(app).counters = OwnCounters(lambda: now[0])
+    limits_of(app).counters = MemoryStore(lambda: now[0])
     alice = expect.somebody(app)
     assert standing(alice.get("/v1/nowhere")) == (2, 60)
     now[0] += 30.25

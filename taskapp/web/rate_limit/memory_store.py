@@ -1,20 +1,11 @@
-"""Counters that begin anew after so many seconds: in this process, or in Redis for all worker processes together."""
+"""Fixed-window counters in the memory of this process."""
 
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Protocol
 
 
-class Counters(Protocol):
-    """Counts by key."""
-
-    def count(self, key: str, window: int, by: int = 1) -> tuple[int, float]:
-        """Count one, or as many as said; return how many that makes, and in how many seconds they are forgotten."""
-        ...
-
-
-class OwnCounters:
+class MemoryStore:
     """Counters of this process.
 
     ``limits`` has such a storage too. Its threads get into each other's way: of many that arrive at once some fail with
@@ -40,12 +31,3 @@ class OwnCounters:
                 used, ends = 0, now + window
             self._counts[key] = used + by, ends
         return used + by, ends - now
-
-
-def counters(storage: str | None) -> Counters:
-    """Make the counters for ``TASKAPP_RATE_LIMIT_STORAGE``."""
-    if storage is None:
-        return OwnCounters()
-    from taskapp.web.rate_limit.redis_store import SharedCounters  # noqa: PLC0415 - takes 6 MB, see there
-
-    return SharedCounters(storage)

@@ -13,7 +13,8 @@ from uuid import UUID
 from flask import Flask, Response, current_app, g
 
 from taskapp.config import Config
-from taskapp.web.rate_limit.memory_store import counters
+from taskapp.web.rate_limit.memory_store import MemoryStore
+from taskapp.web.rate_limit.store import CounterStore
 from taskapp.web.requests.client_address import client_network
 from taskapp.web.responses.problems import Problem
 
@@ -24,6 +25,15 @@ RETRY_AFTER = "Retry-After"
 # A fixed window, from one's first request on: one number to keep per user where a moving window needs a list, and at its end
 # the whole quota is there again, so that `t` and Retry-After are exact. Two windows may meet: 2q requests in a short while.
 WINDOW_SECONDS = 60
+
+
+def open_store(url: str | None) -> CounterStore:
+    """Return the store for ``TASKAPP_RATE_LIMIT_STORAGE``: Redis by its URL, memory without one."""
+    if url is None:
+        return MemoryStore()
+    from taskapp.web.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - takes 6 MB, see there
+
+    return RedisStore(url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class RateLimits:
     def __init__(self, config: Config) -> None:
         self.default = Policy("default", config.requests_per_minute)
         self.anonymous = Policy("anonymous", config.anonymous_requests_per_minute)
-        self.counters = counters(config.rate_limit_storage)
+        self.counters = open_store(config.rate_limit_storage)
 
     def count(self, policy: Policy, key: str, by: int = 1) -> None:
         """Count a request.

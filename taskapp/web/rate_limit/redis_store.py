@@ -1,4 +1,4 @@
-"""Counters in Redis, for all worker processes together. Imported where there is one: its client takes 6 MB."""
+"""Fixed-window counters in Redis, shared by all worker processes. Imported only if configured: the client takes 6 MB."""
 
 import logging
 import time
@@ -8,7 +8,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from taskapp.web.rate_limit.memory_store import OwnCounters
+from taskapp.web.rate_limit.memory_store import MemoryStore
 
 logger = logging.getLogger("taskapp.rate_limits")
 
@@ -19,7 +19,7 @@ PAUSE_SECONDS = 5
 """How long Redis is left alone when it has not answered."""
 
 
-class SharedCounters:
+class RedisStore:
     """Counters in Redis. While it does not answer, each process counts for itself: limits get wider, nothing fails."""
 
     def __init__(self, url: str) -> None:
@@ -30,7 +30,7 @@ class SharedCounters:
             # The client's default is to try again for seconds.
             retry=Retry(NoBackoff(), 0),
         )
-        self._own = OwnCounters()
+        self._own = MemoryStore()
         self._lock = Lock()
         self._ask_again_at: float | None = None
 
