@@ -20,7 +20,7 @@ from taskapp import create_app
 from taskapp.config import Config
 from taskapp.dev.embedded_postgres import EmbeddedServer
 from taskapp.operations.database.provision import new_keys, new_passwords, provision, urls
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 
 # A limit that nobody reaches: counting is what is measured, not refusing.
 _UNREACHED = "100000000"
@@ -154,7 +154,7 @@ class Stage:
     def access_token(self, person: Person) -> str:
         """Sign a token as a log-in would; it is good for an hour."""
         with self.app.app_context():
-            return personal_access_tokens().issue(person.id, person.session_id)
+            return access_tokens().issue(person.id, person.session_id)
 
 
 @contextmanager

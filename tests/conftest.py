@@ -38,7 +38,7 @@ from taskapp.features.auth import login_throttle, queries
 from taskapp.features.auth.passwords import Passwords, passwords
 from taskapp.features.auth.sessions import new_session
 from taskapp.operations.database.provision import new_keys, new_passwords, provision, urls
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 
 PASSWORD = "correct horse battery"
 
@@ -299,7 +299,7 @@ def register(app: Flask, name: str) -> Person:
             (user,) = databases.auth().execute(queries.register(account, session, login_throttle.login_keys(email)))
         finally:
             identity.end(token)
-        access_token = personal_access_tokens().issue(user.user_id, session["id"])
+        access_token = access_tokens().issue(user.user_id, session["id"])
     return Person(app.test_client(), {"Authorization": f"Bearer {access_token}"}, str(user.user_id))
 
 

@@ -1,4 +1,4 @@
-"""The ways in which an application gets to the server of the suite; see cell.py."""
+"""The ways in which an application gets to the server of the suite; see postgres_target.py."""
 
 import os
 import shutil

@@ -8,14 +8,14 @@ from conftest import Person
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.responses.problems import PROBLEMS
 
 
 def somebody(app: Flask) -> Person:
     """Let somebody be signed in without an account: enough, and much quicker, where no request gets to the database."""
     with app.app_context():
-        token = personal_access_tokens().issue(uuid4(), uuid4())
+        token = access_tokens().issue(uuid4(), uuid4())
     return Person(app.test_client(), {"Authorization": f"Bearer {token}"})
 
 

@@ -62,11 +62,11 @@ Identity = Anonymous | SessionUser | TokenUser | LoginAttempt | PasswordVerified
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The piece of work a database message belongs to.
+    """The context of a request, or of another piece of work, that a database message belongs to.
 
     ``operation`` and ``request_id`` are what other database sessions may see of it; they stand in an SQL comment.
     ``read_only`` makes PostgreSQL refuse every write, and makes one retry after a lost connection harmless. ``trace_id`` is
-    that of the client's trace (W3C Trace Context). ``tally`` goes along, whoever the work is done as.
+    that of the client's trace (W3C Trace Context). ``query_stats`` stay the same when the identity changes.
     """
 
     operation: str = "-"
@@ -81,7 +81,7 @@ class RequestContext:
             raise ValueError("operation and request id stand in an SQL comment: only [A-Za-z0-9._-] may")
 
 
-_work: ContextVar[RequestContext] = ContextVar("taskapp_work", default=RequestContext())  # noqa: B039 - Work is frozen
+_work: ContextVar[RequestContext] = ContextVar("taskapp_work", default=RequestContext())  # noqa: B039 - it is frozen
 
 
 def current() -> RequestContext:

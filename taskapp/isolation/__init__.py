@@ -1,5 +1,5 @@
 """The promise: PostgreSQL itself decides whose rows exist.
 
-`identity` says who acts, `seal` makes that claim unforgeable, `database` carries it to PostgreSQL in the same message as
-the statement. What the database does with it stands in `migrations/versions/`.
+The roles, the keys and the manifest of columns that isolation rests on, and the doctor, which proves it on a live database.
+`taskapp/database/` sends the signed identity with each statement; the policies are in `migrations/versions/`.
 """

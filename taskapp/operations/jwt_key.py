@@ -13,14 +13,14 @@ from flask.cli import AppGroup
 
 from taskapp.config import LOCAL_MARK
 from taskapp.operations.private_key_pem import new_private_key
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 
 jwt_key = AppGroup("jwt-key", help="Replace the key that signs access tokens.")
 
 
 def _keys() -> list[str]:
     """Return the keys that count by now, as PEM; the first signs."""
-    return [key.pem for key in personal_access_tokens().keys.at(time.time())]
+    return [key.pem for key in access_tokens().keys.at(time.time())]
 
 
 def _show(keys: list[str], then: str) -> None:

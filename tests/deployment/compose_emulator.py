@@ -21,7 +21,7 @@ from live import PROJECT, program
 from psycopg2 import sql
 
 from deployment.compose import Service, Services, given, services, switched_on
-from deployment.container import FairSemaphore, program_inside
+from deployment.container import ContainerPaths, program_inside
 from deployment.image import health_check, image_of, lay_out
 from taskapp.dev.embedded_postgres import EmbeddedServer
 
@@ -47,7 +47,7 @@ class Host:
         self.clone = self.folder / "clone"
         self.clone.mkdir()
         (self.clone / "ops").symlink_to(PROJECT / "ops")
-        self.places = FairSemaphore(self.folder)
+        self.places = ContainerPaths(self.folder)
         self.url = f"http://127.0.0.1:{self.places.ports['api']}"
         lay_out(self.places.image, lambda text: self.places.here("pgbouncer", text))
         return self

@@ -18,7 +18,7 @@ _WRITABLE = ("data", "tmp", "run/pgbouncer", "var/run/postgresql")
 _NOBODY = 65534
 
 
-class FairSemaphore:
+class ContainerPaths:
     """Where on this machine the services, ports and folders of containers are."""
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class FairSemaphore:
         return re.sub(pattern, lambda found: f"{found[1]}{parents[found[2]]}/{found[2]}", text, flags=re.MULTILINE)
 
 
-def program_inside(places: FairSemaphore, name: str, service: Service) -> str:
+def program_inside(places: ContainerPaths, name: str, service: Service) -> str:
     """Write a program that runs its arguments in a service; what it may write to is made."""
     image = image_of(service)
     environment = {"PATH": _PATH, "TMPDIR": "/tmp", **given(service)}

@@ -11,7 +11,7 @@ from flask import Flask
 from psycopg2.extras import execute_values
 
 from taskapp.web.authentication import personal_token
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 
 TASKS_EACH = 5
 
@@ -84,7 +84,7 @@ def _tomorrow() -> datetime:
 def _made(mark: str) -> Stranger:
     user_id, session_id = uuid4(), uuid4()
     token = personal_token.new(user_id)
-    return Stranger(mark, user_id, session_id, uuid4(), uuid4(), personal_access_tokens().issue(user_id, session_id), token)
+    return Stranger(mark, user_id, session_id, uuid4(), uuid4(), access_tokens().issue(user_id, session_id), token)
 
 
 def _token_row(person: Stranger) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from taskapp.config import Config
 from taskapp.database import identity
 from taskapp.database.database import Database
 from taskapp.database.identity import Identity, RequestContext
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 
 
 @contextmanager
@@ -50,5 +50,5 @@ def application_on(url: Callable[[str], str], **settings: Any) -> Iterator[Flask
 def client_of(app: Flask, user: User) -> Person:
     """A user as a client of `app`, signed in without the time that a password takes."""
     with app.app_context():
-        token = personal_access_tokens().issue(UUID(user.id), UUID(user.session_id))
+        token = access_tokens().issue(UUID(user.id), UUID(user.session_id))
     return Person(app.test_client(), {"Authorization": f"Bearer {token}"}, user.id)

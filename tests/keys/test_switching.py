@@ -15,7 +15,7 @@ from taskapp.config import Config, switching
 from taskapp.operations.jwt_key import jwt_key
 from taskapp.operations.private_key_pem import new_private_key
 from taskapp.web.authentication.access_claims import LONGEST_SECONDS
-from taskapp.web.authentication.access_token import AccessTokens, personal_access_tokens
+from taskapp.web.authentication.access_token import AccessTokens, access_tokens
 from taskapp.web.responses.problems import Problem
 
 # The libraries that sign and verify look at the real clock.
@@ -47,18 +47,18 @@ def kid(pem: str, app: Flask) -> str:
 
 def published(app: Flask) -> list[str]:
     with app.app_context():
-        return [key["kid"] for key in personal_access_tokens().jwks()]
+        return [key["kid"] for key in access_tokens().jwks()]
 
 
 def token(app: Flask) -> str:
     with app.app_context():
-        return personal_access_tokens().issue(uuid4(), uuid4())
+        return access_tokens().issue(uuid4(), uuid4())
 
 
 def accepts(app: Flask, token: str) -> bool:
     with app.app_context():
         try:
-            personal_access_tokens().verify(token)
+            access_tokens().verify(token)
         except Problem:
             return False
         return True

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from flask import Flask
 
 from taskapp.web.authentication import access_token
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.responses.problems import Problem
 
 SIGNED_BY_US = {"alg": "ES256", "typ": "at+jwt"}
@@ -153,7 +153,7 @@ def test_no_forgery_gets_as_far_as_the_database(app: Flask, idle_forge: Forge) -
     with app.app_context():
         for name, make in FORGERIES.items():
             with suppress(Problem):
-                personal_access_tokens().verify(make(idle_forge))
+                access_tokens().verify(make(idle_forge))
                 accepted.append(name)
     assert accepted == ["a user and a session that never were"]
 

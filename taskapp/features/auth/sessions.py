@@ -13,7 +13,7 @@ from taskapp.features.auth.refresh_token import RefreshToken
 from taskapp.features.auth.session_lifetime import idle
 from taskapp.features.users.schemas import user_json
 from taskapp.web.authentication.access_claims import SCOPE
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.current_config import settings
 from taskapp.web.requests.client_address import client_address
 from taskapp.web.responses.json_responses import instant, json_response
@@ -37,7 +37,7 @@ def tokens_json(token: RefreshToken, issued_at: datetime, expires_at: datetime) 
     :param issued_at: when the refresh token was issued first.
     :param expires_at: when the session ends at the latest.
     """
-    access = personal_access_tokens()
+    access = access_tokens()
     left = min(issued_at + idle(), expires_at) - datetime.now(UTC)
     return {
         "access_token": access.issue(token.user_id, token.session_id),

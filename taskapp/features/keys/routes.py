@@ -3,7 +3,7 @@
 from flask import Response
 
 from taskapp.features.keys.schemas import KeySetSchema
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.responses.json_responses import json_response
 
@@ -17,4 +17,4 @@ def get_jwks() -> Response:
 
     A JSON Web Key Set (RFC 7517). Keys are replaced now and then, so ask again for a `kid` you do not know.
     """
-    return json_response({"keys": personal_access_tokens().jwks()}, headers={"Cache-Control": "public, max-age=300"})
+    return json_response({"keys": access_tokens().jwks()}, headers={"Cache-Control": "public, max-age=300"})

@@ -105,6 +105,6 @@ def init_app(app: Flask, config: Config) -> None:
         return {key.kid: key.public for key in tokens.keys.at(time.time())}[header["kid"]]
 
 
-def personal_access_tokens() -> AccessTokens:
+def access_tokens() -> AccessTokens:
     """Return the current application's."""
     return cast(AccessTokens, current_app.extensions["taskapp_access_tokens"])

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from taskapp.database import databases, identity
 from taskapp.database.identity import SessionUser, TokenUser
 from taskapp.web.authentication import personal_token
-from taskapp.web.authentication.access_token import personal_access_tokens
+from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.rate_limit import rate_limits
 from taskapp.web.requests.client_address import remember_user
 from taskapp.web.responses.problems import PROBLEMS, Problem, database_problem
@@ -94,7 +94,7 @@ def _verified() -> SessionUser | TokenUser:
     if scheme.lower() != "bearer" or not token:
         raise Problem("missing_token")
     if not token.startswith(personal_token.PREFIX):
-        return personal_access_tokens().verify(token)
+        return access_tokens().verify(token)
     holder = TokenUser(personal_token.named_user(token), personal_token.digest(token), None)
     confirmed = cast(Confirmed, current_app.extensions["taskapp_confirmed_tokens"])
     if not confirmed.has(holder.digest):
