@@ -16,6 +16,7 @@ from security.injection_points import MARK, Request, operation
 from security.scene import UNLIMITED, kept_as_it_was, values_of
 from security.sqlmap import attack
 
+VULNERABLE_APP = Path(__file__).with_name("vulnerable_app.py")
 EVERY = [described["operationId"] for *_, described in documented()]
 # At full length too by how long a response takes, which a busy machine changes.
 QUICK = ("--level", "1", "--risk", "1", "--technique", length("BEU", "BEST"), "--time-sec", "1")
@@ -32,27 +33,6 @@ ATTACKED: list[tuple[str, str]] = length(
     ],
     [(name, group) for name in EVERY for group in ("content", "echo", "headers")],
 )
-
-# Statements put together by hand, in what is otherwise our application.
-VULNERABLE = """
-from flask import request
-from sqlalchemy import text
-
-from taskapp import create_app
-from taskapp.isolation import roles
-
-app = create_app()
-
-
-def count(name):
-    (row,) = roles.api().execute(text(f"SELECT count(*) AS n FROM pg_class WHERE relname = '{name}'"))
-    return row.n
-
-
-@app.post("/vulnerable/<name>")
-def vulnerable(name):
-    return {"n": [count(name), count(request.args["q"]), count(request.json["title"]), count(request.headers["If-Match"])]}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +83,7 @@ def test_sqlmap_finds_nothing(url: str, app: Flask, tmp_path: Path, name: str, g
 
 @pytest.mark.extended
 def test_sqlmap_finds_what_there_is(cluster: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "wsgi.py").write_text(VULNERABLE)
+    shutil.copy(VULNERABLE_APP, tmp_path / "wsgi.py")
     shutil.copy(PROJECT / "gunicorn.conf.py", tmp_path)
     places = ["name", "q", "title", "If-Match"]
     target, headers = "/vulnerable/pg_class*?q=pg_class*", {"Content-Type": "application/json", "If-Match": "pg_class*"}
