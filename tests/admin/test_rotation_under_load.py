@@ -108,18 +108,18 @@ def seen(neon: Neon, environment: dict[str, str], tmp_path_factory: pytest.TempP
         for client in clients:
             client.start()
         try:
-            await_rounds(clients)
+            await_refreshes(clients, 10)
             rotated = printed_environment(succeed("database", "rotate-key", "--overlap", "1", **environment).stdout)
-            await_rounds(clients)
+            await_refreshes(clients, 10)
             deploy(folder, rotated)
             for url, process in ((one, first), (two, second)):
                 process.send_signal(signal.SIGHUP)
                 wait_until(lambda: knows_two_keys(url))  # noqa: B023 - asked at once
-                await_rounds(clients)
+                await_refreshes(clients, 10)
             published.append(kids(two))
             wait_until(lambda: not neon.execute(UNDER_WAY)[0][0])
             wait_until(lambda: kids(two) != published[-1])
-            await_rounds(clients)
+            await_refreshes(clients, 10)
             published.append(kids(two))
         finally:
             stopping.set()
@@ -128,10 +128,10 @@ def seen(neon: Neon, environment: dict[str, str], tmp_path_factory: pytest.TempP
     return Seen(clients, published, SealKey.parse(environment["TASKAPP_SEAL_KEY"]), rotated)
 
 
-def await_rounds(clients: list[Client]) -> None:
-    """Wait until each client has asked for everything ten times more."""
-    wanted = {client: client.answered["/v1/auth/refresh"] + 10 for client in clients}
-    wait_until(lambda: all(client.failed or client.answered["/v1/auth/refresh"] >= wanted[client] for client in clients))
+def await_refreshes(clients: list[Client], more: int) -> None:
+    """Wait until each client has refreshed its tokens so many times more, and asked for everything else in between."""
+    wanted = {client: client.answered["/v1/auth/refresh"] + more for client in clients}
+    wait_until(lambda: all(client.answered["/v1/auth/refresh"] >= wanted[client] for client in clients))
 
 
 UNDER_WAY = "SELECT count(*) FROM app_private.keys WHERE isfinite(not_after) AND not_after > now()"

@@ -13,7 +13,7 @@ import psutil
 import psycopg2
 import pytest
 from admin.conftest import Neon, printed_environment, succeed
-from admin.test_rotation_under_load import GENEROUS, Client
+from admin.test_rotation_under_load import GENEROUS, Client, await_refreshes
 from conftest import PASSWORD
 from live import PROJECT, gunicorn, program
 from redis import AuthenticationError, Redis
@@ -85,7 +85,9 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
         failed_by_then = [0]
 
         def then(typed: str) -> None:
-            workers.wait(typed)
+            if workers.replaced(typed):
+                # The page lets weeks pass before a key of refresh tokens goes: by then each client has newer tokens.
+                await_refreshes(clients, 2)
             if "rotate-key" in typed:
                 failed_by_then[0] = sum(len(asking.failed) for asking in clients)
 
@@ -97,7 +99,7 @@ def seen(neon: Neon, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             for asking in clients:
                 asking.join()
         routine = read(folder)
-        follow(LEAK, shell, workers.wait)
+        follow(LEAK, shell, workers.replaced)
         return Seen(
             before,
             routine,
@@ -154,12 +156,13 @@ class Workers:
         self._parent = psutil.Process(parent)
         self._known = self._there()
 
-    def wait(self, typed: str) -> None:
-        """Wait, if that was a deployment, until the workers of before have gone."""
+    def replaced(self, typed: str) -> bool:
+        """Whether that was a deployment; if so, wait until the workers of before have gone."""
         if "&& deploy" not in typed:
-            return
+            return False
         wait_until(lambda: self._there().isdisjoint(self._known | {None}), "workers, and none of those of before")
         self._known = self._there()
+        return True
 
     def _there(self) -> set[psutil.Process | None]:
         return set(self._parent.children()) or {None}
