@@ -1,8 +1,9 @@
 """The requirement files are closed: every version is exact, also of what the packages need in turn."""
 
+import ast
 import re
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, requires, version
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ PROJECT = Path(__file__).parents[1]
 FILES = tuple(f"requirements{suffix}.txt" for suffix in ("", "-local", "-tracing", "-test", "-dev"))
 # Installed apart, without anything that it does not name: the Makefile has pip say whether that is enough.
 APART = "benchmarks/requirements.txt"
+# Loaded by schemathesis, not by pytest.
+NOT_COLLECTED = {PROJECT / "tests" / "contract" / "schemathesis_hooks.py"}
 
 
 def lines(name: str) -> list[str]:
@@ -80,9 +83,36 @@ def test_what_is_installed_is_what_is_pinned() -> None:
     assert installed == {package: pinned for package, pinned in pins("requirements-dev.txt").items() if package in installed}
 
 
+def test_make_test_installs_whatever_the_modules_of_tests_import() -> None:
+    """pytest imports all of them, also those whose tests it then leaves out."""
+    pinned, distributions = pins("requirements-test.txt"), packages_distributions()
+    modules = set((PROJECT / "tests").rglob("*.py")) - NOT_COLLECTED
+    missing = {
+        f"{module.relative_to(PROJECT)} imports {package}"
+        for module in modules
+        if "node_modules" not in module.parts
+        for package in imported(module) & distributions.keys() - {"taskapp"}
+        if not any(canonicalize_name(distribution) in pinned for distribution in distributions[package])
+    }
+    assert missing == set()
+
+
 def test_setuptools_is_the_same_where_it_builds_and_where_it_is_installed() -> None:
     (build,) = re.findall(r'requires = \["setuptools==([^"]+)"\]', (PROJECT / "pyproject.toml").read_text())
     assert build == pins("requirements-local.txt")["setuptools"]
+
+
+def imported(module: Path) -> set[str]:
+    """The packages that a module imports when it is imported itself."""
+    return {name.partition(".")[0] for name in _imported(ast.parse(module.read_text()))}
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
 
 
 def dependencies(package: str) -> list[Requirement]:

@@ -13,6 +13,8 @@ from conftest import free_port
 
 from security.audit import FILES, PROJECT, audit
 
+pytestmark = pytest.mark.extended
+
 FLAW = {
     "id": "PYSEC-2019-217",
     "summary": "The sandbox can be escaped.",
