@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from configparser import ConfigParser
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,19 @@ def test_the_version_stands_in_one_place_and_the_document_has_it(anonymous: Pers
     naming = set(subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=False).stdout.split())
     # They tell what was released when, and how to release.
     assert naming <= {"CHANGELOG.md", "CONTRIBUTING.md"}
+
+
+def test_an_installed_package_has_every_file_that_the_code_reads() -> None:
+    setup = ConfigParser()
+    setup.read(PROJECT / "setup.cfg")
+    declared = {
+        PROJECT.joinpath(*package.split("."), pattern.strip())
+        for package, patterns in setup["options.package_data"].items()
+        for pattern in patterns.split(",")
+    }
+    files = {path for path in (PROJECT / "taskapp").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert {path for path in files if not any(path.match(str(pattern)) for pattern in declared)} == set()
+    assert [pattern for pattern in declared if not any(path.match(str(pattern)) for path in files)] == []
 
 
 def test_the_changelog_has_releases_up_to_this_version_newest_first() -> None:
