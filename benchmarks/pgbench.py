@@ -16,14 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Executable, func, insert, literal_column, update
+from sqlalchemy import Executable, Select, func, insert, literal_column, update
 from sqlalchemy.dialects import postgresql
 
 from benchmarks.load import MIX, Load
 from benchmarks.stage import Stage
 from taskapp.features.tasks.listing import TaskQuerySchema, listed
 from taskapp.features.tasks.models import TASKS
-from taskapp.features.tasks.queries import COLUMNS, one
+from taskapp.features.tasks.queries import one
+from taskapp.features.tasks.schemas import TASK
 
 NAME = "pgbench"
 
@@ -89,11 +90,12 @@ def _statements() -> dict[str, Executable]:
         .values(title=_TITLE, priority="low", due_date=date(2026, 12, 3), version=TASKS.c.version + 1, updated_at=func.now())
     )
     page, parameters = listed(TaskQuerySchema().load({"limit": "50"}), None, 51)
+    assert isinstance(page, Select)
     return {
         "list": page.where(mine).params(parameters),
         "get": one(UUID(int=0)).where(mine),
-        "create": create.returning(*COLUMNS),
-        "patch": patch.returning(*COLUMNS),
+        "create": create.returning(*TASK.columns),
+        "patch": patch.returning(*TASK.columns),
     }
 
 

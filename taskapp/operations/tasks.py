@@ -49,7 +49,7 @@ def _in_batches(purged: dict[str, int]) -> Iterator[str]:
         most = _LISTS_AT_A_TIME if what == "lists" else _AT_A_TIME
         some = most
         while some == most:
-            ((some,),) = databases.operator().execute(statement(most))
+            ((some,),) = databases.operator().execute(*statement(most))
             purged[what] += some
             yield _said(purged)
 

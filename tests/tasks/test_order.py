@@ -236,7 +236,7 @@ def test_moves_into_one_gap_make_room_again_and_again(app: Flask, alice: Person,
         for n in range(times):
             chosen = random.choice(others[1:])
             # Whether it is `applied` does not tell: when the others are given new ranks, its own may be the right one.
-            assert api(app).execute(moves_of[chosen])
+            assert api(app).execute(*moves_of[chosen])
             others.remove(chosen)
             others.insert(0, chosen)
             if n % 50 == 0:

@@ -15,13 +15,12 @@ from taskapp.database.identity import RequestContext
 from taskapp.features.completions import queries as completions
 from taskapp.features.completions.models import COMPLETIONS
 from taskapp.features.completions.schemas import completion_json
-from taskapp.features.lists import queries as lists
-from taskapp.features.lists.schemas import list_json
+from taskapp.features.lists.models import LISTS
+from taskapp.features.lists.schemas import LIST
 from taskapp.features.tags.models import Tag
-from taskapp.features.tasks import queries as tasks
 from taskapp.features.tasks.models import TASKS
-from taskapp.features.tasks.schemas import task_json
-from taskapp.features.users.schemas import user_json
+from taskapp.features.tasks.schemas import TASK
+from taskapp.features.users.schemas import USER
 from taskapp.web.responses.json_responses import instant
 
 logger = logging.getLogger("taskapp.export")
@@ -44,10 +43,10 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("lists", lists.COLUMNS, lists.LISTS.c.id, list_json),
+    Section("lists", LIST.columns, LISTS.c.id, LIST.json),
     Section("tags", (Tag.__table__.c.name,), Tag.__table__.c.key, lambda row: row.name),
     # Those in the trash too.
-    Section("tasks", tasks.COLUMNS, TASKS.c.id, task_json),
+    Section("tasks", TASK.columns, TASKS.c.id, TASK.json),
     Section("completions", completions.COLUMNS, COMPLETIONS.c.id, completion_json),
 )
 
@@ -71,7 +70,7 @@ def _pieces(user: Row[Any], database: Database, work: RequestContext, rows: Sequ
                 logger.error("the export was broken off")
                 raise
 
-    head = {"format": "taskapp.export", "version": 1, "exported_at": instant(datetime.now(UTC)), "profile": user_json(user)}
+    head = {"format": "taskapp.export", "version": 1, "exported_at": instant(datetime.now(UTC)), "profile": USER.json(user)}
     yield orjson.dumps(head)[:-1]
     for section in SECTIONS:
         if section is not SECTIONS[0]:

@@ -7,7 +7,7 @@ from sqlalchemy import Executable, delete, func, select, update
 
 from taskapp.features.auth.queries import is_hash
 from taskapp.features.users.models import User
-from taskapp.features.users.queries import PUBLIC_COLUMNS
+from taskapp.features.users.schemas import USER
 
 
 def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values: Any) -> Executable:
@@ -19,7 +19,7 @@ def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values:
         update(User)
         .where(is_hash(verified))
         .values(**values, version=User.version + 1, updated_at=func.now())
-        .returning(*PUBLIC_COLUMNS)
+        .returning(*USER.columns)
         .cte("changed")
     )
     ended = func.app.revoke_credentials(changed.c.user_id, session_id)

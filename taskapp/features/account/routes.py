@@ -12,7 +12,7 @@ from taskapp.features.auth import events, login_throttle
 from taskapp.features.auth.reauthentication import prove, still_proven
 from taskapp.features.auth.sessions import session_id
 from taskapp.features.users.queries import me
-from taskapp.features.users.schemas import UserSchema, user_json
+from taskapp.features.users.schemas import USER, UserSchema
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.current_config import settings
 from taskapp.web.responses.json_responses import json_response
@@ -38,7 +38,7 @@ def change_email(body: dict[str, Any]) -> Response:
         body["password"], login_throttle.count("register", settings().registrations_per_hour, timedelta(hours=1))
     )
     keys = login_throttle.login_keys(body["email"])
-    changed = user_json(still_proven(queries.change(user.password_hash, session_id(), keys, email=body["email"])))
+    changed = USER.json(still_proven(queries.change(user.password_hash, session_id(), keys, email=body["email"])))
     events.record("email_changed")
     return json_response(changed, headers={"ETag": changed["etag"]})
 
@@ -82,6 +82,6 @@ def export_me() -> Response:
     It is sent while it is read, and has to be received within 20 seconds, or whatever this service allows. If that fails,
     the connection is broken off: what is not whole JSON is no export.
     """
-    (user,) = databases.api().execute(me())
+    (user,) = databases.api().execute(*me())
     headers = {"Content-Disposition": 'attachment; filename="taskapp-export.json"'}
     return Response(export.document(user), headers=headers, content_type="application/json")

@@ -30,12 +30,12 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from taskapp.features.auth.models import Session
 from taskapp.features.users.models import User
-from taskapp.features.users.queries import PUBLIC_COLUMNS
+from taskapp.features.users.schemas import USER
 
 # Of the columns of moments.
 _MILLISECONDS = TIMESTAMP(timezone=True, precision=3)
 
-CREDENTIALS = (*PUBLIC_COLUMNS, User.password_hash, User.disabled_at)
+CREDENTIALS = (*USER.columns, User.password_hash, User.disabled_at)
 
 SESSION_COLUMNS = (
     Session.id,
@@ -54,7 +54,7 @@ def login(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Executable:
     Always one row. ``wait_here`` and ``wait_source`` tell how long to wait; without an account its columns are NULL.
     """
     counted = _counted(guess, attempt).cte("counted")
-    return select(counted, *CREDENTIALS).select_from(counted.outerjoin(User, true()))
+    return select(*CREDENTIALS, counted).select_from(counted.outerjoin(User, true()))
 
 
 def reauthentication(guess: ColumnElement[Any], attempt: ColumnElement[Any]) -> Executable:
@@ -85,7 +85,7 @@ def register(account: dict[str, Any], session: dict[str, Any], keys: tuple[bytes
     It is known to have been used from here, so that strangers' failures elsewhere will not lock this network out.
     """
     # An error would put the statement, and so the hash, into PostgreSQL's log.
-    user = pg_insert(User).values(account).on_conflict_do_nothing().returning(*PUBLIC_COLUMNS).cte("new_user")
+    user = pg_insert(User).values(account).on_conflict_do_nothing().returning(*USER.columns).cte("new_user")
     opened = _opened(session, user)
     return select(user, func.app.login_succeeded(*keys)).add_cte(opened)
 

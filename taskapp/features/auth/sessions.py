@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from taskapp.database import identity
 from taskapp.features.auth.refresh_token import RefreshToken
 from taskapp.features.auth.session_lifetime import idle
-from taskapp.features.users.schemas import user_json
+from taskapp.features.users.schemas import USER
 from taskapp.web.authentication.access_claims import SCOPE
 from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.current_config import settings
@@ -52,7 +52,7 @@ def tokens_json(token: RefreshToken, issued_at: datetime, expires_at: datetime) 
 def signed_in(user: Row[Any], session: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
     """Answer a registration or a log-in."""
     first = RefreshToken(user.user_id, session["id"], generation=1)
-    body = {"user": user_json(user), "tokens": tokens_json(first, datetime.now(UTC), session["expires_at"])}
+    body = {"user": USER.json(user), "tokens": tokens_json(first, datetime.now(UTC), session["expires_at"])}
     return json_response(body, status, headers)
 
 

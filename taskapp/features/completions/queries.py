@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
-    Executable,
     ScalarSelect,
     Select,
     Text,
@@ -25,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from taskapp.database.prepared import Prepared
 from taskapp.features.completions.models import COMPLETIONS
 from taskapp.features.tasks import due
 from taskapp.features.tasks.models import TASKS, Task
@@ -45,7 +45,7 @@ def complete(
     occurrence: date | None,
     with_subtasks: bool,
     versions: Sequence[int] | None,
-) -> Executable:
+) -> Prepared:
     """Close a task, and its open subtasks, and write that down. Select it, with ``applied`` telling whether it was open."""
     closing = {"status": outcome, "completed_at": func.now(), "version": TASKS.c.version + 1, "updated_at": func.now()}
     statement = (
@@ -63,10 +63,11 @@ def complete(
     recorded = insert(COMPLETIONS).from_select(["id", "task_id", *_FOR, "batch_id"], finished).cte("recorded")
     replaced = delete(COMPLETIONS).where(COMPLETIONS.c.task_id == task_id, select(closed).exists()).cte("replaced")
     parts = func.app.close_subtasks(task_id, outcome, select(group).select_from(closed).scalar_subquery())
-    return _with_parts(or_current(closed, one(task_id)), parts if with_subtasks else None).add_cte(recorded, replaced)
+    row = _with_parts(or_current(closed, one(task_id)), parts if with_subtasks else None)
+    return Prepared(row.add_cte(recorded, replaced))
 
 
-def reopen(task_id: UUID, with_subtasks: bool, versions: Sequence[int] | None) -> Executable:
+def reopen(task_id: UUID, with_subtasks: bool, versions: Sequence[int] | None) -> Prepared:
     """Open a closed task, and take its latest completion back; also, if wanted, those of the subtasks it closed.
 
     Select the task, with ``applied`` telling whether it was closed.
@@ -84,7 +85,7 @@ def reopen(task_id: UUID, with_subtasks: bool, versions: Sequence[int] | None) -
     undone = delete(COMPLETIONS).where(COMPLETIONS.c.id == latest, select(opened).exists()).cte("undone")
     group = select(COMPLETIONS.c.batch_id).where(COMPLETIONS.c.id == latest).scalar_subquery()
     parts = func.app.reopen_subtasks(task_id, group)
-    return _with_parts(or_current(opened, one(task_id)), parts if with_subtasks else None).add_cte(undone)
+    return Prepared(_with_parts(or_current(opened, one(task_id)), parts if with_subtasks else None).add_cte(undone))
 
 
 def _with_parts(row: CompoundSelect[*tuple[Any, ...]], parts: ColumnElement[Any] | None) -> Select[*tuple[Any, ...]]:
@@ -114,7 +115,7 @@ def _unchanged(task_id: UUID) -> ColumnElement[bool]:
     return TASKS.c.version == select(before.c.version).where(before.c.id == task_id).scalar_subquery()
 
 
-def newest(query: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
+def newest(query: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int) -> Prepared:
     """Select up to ``limit`` completions, latest first, from the row after ``after`` on."""
     columns = COMPLETIONS.c
     statement = select(*COLUMNS).order_by(columns.completed_at.desc(), columns.id.desc()).limit(limit)
@@ -128,4 +129,4 @@ def newest(query: dict[str, Any], after: tuple[datetime, UUID] | None, limit: in
         statement = statement.where(columns.completed_at <= query["completed_to"])
     if after is not None:
         statement = statement.where(tuple_(columns.completed_at, columns.id) < after)
-    return statement
+    return Prepared(statement)

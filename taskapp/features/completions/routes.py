@@ -21,7 +21,7 @@ from taskapp.features.completions.schemas import (
     new_completion_json,
 )
 from taskapp.features.tasks.routes import PATH
-from taskapp.features.tasks.schemas import task_json
+from taskapp.features.tasks.schemas import TASK
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.requests import preconditions
 from taskapp.web.responses.json_responses import found, json_response
@@ -48,9 +48,9 @@ def complete_task(body: dict[str, Any], task_id: UUID) -> Response:
     versions = preconditions.version_wanted()
     outcome, occurrence = body["outcome"], body.get("occurrence")
     completion_id = uuid7()
-    statement = queries.complete(task_id, completion_id, outcome, occurrence, body["subtasks"] == "complete", versions)
+    prepared = queries.complete(task_id, completion_id, outcome, occurrence, body["subtasks"] == "complete", versions)
     for _ in range(3):
-        row = found(databases.api().execute(statement))
+        row = found(databases.api().execute(*prepared))
         if row.applied:
             return _answer(row, new_completion_json(row, completion_id))
         preconditions.check_version(row.version, versions)
@@ -74,13 +74,13 @@ def reopen_task(body: dict[str, Any], task_id: UUID) -> Response:
     parent of a subtask is opened too. An open task stays open.
     """
     versions = preconditions.version_wanted()
-    statement = queries.reopen(task_id, body["subtasks"] == "reopen", versions)
+    prepared = queries.reopen(task_id, body["subtasks"] == "reopen", versions)
     for _ in range(3):
-        row = found(databases.api().execute(statement))
+        row = found(databases.api().execute(*prepared))
         if not row.applied:
             preconditions.check_version(row.version, versions)
         if row.applied or row.status == "open":
-            task = task_json(row)
+            task = TASK.json(row)
             return json_response({"task": task}, headers={"ETag": task["etag"]})
     raise Problem("service_unavailable")
 
@@ -99,10 +99,10 @@ def list_completions(query: dict[str, Any]) -> Response:
         completed_at, last_id = read_cursor(query["cursor"], order, keys=2)
         after = (datetime.fromisoformat(completed_at), UUID(last_id))
     limit = page_size(query["limit"])
-    rows = databases.api().execute(queries.newest(query, after, limit + 1))
+    rows = databases.api().execute(*queries.newest(query, after, limit + 1))
     return page(rows, limit, order, completion_json, key=lambda row: [row.completed_at, row.id])
 
 
 def _answer(row: Row[Any], completion: dict[str, Any] | None) -> Response:
-    task = task_json(row)
+    task = TASK.json(row)
     return json_response({"task": task, "completion": completion}, headers={"ETag": task["etag"]})

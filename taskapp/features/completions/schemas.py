@@ -7,7 +7,7 @@ import marshmallow as ma
 from sqlalchemy import Row
 
 from taskapp.features.tasks.due import DueSchema, due_json
-from taskapp.features.tasks.schemas import TaskSchema
+from taskapp.features.tasks.schemas import TASK, TaskSchema
 from taskapp.web.responses.json_responses import instant
 from taskapp.web.responses.pagination import NEXT_CURSOR, PageQuerySchema
 from taskapp.web.schema import Choice, Date, Instant, Schema, Uuid
@@ -89,23 +89,12 @@ class CompletedSchema(ma.Schema):
 
     example = {
         "task": {
-            "id": _TASK_ID["example"],
+            **{name: field.metadata.get("example") for name, field in TASK.fields("read").items()},
             "etag": '"2"',
-            "title": "Pay rent",
-            "notes": None,
             "status": "completed",
-            "priority": "high",
-            "list_id": None,
-            "parent_id": None,
-            "position": "aRkzQ2yW1Z",
-            "tags": ["home"],
-            "start_date": None,
             "due": _DUE,
-            "metadata": {},
             "completed_at": "2026-12-01T07:05:12.345Z",
-            "created_at": "2026-11-22T10:00:00.000Z",
             "updated_at": "2026-12-01T07:05:12.345Z",
-            "deleted_at": None,
         },
         "completion": {
             "id": _ID["example"],

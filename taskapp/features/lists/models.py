@@ -1,12 +1,27 @@
 """The table of lists."""
 
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Computed, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    ForeignKeyConstraint,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapp.database.models import Base, Owned, Versioned
+from taskapp.features.tasks.models import Task
 
 
 class List(Owned, Versioned, Base):
@@ -45,3 +60,18 @@ class List(Owned, Versioned, Base):
         sort_order=4,
         comment="The id, or NULL in the trash: what tasks refer to.",
     )
+
+
+LISTS = cast(Table, List.__table__)
+
+_BY_STATUS: array[Any] = array(
+    [func.count().filter(Task.status == status) for status in ("open", "completed")], type_=BigInteger()
+)
+# The name of the row's column is spelt out, because SQLAlchemy would not let a subquery of INSERT … RETURNING refer to it.
+TASK_COUNTS = (
+    select(_BY_STATUS)
+    .where(Task.list_id == literal_column("app.lists.id", LISTS.c.id.type), Task.deleted_at.is_(None))
+    .scalar_subquery()
+    .label("counts")
+)
+"""How many tasks of the list in whose row it stands are open, and how many completed: an array of two."""

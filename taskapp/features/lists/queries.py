@@ -8,82 +8,60 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
-    ColumnElement,
-    Executable,
     Select,
-    Text,
     bindparam,
-    cast,
     column,
     func,
-    literal_column,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import array
 
-from taskapp.features.lists.models import List
-from taskapp.features.tasks.models import Task
-from taskapp.web.requests.conditional_update import among, applied_or_current, patched
+from taskapp.database.prepared import Prepared
+from taskapp.features.lists.models import LISTS, TASK_COUNTS, List
+from taskapp.features.lists.schemas import LIST
+from taskapp.web.requests.conditional_update import ConditionalUpdate, among, applied_or_current, patched
 from taskapp.web.requests.idempotent_create import insert_once, reached
 from taskapp.web.requests.merge_patch import Patch
 
-LISTS = List.__table__
-
-# Of the list in whose row it stands. The name of that row's column is spelt out, because SQLAlchemy would not let a subquery
-# of INSERT … RETURNING refer to it.
-_BY_STATUS: array[Any] = array(
-    [func.count().filter(Task.status == status) for status in ("open", "completed")], type_=BigInteger()
-)
-_COUNTS = (
-    select(_BY_STATUS)
-    .where(Task.list_id == literal_column("app.lists.id", LISTS.c.id.type), Task.deleted_at.is_(None))
-    .scalar_subquery()
-)
-_SHOWN = ("id", "name", "color", "position", "archived", "version", "created_at", "updated_at", "deleted_at")
-COLUMNS = (*(LISTS.c[name] for name in _SHOWN), _COUNTS.label("counts"))
-
 _LIVE = LISTS.c.deleted_at.is_(None)
 
-# A read-only member of the JSON shape, as PostgreSQL computes it.
-READ_ONLY: dict[str, ColumnElement[Any]] = {
-    "etag": '"' + cast(LISTS.c.version, Text) + "." + func.array_to_string(_COUNTS, ".") + '"',
-    "task_counts": _COUNTS,
-    **{name: LISTS.c[name] for name in ("id", "position", "created_at", "updated_at", "deleted_at")},
-}
 
-
-def create(list_id: UUID, body: dict[str, Any], from_: bytes | None, quota: int) -> Executable:
+def create(list_id: UUID, body: dict[str, Any], from_: bytes | None, quota: int) -> Prepared:
     """Insert a list once; see :func:`taskapp.web.requests.idempotent_create.insert_once`. The owner is the default."""
-    return insert_once(List, {"id": list_id, **body}, COLUMNS, reached(select(List.id), quota), from_)
+    return Prepared(insert_once(List, {"id": list_id, **body}, LIST.columns, reached(select(List.id), quota), from_))
 
 
-def page(archived: str, deleted: str, sort: str, after: tuple[str, UUID] | None, limit: int) -> Select[*tuple[Any, ...]]:
+def page(archived: str, deleted: str, sort: str, after: tuple[str, UUID] | None, limit: int) -> Prepared:
     """Select up to ``limit`` lists from the row behind ``after`` on."""
     # Byte order for names too, whatever the database's own: a cursor has to mean the same on every server.
     order = (LISTS.c[sort.lstrip("-")].collate("C"), LISTS.c.id)
     descending = sort.startswith("-")
-    statement = select(*COLUMNS).order_by(*(key.desc() if descending else key for key in order)).limit(limit)
+    statement = select(*LIST.columns).order_by(*(key.desc() if descending else key for key in order)).limit(limit)
     statement = statement.where(_LIVE if deleted == "exclude" else ~_LIVE)
     if archived != "include":
         statement = statement.where(LISTS.c.archived.is_(archived == "only"))
     if after is not None:
         statement = statement.where(tuple_(*order) < after if descending else tuple_(*order) > after)
-    return statement
+    return Prepared(statement)
 
 
-def one(list_id: UUID) -> Select[*tuple[Any, ...]]:
+def get(list_id: UUID) -> Prepared:
     """Select a list, unless it is in the trash."""
-    return select(*COLUMNS).where(LISTS.c.id == list_id, _LIVE)
+    return Prepared(_one(list_id))
 
 
-def patch(list_id: UUID, changes: Patch, versions: Sequence[int] | None) -> Executable:
-    """Apply a merge patch; see :func:`taskapp.web.requests.conditional_update.patched`."""
-    return patched(List, one(list_id), changes, READ_ONLY, versions, LISTS.c.id == list_id, _LIVE)
+def _one(list_id: UUID) -> Select[*tuple[Any, ...]]:
+    return select(*LIST.columns).where(LISTS.c.id == list_id, _LIVE)
 
 
-def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] | None) -> Executable:
+def patch(list_id: UUID, patch: Patch, versions: Sequence[int] | None) -> ConditionalUpdate:
+    """Apply a merge patch."""
+    statement = patched(List, _one(list_id), patch, LIST.read_only, versions, LISTS.c.id == list_id, _LIVE)
+    return ConditionalUpdate(Prepared(statement), patch, versions, LIST)
+
+
+def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] | None) -> Prepared:
     """Put a list behind another one, first, or last, if its version is one of ``versions``. Select it, moved or as it was.
 
     The row is locked once it is the list's owner's turn, so that it is fresh; its new neighbours are looked up after that.
@@ -106,10 +84,10 @@ def move(list_id: UUID, target: dict[str, UUID | None], versions: Sequence[int] 
         .where(LISTS.c.id == placed.c.id, LISTS.c.position != placed.c.position)
         .values(position=placed.c.position, version=LISTS.c.version + 1, updated_at=func.now())
     )
-    return applied_or_current(statement, one(list_id))
+    return Prepared(applied_or_current(statement, _one(list_id)))
 
 
-def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str, permanent: bool) -> Executable:
+def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str, permanent: bool) -> Prepared:
     """Delete a list if its version is one of ``versions``. Select that, with ``applied`` telling whether it is gone.
 
     Its tasks go first, in a function of the database: a task that is put into it at the same moment has to be seen, so the
@@ -122,19 +100,19 @@ def remove(list_id: UUID, versions: Sequence[int] | None, tasks: str, permanent:
         .alias("removed")
     )
     # What the statement reads itself is from before all that; the counts are but a part of the tag in a 412.
-    return select(removed.c.version, removed.c.applied, _COUNTS.label("counts")).select_from(
-        removed.outerjoin(LISTS, LISTS.c.id == removed.c.id)
+    return Prepared(
+        select(removed.c.version, removed.c.applied, TASK_COUNTS).select_from(
+            removed.outerjoin(LISTS, LISTS.c.id == removed.c.id)
+        )
     )
 
 
-def restore(list_id: UUID, versions: Sequence[int] | None) -> Executable:
+def restore(list_id: UUID, versions: Sequence[int] | None) -> Prepared:
     """Take a list out of the trash if its version is one of ``versions``, with the tasks that nothing has moved since.
 
     Select it, wherever it is, with ``applied`` telling whether it came out.
     """
     restored = func.app.restore_list(list_id, bindparam("versions", versions, ARRAY(BigInteger))).table_valued(
-        *(column(name, LISTS.c[name].type) for name in _SHOWN),
-        column("counts", ARRAY(BigInteger)),
-        column("applied", Boolean),
+        *(column(each.name, each.type) for each in LIST.columns), column("applied", Boolean)
     )
-    return select(restored)
+    return Prepared(select(*(restored.c[each.name] for each in LIST.columns), restored.c.applied))

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from taskapp.database import databases
 from taskapp.features.lists import queries
 from taskapp.features.lists.schemas import (
+    LIST,
     ListCreateSchema,
     ListDeleteQuerySchema,
     ListMoveSchema,
@@ -21,13 +22,11 @@ from taskapp.features.lists.schemas import (
     ListPatchSchema,
     ListQuerySchema,
     ListSchema,
-    list_json,
 )
 from taskapp.web.authentication.authenticate import also_needs
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.current_config import settings
 from taskapp.web.requests import preconditions
-from taskapp.web.requests.conditional_update import apply_patch
 from taskapp.web.requests.idempotent_create import chosen, create_once, replayed
 from taskapp.web.requests.merge_patch import Patch
 from taskapp.web.responses.json_responses import found, json_response
@@ -61,8 +60,8 @@ def list_lists(query: dict[str, Any]) -> Response:
         key, list_id = read_cursor(query["cursor"], order, keys=2)
         after = (key, UUID(list_id))
     limit = page_size(query["limit"])
-    rows = databases.api().execute(queries.page(archived, deleted, sort, after, limit + 1))
-    return page(rows, limit, order, list_json, key=lambda row: [row._mapping[sort.lstrip("-")], row.id])
+    rows = databases.api().execute(*queries.page(archived, deleted, sort, after, limit + 1))
+    return page(rows, limit, order, LIST.json, key=lambda row: [row._mapping[sort.lstrip("-")], row.id])
 
 
 @blp.post("")
@@ -78,8 +77,8 @@ def create_list(body: dict[str, Any]) -> Response:
     was created from something else, it is 409 `id_conflict`.
     """
     list_id, from_ = chosen(body, uuid7())
-    statement = queries.create(list_id, body, from_, settings().lists_per_user)
-    row = create_once(lambda: databases.api().execute(statement))
+    prepared = queries.create(list_id, body, from_, settings().lists_per_user)
+    row = create_once(lambda: databases.api().execute(*prepared))
     return _list(row, replayed(row), {"Location": f"/v1/lists/{row.id}"})
 
 
@@ -91,7 +90,7 @@ def get_list(list_id: UUID) -> Response:
 
     With `If-None-Match`, the answer is 304 while neither the list nor its counts have changed.
     """
-    row = found(databases.api().execute(queries.one(list_id)))
+    row = found(databases.api().execute(*queries.get(list_id)))
     return preconditions.not_modified(row.version, row.counts) or _list(row)
 
 
@@ -106,9 +105,7 @@ def update_list(patch: Patch, list_id: UUID) -> Response:
     leaves the ETag as it is. With `If-Match`, it is applied to that version or not at all; a list whose tasks have changed
     is still the same version. `position` is changed by `moveList`.
     """
-    versions = preconditions.version_wanted(COUNTS)
-    statement = queries.patch(list_id, patch, versions)
-    return _list(apply_patch(lambda: databases.api().execute(statement), patch, versions, task_counts="counts"))
+    return _list(queries.patch(list_id, patch, preconditions.version_wanted(COUNTS)).run(databases.api()))
 
 
 @blp.delete("/<uuid:list_id>")
@@ -126,7 +123,7 @@ def delete_list(query: dict[str, Any], list_id: UUID) -> Response:
     if query["tasks"] == "trash":
         also_needs("tasks:write")
     versions = preconditions.version_wanted(COUNTS)
-    row = found(databases.api().execute(queries.remove(list_id, versions, query["tasks"], query["permanent"])))
+    row = found(databases.api().execute(*queries.remove(list_id, versions, query["tasks"], query["permanent"])))
     if not row.applied:
         raise preconditions.stale(row.version, row.counts)
     return Response(status=204)
@@ -145,7 +142,7 @@ def restore_list(list_id: UUID) -> Response:
     token needs `tasks:write` too. With `If-Match`, that version of it or none.
     """
     versions = preconditions.version_wanted(COUNTS)
-    row = found(databases.api().execute(queries.restore(list_id, versions)))
+    row = found(databases.api().execute(*queries.restore(list_id, versions)))
     if not row.applied:
         preconditions.check_version(row.version, versions, row.counts)
     return _list(row)
@@ -164,12 +161,12 @@ def move_list(target: dict[str, Any], list_id: UUID) -> Response:
     With `If-Match`, that version of it or none; a list whose tasks have changed is still the same version.
     """
     versions = preconditions.version_wanted(COUNTS)
-    row = found(databases.api().execute(queries.move(list_id, target, versions)))
+    row = found(databases.api().execute(*queries.move(list_id, target, versions)))
     if not row.applied:
         preconditions.check_version(row.version, versions, row.counts)
     return _list(row)
 
 
 def _list(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = list_json(row)
+    body = LIST.json(row)
     return json_response(body, status, {"ETag": body["etag"], **(headers or {})})

@@ -1,15 +1,17 @@
 """The JSON shape of a list, as it is read, created, patched and moved."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import marshmallow as ma
-from sqlalchemy import Row
+from sqlalchemy import cast, func, types
 
+from taskapp.features.lists.models import LISTS, TASK_COUNTS
 from taskapp.features.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER
 from taskapp.web.requests.merge_patch import ECHO, PatchSchema
 from taskapp.web.requests.preconditions import etag
+from taskapp.web.resource import Member, Resource
 from taskapp.web.responses.json_responses import instant
 from taskapp.web.responses.pagination import NEXT_CURSOR, PageQuerySchema
 from taskapp.web.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
@@ -19,6 +21,7 @@ SORTS = ("position", "name", "-position", "-name")
 
 _ID = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 _OTHER_ID = "0198f3c2-9d02-7a41-8c57-2f4f0c6e1b90"
+_MOMENT = {"example": "2026-11-22T10:00:00.000Z"}
 _NAME = {"example": "Household", "description": f"One line, up to {LONGEST_NAME} characters."}
 _COLOR = {"example": "#1E88E5", "description": "`#RRGGBB`, or `null` for none."}
 
@@ -44,56 +47,6 @@ class TaskCountsSchema(ma.Schema):
     completed = ma.fields.Integer(required=True, metadata={"example": 12, "description": "Tasks that are done."})
 
 
-class ListSchema(ma.Schema):
-    """A list. Every member is always there; absence of a value is ``null``."""
-
-    id = ma.fields.UUID(required=True, metadata={"example": _ID, "description": "Never changes."})
-    etag = ma.fields.String(
-        required=True,
-        metadata={
-            "example": '"1.3.12"',
-            "description": "The exact `If-Match` value. It changes with the counts too, which `If-Match` does not look at.",
-        },
-    )
-    name = ma.fields.String(required=True, metadata=_NAME)
-    color = ma.fields.String(required=True, allow_none=True, metadata=_COLOR)
-    position = ma.fields.String(
-        required=True, metadata={"example": "a0Rb3Qx9Kf", "description": "Sorts your lists, byte by byte. See `moveList`."}
-    )
-    archived = ma.fields.Boolean(
-        required=True,
-        metadata={
-            "example": False,
-            "description": "Whether you have put it away. Its tasks are then left out of `listTasks`, unless `archived`, "
-            "`list_id`, the id of a parent or `deleted=only` asks for them, and it takes no new ones.",
-        },
-    )
-    task_counts = ma.fields.Nested(TaskCountsSchema, required=True, metadata={"description": "How many tasks are in it."})
-    created_at = ma.fields.DateTime(
-        required=True, metadata={"example": "2026-11-22T10:00:00.000Z", "description": "When it was created."}
-    )
-    updated_at = ma.fields.DateTime(
-        required=True,
-        metadata={
-            "example": "2026-11-22T10:00:00.000Z",
-            "description": "When it last changed; a change of its tasks is none of the list.",
-        },
-    )
-    deleted_at = ma.fields.DateTime(
-        required=True,
-        allow_none=True,
-        metadata={"example": None, "description": "When it was put into the trash, or `null`."},
-    )
-
-
-class ListCreateSchema(Schema):
-    """A new list."""
-
-    id = Uuid(metadata={"example": _ID, "description": "Choose it, and the request can safely be sent again."})
-    name = Text(1, LONGEST_NAME, line=True, required=True, metadata=_NAME)
-    color = Color(allow_none=True, load_default=None, metadata=_COLOR)
-
-
 class TaskCountsEchoSchema(Schema):
     """The counts of a list, as they were read."""
 
@@ -105,21 +58,124 @@ class TaskCountsEchoSchema(Schema):
         return [data["open"], data["completed"]]
 
 
+def _counts_json(counts: Sequence[int]) -> dict[str, int]:
+    open_, completed = counts
+    return {"open": open_, "completed": completed}
+
+
+LIST = Resource(
+    id=Member(
+        columns=[LISTS.c.id],
+        read=ma.fields.UUID(required=True, metadata={"example": _ID, "description": "Never changes."}),
+        create=Uuid(metadata={"example": _ID, "description": "Choose it, and the request can safely be sent again."}),
+        patch=Uuid(metadata={"example": _ID, **ECHO}),
+    ),
+    etag=Member(
+        columns=[LISTS.c.version, TASK_COUNTS],
+        to_json=etag,
+        read=ma.fields.String(
+            required=True,
+            metadata={
+                "example": '"1.3.12"',
+                "description": "The exact `If-Match` value. It changes with the counts too, which `If-Match` does not look "
+                "at.",
+            },
+        ),
+        patch=Text(0, 60, metadata={"example": '"1.3.12"', **ECHO}),
+        compared={
+            "etag": ('"' + cast(LISTS.c.version, types.Text) + "." + func.array_to_string(TASK_COUNTS, ".") + '"').label(
+                "etag"
+            )
+        },
+    ),
+    name=Member(
+        columns=[LISTS.c.name],
+        read=ma.fields.String(required=True, metadata=_NAME),
+        create=Text(1, LONGEST_NAME, line=True, required=True, metadata=_NAME),
+        patch=Text(1, LONGEST_NAME, line=True, metadata=_NAME),
+    ),
+    color=Member(
+        columns=[LISTS.c.color],
+        read=ma.fields.String(required=True, allow_none=True, metadata=_COLOR),
+        create=Color(allow_none=True, load_default=None, metadata=_COLOR),
+        patch=Color(allow_none=True, metadata=_COLOR),
+    ),
+    position=Member(
+        columns=[LISTS.c.position],
+        read=ma.fields.String(
+            required=True,
+            metadata={"example": "a0Rb3Qx9Kf", "description": "Sorts your lists, byte by byte. See `moveList`."},
+        ),
+        patch=Text(0, 64, metadata={"example": "a0Rb3Qx9Kf", **ECHO}),
+    ),
+    archived=Member(
+        columns=[LISTS.c.archived],
+        read=ma.fields.Boolean(
+            required=True,
+            metadata={
+                "example": False,
+                "description": "Whether you have put it away. Its tasks are then left out of `listTasks`, unless "
+                "`archived`, `list_id`, the id of a parent or `deleted=only` asks for them, and it takes no new ones.",
+            },
+        ),
+        patch=TrueOrFalse(metadata={"example": True, "description": "`true` puts it away, `false` has it back."}),
+    ),
+    task_counts=Member(
+        columns=[TASK_COUNTS],
+        to_json=_counts_json,
+        read=ma.fields.Nested(TaskCountsSchema, required=True, metadata={"description": "How many tasks are in it."}),
+        patch=ma.fields.Nested(
+            TaskCountsEchoSchema, metadata=ECHO, error_messages={"null": Coded("not_nullable", "Must not be null.")}
+        ),
+    ),
+    created_at=Member(
+        columns=[LISTS.c.created_at],
+        to_json=instant,
+        read=ma.fields.DateTime(required=True, metadata={**_MOMENT, "description": "When it was created."}),
+        patch=Instant(metadata={**_MOMENT, **ECHO}),
+    ),
+    updated_at=Member(
+        columns=[LISTS.c.updated_at],
+        to_json=instant,
+        read=ma.fields.DateTime(
+            required=True,
+            metadata={**_MOMENT, "description": "When it last changed; a change of its tasks is none of the list."},
+        ),
+        patch=Instant(metadata={**_MOMENT, **ECHO}),
+    ),
+    deleted_at=Member(
+        columns=[LISTS.c.deleted_at],
+        to_json=instant,
+        read=ma.fields.DateTime(
+            required=True,
+            allow_none=True,
+            metadata={"example": None, "description": "When it was put into the trash, or `null`."},
+        ),
+        patch=Instant(allow_none=True, metadata={"example": None, **ECHO}),
+    ),
+)
+"""The one definition of a list's JSON: columns, JSON and the three schemas below follow from it."""
+
+
+class ListSchema(ma.Schema):
+    """A list. Every member is always there; absence of a value is ``null``."""
+
+    class Meta:
+        include = LIST.fields("read")
+
+
+class ListCreateSchema(Schema):
+    """A new list."""
+
+    class Meta:
+        include = LIST.fields("create")
+
+
 class ListPatchSchema(PatchSchema):
     """A merge patch of a list. Read-only members may be sent back as they were read."""
 
-    name = Text(1, LONGEST_NAME, line=True, metadata=_NAME)
-    color = Color(allow_none=True, metadata=_COLOR)
-    archived = TrueOrFalse(metadata={"example": True, "description": "`true` puts it away, `false` has it back."})
-    id = Uuid(metadata={"example": _ID, **ECHO})
-    etag = Text(0, 60, metadata={"example": '"1.3.12"', **ECHO})
-    position = Text(0, 64, metadata={"example": "a0Rb3Qx9Kf", **ECHO})
-    task_counts = ma.fields.Nested(
-        TaskCountsEchoSchema, metadata=ECHO, error_messages={"null": Coded("not_nullable", "Must not be null.")}
-    )
-    created_at = Instant(metadata={"example": "2026-11-22T10:00:00.000Z", **ECHO})
-    updated_at = Instant(metadata={"example": "2026-11-22T10:00:00.000Z", **ECHO})
-    deleted_at = Instant(allow_none=True, metadata={"example": None, **ECHO})
+    class Meta:
+        include = LIST.fields("patch")
 
 
 class ListQuerySchema(PageQuerySchema):
@@ -171,20 +227,3 @@ class ListPageSchema(ma.Schema):
 
     items = ma.fields.List(ma.fields.Nested(ListSchema), required=True, metadata={"description": "In the order asked for."})
     next_cursor = ma.fields.String(required=True, allow_none=True, metadata=NEXT_CURSOR)
-
-
-def list_json(row: Row[Any]) -> dict[str, Any]:
-    """Shape a row of :mod:`taskapp.features.lists.queries`."""
-    open_, completed = row.counts
-    return {
-        "id": row.id,
-        "etag": etag(row.version, row.counts),
-        "name": row.name,
-        "color": row.color,
-        "position": row.position,
-        "archived": row.archived,
-        "task_counts": {"open": open_, "completed": completed},
-        "created_at": instant(row.created_at),
-        "updated_at": instant(row.updated_at),
-        "deleted_at": row.deleted_at and instant(row.deleted_at),
-    }

@@ -4,10 +4,9 @@ What changes a tag changes the tasks that have it, in a function of the database
 same moment has to be seen, so it waits for its turn and looks again, which no single statement can.
 """
 
-from typing import Any
+from sqlalchemy import BigInteger, Text, bindparam, func, select
 
-from sqlalchemy import BigInteger, Executable, Select, Text, bindparam, func, select
-
+from taskapp.database.prepared import Prepared
 from taskapp.features.tags.models import Tag
 from taskapp.features.tags.schemas import tag_key
 from taskapp.features.tasks.models import Task
@@ -15,7 +14,7 @@ from taskapp.features.tasks.words import words
 from taskapp.web.requests.merge_patch import Patch
 
 
-def page(after: str | None, limit: int) -> Select[*tuple[Any, ...]]:
+def page(after: str | None, limit: int) -> Prepared:
     """Select up to ``limit`` tags from the key behind ``after`` on, each with the number of its tasks."""
     # All are counted at once: under RLS no index finds the tasks of a tag, so each tag would read all tasks.
     used = select(func.unnest(Task.tags).label("name")).where(Task.deleted_at.is_(None)).subquery()
@@ -26,10 +25,10 @@ def page(after: str | None, limit: int) -> Select[*tuple[Any, ...]]:
         .order_by(Tag.key)
         .limit(limit)
     )
-    return statement if after is None else statement.where(Tag.key > after)
+    return Prepared(statement if after is None else statement.where(Tag.key > after))
 
 
-def patch(key: str, changes: Patch) -> Executable:
+def patch(key: str, changes: Patch) -> Prepared:
     """Rename a tag, in the tasks too, or merge it into the one that has the name; select it. No row if there is none."""
     name = changes.changes.get("name")
     renamed = func.app.rename_tag(
@@ -39,9 +38,9 @@ def patch(key: str, changes: Patch) -> Executable:
         bindparam("new_words", None if name is None else words(tag_key(name)), Text),
         bindparam("counted", changes.echoes.get("task_count"), BigInteger),
     ).table_valued("name", "task_count")
-    return select(renamed)
+    return Prepared(select(renamed))
 
 
-def remove(key: str) -> Executable:
+def remove(key: str) -> Prepared:
     """Delete a tag, from the tasks too. Select whether there was one."""
-    return select(func.app.remove_tag(key).label("removed"))
+    return Prepared(select(func.app.remove_tag(key).label("removed")))

@@ -64,7 +64,7 @@ def list_tags(query: dict[str, Any]) -> Response:
     """
     after = read_cursor(query["cursor"], BY_NAME, keys=1)[0] if query["cursor"] else None
     limit = page_size(query["limit"])
-    rows = databases.api().execute(queries.page(after, limit + 1))
+    rows = databases.api().execute(*queries.page(after, limit + 1))
     return page(rows, limit, BY_NAME, tag_json, key=lambda row: [row.key])
 
 
@@ -77,7 +77,7 @@ def rename_tag(patch: Patch, name: str) -> Response:
     The case of the name in the path does not matter. If you have another tag with the new name, the two become one, written
     as that other one is.
     """
-    return json_response(tag_json(found(databases.api().execute(queries.patch(name, patch)))))
+    return json_response(tag_json(found(databases.api().execute(*queries.patch(name, patch)))))
 
 
 @blp.delete("/<tag:name>")
@@ -87,7 +87,7 @@ def delete_tag(name: str) -> Response:
 
     It is taken off all tasks, also those in the trash.
     """
-    (row,) = databases.api().execute(queries.remove(name))
+    (row,) = databases.api().execute(*queries.remove(name))
     if not row.removed:
         raise Problem("not_found")
     return Response(status=204)

@@ -31,13 +31,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP, array
 
+from taskapp.database.prepared import Prepared
 from taskapp.features.tags.models import Tag
 from taskapp.features.tags.schemas import TagName, tag_key
 from taskapp.features.tasks import search
 from taskapp.features.tasks.due import current_user_timezone
 from taskapp.features.tasks.models import TASKS
-from taskapp.features.tasks.queries import COLUMNS
-from taskapp.features.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER, PRIORITIES, PRIORITY, STATUS, STATUSES
+from taskapp.features.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER, PRIORITIES, PRIORITY, STATUS, STATUSES, TASK
 from taskapp.features.users.schemas import Timezone
 from taskapp.web import schema
 from taskapp.web.responses.pagination import PageQuerySchema
@@ -131,21 +131,19 @@ class TaskQuerySchema(PageQuerySchema):
             raise ma.ValidationError(error, "list_id")
 
 
-def listed(
-    query: dict[str, Any], after: tuple[str, UUID] | None, limit: int
-) -> tuple[Select[*tuple[Any, ...]], dict[str, Any]]:
+def listed(query: dict[str, Any], after: tuple[str, UUID] | None, limit: int) -> Prepared:
     """Select up to ``limit`` tasks from the row after ``after`` on, with their ``sort_key``."""
     sort, conditions = query["sort"], _conditions(query)
     key, task_id = after or (None, None)
     parameters = {"most": limit, "last_key": key, "last_id": task_id}
     if sort not in _WITH_A_LAST_PART:
         statement = _ordered(sort, query["deleted"], onwards=after is not None)
-        return statement.where(*conditions) if conditions else statement, parameters
+        return Prepared(statement.where(*conditions) if conditions else statement, parameters)
     last = _ordered(sort, query["deleted"], onwards=key == _INFINITY).where(_sorted_by(sort) == _INFINITY, *conditions)
     if key == _INFINITY:
-        return last, parameters
+        return Prepared(last, parameters)
     first = _ordered(sort, query["deleted"], onwards=after is not None).where(_sorted_by(sort) < _INFINITY, *conditions)
-    return _in_two_parts(sort, first, last), parameters
+    return Prepared(_in_two_parts(sort, first, last), parameters)
 
 
 def _in_two_parts(sort: str, first: Select[Any], last: Select[Any]) -> Select[*tuple[Any, ...]]:
@@ -168,7 +166,7 @@ def _ordered(sort: str, deleted: str, onwards: bool) -> Select[*tuple[Any, ...]]
     order = (column, TASKS.c.id)
     descending = sort.startswith("-")
     statement = (
-        select(*COLUMNS, cast(column, Text).label("sort_key"))
+        select(*TASK.columns, cast(column, Text).label("sort_key"))
         .where(TASKS.c.deleted_at.is_(None) if deleted == "exclude" else TASKS.c.deleted_at.is_not(None))
         .order_by(*(key.desc() if descending else key for key in order))
         .limit(bindparam("most", type_=Integer))

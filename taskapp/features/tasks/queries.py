@@ -29,18 +29,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from taskapp.database.prepared import Prepared
 from taskapp.features.tags.schemas import tag_key
 from taskapp.features.tasks import due
 from taskapp.features.tasks.models import TASKS, Task
+from taskapp.features.tasks.schemas import TASK
 from taskapp.features.tasks.words import words
-from taskapp.web.requests.conditional_update import among, applied_or_current, patched
+from taskapp.web.requests.conditional_update import ConditionalUpdate, among, applied_or_current, patched
 from taskapp.web.requests.idempotent_create import insert_new, insert_once
 from taskapp.web.requests.merge_patch import Patch
 
-_SHOWN = (
-    *("id", "version", "title", "notes", "status", "priority", "list_id", "parent_id", "position", "tags", "metadata"),
-    *("start_date", "due_date", "due_time", "due_timezone", "completed_at", "created_at", "updated_at", "deleted_at"),
-)
 _TEXTS = ARRAY(Text())
 _WORDS = {"title": "title_words", "notes": "notes_words", "tags": "tag_words"}
 MOVED = {"restore_list_id": null(), "restore_position": null()}
@@ -48,21 +46,8 @@ MOVED = {"restore_list_id": null(), "restore_position": null()}
 _SHAPES = 32
 """How many shapes of a patch are kept: each takes up to 160 kB, and whoever sends patches could make up thousands."""
 
-Prepared = tuple[Executable, dict[str, Any]]
-"""A statement, and the values for the parameters it has."""
-
-COLUMNS = (*(TASKS.c[name] for name in _SHOWN), TASKS.c.due_at.label("at"))
-"""What of a task leaves the server, in the order in which :func:`taskapp.features.tasks.schemas.task_json` takes it."""
-
-# A read-only member of the JSON shape, as PostgreSQL computes it.
-READ_ONLY: dict[str, ColumnElement[Any]] = {
-    "etag": '"' + cast(TASKS.c.version, Text) + '"',
-    "due/at": TASKS.c.due_at,
-    **{
-        name: TASKS.c[name]
-        for name in ("id", "status", "parent_id", "position", "completed_at", "created_at", "updated_at", "deleted_at")
-    },
-}
+# Of what a client gives when it creates a task, these go into their columns as they are.
+_STORED = [name for name in TASK.stored() if name != "tags"]
 
 
 def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int) -> Prepared:
@@ -78,14 +63,14 @@ def create(task_id: UUID, task: dict[str, Any], from_: bytes | None, quota: int)
         chosen=from_ is not None,
     )
     values = {
+        **{name: task.get(name) for name in _STORED},
         "id": task_id,
-        **{name: task.get(name) for name in ("title", "notes", "priority", "start_date", "list_id", "parent_id")},
-        **due.columns(task.get("due") or {}),
         "metadata": task.get("metadata", {}),
+        **due.columns(task.get("due") or {}),
         "creation_fingerprint": from_,
         **_folded({"title": task["title"], "notes": task.get("notes"), "tags": names}),
     }
-    return statement, {**_given(values), **_named(names), "behind": task.get("after"), "quota": quota}
+    return Prepared(statement, {**_given(values), **_named(names), "behind": task.get("after"), "quota": quota})
 
 
 @cache
@@ -93,8 +78,7 @@ def _create(in_list_of_parent: bool, tagged: bool, placed: bool, chosen: bool) -
     parent = _new("parent_id")
     container = _list_of(parent) if in_list_of_parent else _new("list_id")
     values: dict[str, Any] = {
-        **{name: _new(name) for name in ("id", "title", "notes", "priority", "start_date", "parent_id", "metadata")},
-        **{column: _new(column) for column in (*due.COLUMNS.values(), *_WORDS.values())},
+        **{name: _new(name) for name in (*_STORED, *due.COLUMNS.values(), *_WORDS.values())},
         "list_id": container,
         "tags": _tags(tagged),
     }
@@ -103,13 +87,13 @@ def _create(in_list_of_parent: bool, tagged: bool, placed: bool, chosen: bool) -
         values["position"] = func.app.rank_of_moved_task(_new("id"), container, parent, behind, False)
     full = ~func.app.reserve_task_quota(bindparam("quota", type_=Integer), type_=Boolean)
     if not chosen:
-        return insert_new(Task, values, COLUMNS, full)
-    return insert_once(Task, values, COLUMNS, full, _new("creation_fingerprint"))
+        return insert_new(Task, values, TASK.columns, full)
+    return insert_once(Task, values, TASK.columns, full, _new("creation_fingerprint"))
 
 
 def one(task_id: UUID | ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
     """Select a task, unless it is in the trash."""
-    return select(*COLUMNS).where(*_there(task_id))
+    return select(*TASK.columns).where(*_there(task_id))
 
 
 def _there(task_id: UUID | ColumnElement[UUID]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -122,11 +106,11 @@ _ONE = one(_ID)
 
 def get(task_id: UUID) -> Prepared:
     """Select a task, unless it is in the trash."""
-    return _ONE, {"task_id": task_id}
+    return Prepared(_ONE, {"task_id": task_id})
 
 
-def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepared:
-    """Apply a merge patch; see :func:`taskapp.web.requests.conditional_update.patched`."""
+def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> ConditionalUpdate:
+    """Apply a merge patch."""
     changes = dict(patch.changes)
     parameters: dict[str, Any] = {"task_id": task_id, "versions": versions}
     dated, id_after_user_lock = "due" in changes, False
@@ -153,7 +137,7 @@ def patch(task_id: UUID, patch: Patch, versions: Sequence[int] | None) -> Prepar
         echoes=frozenset((name, value is None) for name, value in patch.echoes.items()),
         conditional=versions is not None,
     )
-    return statement, parameters
+    return ConditionalUpdate(Prepared(statement, parameters), patch, versions, TASK)
 
 
 @lru_cache(_SHAPES)
@@ -180,8 +164,9 @@ def _patch(
         elsewhere = TASKS.c.list_id.is_distinct_from(columns["list_id"])
         consequences["position"] = case((elsewhere, func.app.rank_last()), else_=TASKS.c.position)
         consequences |= {name: case((elsewhere, null()), else_=TASKS.c[name]) for name in MOVED}
-    believed = {
-        name: None if is_null else bindparam(f"is_{name}", type_=READ_ONLY[name].type) for name, is_null in sorted(echoes)
+    sent_back = {
+        name: None if is_null else bindparam(f"is_{name}", type_=TASK.read_only[name].type)
+        for name, is_null in sorted(echoes)
     }
     versions: BindParameter[Any] | None = bindparam("versions", expanding=True) if conditional else None
     # The trigger that looks up the profile's zone locks the account. A change of that zone locks account and tasks in this
@@ -189,10 +174,11 @@ def _patch(
     task_id = (
         select(func.app.id_after_user_lock(_ID, type_=TASKS.c.id.type)).scalar_subquery() if id_after_user_lock else _ID
     )
-    return patched(Task, _ONE, Patch(columns, believed), READ_ONLY, versions, *_there(task_id), consequences=consequences)
+    patch = Patch(columns, sent_back)
+    return patched(Task, _ONE, patch, TASK.read_only, versions, *_there(task_id), consequences=consequences)
 
 
-def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) -> Executable:
+def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) -> Prepared:
     """Put a task behind another one, into another list, under another parent. Select it, moved or as it was.
 
     The row is locked once it is the task's owner's turn, so that it is fresh; its new neighbours are looked up after that.
@@ -220,7 +206,7 @@ def move(task_id: UUID, target: dict[str, Any], versions: Sequence[int] | None) 
         .values({name: placed.c[name] for name in changed})
         .values(version=TASKS.c.version + 1, updated_at=func.now(), **MOVED)
     )
-    return applied_or_current(statement, one(task_id))
+    return Prepared(applied_or_current(statement, one(task_id)))
 
 
 def _target(me: FromClause, target: dict[str, Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
@@ -271,10 +257,10 @@ def _tags(some: bool) -> ColumnElement[Any]:
     """Stand for tags, as each was written first."""
     if not some:
         return cast(literal([], _TEXTS), _TEXTS)
-    keys, names = (cast(bindparam(name, type_=_TEXTS), _TEXTS) for name in ("tag_keys", "get_or_create_tags"))
+    keys, names = (cast(bindparam(name, type_=_TEXTS), _TEXTS) for name in ("tag_keys", "tag_names"))
     return func.app.get_or_create_tags(keys, names, type_=_TEXTS)
 
 
 def _named(names: Sequence[str]) -> dict[str, Any]:
     """Fill in for :func:`_tags`."""
-    return {"tag_keys": [tag_key(name) for name in names], "get_or_create_tags": list(names)} if names else {}
+    return {"tag_keys": [tag_key(name) for name in names], "tag_names": list(names)} if names else {}

@@ -9,25 +9,25 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, request
-from sqlalchemy import Executable, Row
+from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from taskapp.database import databases
+from taskapp.database.prepared import Prepared
 from taskapp.features.tasks import queries
 from taskapp.features.tasks.listing import TaskQuerySchema, listed
 from taskapp.features.tasks.schemas import (
+    TASK,
     TaskCreateSchema,
     TaskMoveSchema,
     TaskPageSchema,
     TaskPatchSchema,
     TaskSchema,
-    task_json,
 )
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.current_config import settings
 from taskapp.web.requests import preconditions
-from taskapp.web.requests.conditional_update import apply_patch
 from taskapp.web.requests.idempotent_create import chosen, create_once, replayed
 from taskapp.web.requests.merge_patch import Patch
 from taskapp.web.responses.json_responses import found, json_response
@@ -55,7 +55,7 @@ def create_task(body: dict[str, Any]) -> Response:
     """
     task_id, from_ = chosen(body, uuid7())
     prepared = queries.create(task_id, body, from_, settings().tasks_per_user)
-    row = create_once(lambda: _settled(*prepared, follows="parent_id" in body and "list_id" not in body))
+    row = create_once(lambda: _settled(prepared, follows="parent_id" in body and "list_id" not in body))
     return task_response(row, replayed(row), {"Location": f"/v1/tasks/{row.id}"})
 
 
@@ -76,7 +76,7 @@ def list_tasks(query: dict[str, Any]) -> Response:
         after = (key, UUID(task_id))
     limit = page_size(query["limit"])
     rows = databases.api().execute(*listed(query, after, limit + 1))
-    return page(rows, limit, order, task_json, key=lambda row: [row.sort_key, row.id])
+    return page(rows, limit, order, TASK.json, key=lambda row: [row.sort_key, row.id])
 
 
 @blp.get("/<uuid:task_id>")
@@ -107,9 +107,7 @@ def update_task(patch: Patch, task_id: UUID) -> Response:
     member, `tags` is replaced. A patch that changes nothing leaves the ETag as it is. With `If-Match`, it is applied to that
     version or not at all. `status` is changed by `completeTask` and `reopenTask`, `position` and `parent_id` by `moveTask`.
     """
-    versions = preconditions.version_wanted()
-    prepared = queries.patch(task_id, patch, versions)
-    return task_response(apply_patch(lambda: databases.api().execute(*prepared), patch, versions, **{"due/at": "at"}))
+    return task_response(queries.patch(task_id, patch, preconditions.version_wanted()).run(databases.api()))
 
 
 @blp.post("/<uuid:task_id>/move")
@@ -124,21 +122,21 @@ def move_task(target: dict[str, Any], task_id: UUID) -> Response:
     Its subtasks go with it. In another list it is no subtask any more, unless `parent_id` says so.
     """
     versions = preconditions.version_wanted()
-    statement = queries.move(task_id, target, versions)
-    row = found(_settled(statement, {}, follows="parent_id" in target and "list_id" not in target))
+    prepared = queries.move(task_id, target, versions)
+    row = found(_settled(prepared, follows="parent_id" in target and "list_id" not in target))
     if not row.applied:
         preconditions.check_version(row.version, versions)
     return task_response(row)
 
 
-def _settled(statement: Executable, parameters: dict[str, Any], follows: bool) -> Sequence[Row[Any]]:
-    """Run ``statement``; when it puts a task where the parent is, as often as that one moves meanwhile.
+def _settled(prepared: Prepared, follows: bool) -> Sequence[Row[Any]]:
+    """Run ``prepared``; when it puts a task where the parent is, as often as that one moves meanwhile.
 
     :raises Problem: 503 when the parent does not stay anywhere.
     """
     for _ in range(3):
         try:
-            return databases.api().execute(statement, parameters)
+            return databases.api().execute(*prepared)
         except DBAPIError as error:
             if not (follows and violated(error) == "tasks_list_of_parent"):
                 raise
@@ -147,5 +145,5 @@ def _settled(statement: Executable, parameters: dict[str, Any], follows: bool) -
 
 def task_response(row: Row[Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Answer with a task."""
-    task = task_json(row)
+    task = TASK.json(row)
     return json_response(task, status, {"ETag": task["etag"], **(headers or {})})

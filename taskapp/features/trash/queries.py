@@ -4,27 +4,29 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Select, delete, func, null, select, update
+from sqlalchemy import Select, delete, func, null, select, update
 
+from taskapp.database.prepared import Prepared
 from taskapp.features.lists.models import List
 from taskapp.features.tasks.models import TASKS, Task
-from taskapp.features.tasks.queries import COLUMNS, MOVED, one
+from taskapp.features.tasks.queries import MOVED, one
+from taskapp.features.tasks.schemas import TASK
 from taskapp.web.requests.conditional_update import among, applied, applied_or_current, or_current
 
 _CHANGED = {**MOVED, "version": TASKS.c.version + 1, "updated_at": func.now()}
 
 
-def throw_away(task_id: UUID, versions: Sequence[int] | None) -> Executable:
+def throw_away(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
     """Put a task into the trash; a trigger takes its subtasks along. Select it; ``applied`` tells whether it is there."""
     statement = (
         update(TASKS)
         .where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_(None), among(Task, versions))
         .values(deleted_at=func.now(), **_CHANGED)
     )
-    return applied_or_current(statement, one(task_id))
+    return Prepared(applied_or_current(statement, one(task_id)))
 
 
-def restore(task_id: UUID, versions: Sequence[int] | None) -> Executable:
+def restore(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
     """Take a task out of the trash, with the subtasks that went there with it; as no subtask, unless its parent is there.
 
     Select it, with ``applied`` telling whether it was there.
@@ -53,39 +55,40 @@ def restore(task_id: UUID, versions: Sequence[int] | None) -> Executable:
         .values(deleted_at=null(), **_CHANGED)
         .cte("parts")
     )
-    return or_current(restored, _anywhere(task_id)).add_cte(parts)
+    return Prepared(or_current(restored, _anywhere(task_id)).add_cte(parts))
 
 
-def purge(task_id: UUID, versions: Sequence[int] | None) -> Executable:
+def purge(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
     """Delete a task, wherever it is, and its subtasks. Select it, with ``applied`` telling whether it is gone."""
-    return applied_or_current(delete(TASKS).where(TASKS.c.id == task_id, among(Task, versions)), _anywhere(task_id))
+    statement = delete(TASKS).where(TASKS.c.id == task_id, among(Task, versions))
+    return Prepared(applied_or_current(statement, _anywhere(task_id)))
 
 
-def empty() -> Executable:
+def empty() -> Prepared:
     """Delete all that is in the trash, tasks and lists."""
     lists = delete(List).where(List.deleted_at.is_not(None)).cte("lists")
-    return delete(TASKS).where(TASKS.c.deleted_at.is_not(None)).add_cte(lists)
+    return Prepared(delete(TASKS).where(TASKS.c.deleted_at.is_not(None)).add_cte(lists))
 
 
-def purge_expired(most: int) -> Executable:
+def purge_expired(most: int) -> Prepared:
     """Delete what has been in anybody's trash for 30 days, as the operator; select how many tasks these were."""
-    return select(func.app.purge_tasks(most).label("purged"))
+    return Prepared(select(func.app.purge_tasks(most).label("purged")))
 
 
-def purge_expired_lists(most: int) -> Executable:
+def purge_expired_lists(most: int) -> Prepared:
     """Delete lists that have been in anybody's trash for 30 days, as the operator; select how many these were."""
-    return select(func.app.purge_lists(most).label("purged"))
+    return Prepared(select(func.app.purge_lists(most).label("purged")))
 
 
-def purge_old_answers(most: int) -> Executable:
+def purge_old_answers(most: int) -> Prepared:
     """Delete what anybody's requests were answered with more than 24 hours ago; select how many answers these were."""
-    return select(func.app.purge_idempotency_records(most).label("purged"))
+    return Prepared(select(func.app.purge_idempotency_records(most).label("purged")))
 
 
-def purge_ended_sessions(most: int) -> Executable:
+def purge_ended_sessions(most: int) -> Prepared:
     """Delete anybody's sessions that have been over for 30 days, as the operator; select how many these were."""
-    return select(func.app.purge_sessions(most).label("purged"))
+    return Prepared(select(func.app.purge_sessions(most).label("purged")))
 
 
 def _anywhere(task_id: UUID) -> Select[*tuple[Any, ...]]:
-    return select(*COLUMNS).where(TASKS.c.id == task_id)
+    return select(*TASK.columns).where(TASKS.c.id == task_id)

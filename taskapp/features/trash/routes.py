@@ -32,7 +32,7 @@ def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
     """
     versions = preconditions.version_wanted()
     remove = queries.purge if query["permanent"] else queries.throw_away
-    row = found(databases.api().execute(remove(task_id, versions)))
+    row = found(databases.api().execute(*remove(task_id, versions)))
     if not row.applied:
         # Also when another writer has just made the version that was asked for: nothing was deleted.
         raise preconditions.stale(row.version)
@@ -51,7 +51,7 @@ def restore_task(task_id: UUID) -> Response:
     """
     versions = preconditions.version_wanted()
     for _ in range(3):
-        row = found(databases.api().execute(queries.restore(task_id, versions)))
+        row = found(databases.api().execute(*queries.restore(task_id, versions)))
         if not row.applied:
             preconditions.check_version(row.version, versions)
         if row.applied or row.deleted_at is None:
@@ -69,5 +69,5 @@ def empty_trash() -> Response:
     The tasks and lists in it are deleted for good, with their history. Emptying an empty trash is no failure. A personal
     access token needs `lists:write` too.
     """
-    databases.api().execute(queries.empty())
+    databases.api().execute(*queries.empty())
     return Response(status=204)

@@ -1,40 +1,23 @@
 """The statements on accounts. None names an owner: the policies do."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Select, Text, cast, select
+from sqlalchemy import select
 
+from taskapp.database.prepared import Prepared
 from taskapp.features.users.models import User
-from taskapp.web.requests.conditional_update import patched
+from taskapp.features.users.schemas import USER
+from taskapp.web.requests.conditional_update import ConditionalUpdate, patched
 from taskapp.web.requests.merge_patch import Patch
 
-PUBLIC_COLUMNS = (
-    User.user_id,
-    User.email,
-    User.display_name,
-    User.timezone,
-    User.week_start,
-    User.version,
-    User.created_at,
-)
-"""What of an account leaves the server."""
+_ME = select(*USER.columns)
 
 
-# A read-only member of the JSON shape, as PostgreSQL computes it.
-READ_ONLY: dict[str, ColumnElement[Any]] = {
-    "id": User.__table__.c.user_id,
-    "etag": '"' + cast(User.version, Text) + '"',
-    "email": User.__table__.c.email,
-    "created_at": User.__table__.c.created_at,
-}
-
-
-def me() -> Select[*tuple[Any, ...]]:
+def me() -> Prepared:
     """Select the one account there is."""
-    return select(*PUBLIC_COLUMNS)
+    return Prepared(_ME)
 
 
-def patch_me(changes: Patch, versions: Sequence[int] | None) -> Executable:
-    """Apply a merge patch to the one account there is; see :func:`taskapp.web.requests.conditional_update.patched`."""
-    return patched(User, me(), changes, READ_ONLY, versions)
+def patch_me(patch: Patch, versions: Sequence[int] | None) -> ConditionalUpdate:
+    """Apply a merge patch to the one account there is."""
+    return ConditionalUpdate(Prepared(patched(User, _ME, patch, USER.read_only, versions)), patch, versions, USER)

@@ -4,9 +4,8 @@ from flask import Response
 
 from taskapp.database import databases
 from taskapp.features.users import queries
-from taskapp.features.users.schemas import UserPatchSchema, UserSchema, user_json
+from taskapp.features.users.schemas import USER, UserPatchSchema, UserSchema
 from taskapp.web.blueprint import Blueprint
-from taskapp.web.requests.conditional_update import apply_patch
 from taskapp.web.requests.merge_patch import Patch
 from taskapp.web.requests.preconditions import not_modified, version_wanted
 from taskapp.web.responses.json_responses import json_response
@@ -25,8 +24,8 @@ def get_me() -> Response:
 
     With `If-None-Match`, the answer is 304 while it has not changed.
     """
-    (row,) = databases.api().execute(queries.me())
-    user = user_json(row)
+    (row,) = databases.api().execute(*queries.me())
+    user = USER.json(row)
     return not_modified(row.version) or json_response(user, headers={"ETag": user["etag"]})
 
 
@@ -40,7 +39,5 @@ def update_me(patch: Patch) -> Response:
     Members left out stay as they are, and `null` clears `display_name`. With `If-Match`, the patch is applied to that
     version or not at all. `email` is changed by `changeEmail`, the password by `changePassword`.
     """
-    versions = version_wanted()
-    row = apply_patch(lambda: databases.api().execute(queries.patch_me(patch, versions)), patch, versions, id="user_id")
-    user = user_json(row)
+    user = USER.json(queries.patch_me(patch, version_wanted()).run(databases.api()))
     return json_response(user, headers={"ETag": user["etag"]})

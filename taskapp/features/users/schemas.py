@@ -4,10 +4,12 @@ from importlib.resources import files
 from typing import Any
 
 import marshmallow as ma
-from sqlalchemy import Row
+from sqlalchemy import cast, types
 
+from taskapp.features.users.models import User
 from taskapp.web.requests.merge_patch import ECHO, PatchSchema
 from taskapp.web.requests.preconditions import etag
+from taskapp.web.resource import Member, Resource
 from taskapp.web.responses.json_responses import instant
 from taskapp.web.schema import Choice, Coded, Instant, Text, Uuid
 
@@ -42,38 +44,60 @@ def _known_timezone(name: str) -> None:
         raise ma.ValidationError(Coded("unknown_timezone", "Must be the name of an IANA time zone."))
 
 
+_USERS = User.__table__.c
+
+USER = Resource(
+    id=Member(
+        columns=[_USERS.user_id],
+        read=ma.fields.UUID(required=True, metadata={**_ID, "description": "Names the account. Never changes."}),
+        patch=Uuid(metadata={**_ID, **ECHO}),
+    ),
+    etag=Member(
+        columns=[_USERS.version],
+        to_json=etag,
+        read=ma.fields.String(required=True, metadata={**_ETAG, "description": "The exact `If-Match` value."}),
+        patch=Text(0, 40, metadata={**_ETAG, **ECHO}),
+        compared={"etag": ('"' + cast(_USERS.version, types.Text) + '"').label("etag")},
+    ),
+    email=Member(
+        columns=[_USERS.email],
+        read=ma.fields.Email(required=True, metadata={**_EMAIL, "description": "What you log in with."}),
+        patch=Text(0, 254, metadata={**_EMAIL, **ECHO}),
+    ),
+    display_name=Member(
+        columns=[_USERS.display_name],
+        read=ma.fields.String(required=True, allow_none=True, metadata=_DISPLAY_NAME),
+        patch=Text(1, 100, line=True, allow_none=True, metadata=_DISPLAY_NAME),
+    ),
+    timezone=Member(
+        columns=[_USERS.timezone],
+        read=ma.fields.String(required=True, metadata=TIMEZONE),
+        patch=Timezone(metadata=TIMEZONE),
+    ),
+    week_start=Member(
+        columns=[_USERS.week_start],
+        read=Choice(WEEK_STARTS, "WeekStart", required=True, metadata=_WEEK_START),
+        patch=Choice(WEEK_STARTS, "WeekStart", metadata=_WEEK_START),
+    ),
+    created_at=Member(
+        columns=[_USERS.created_at],
+        to_json=instant,
+        read=ma.fields.DateTime(required=True, metadata={**_MOMENT, "description": "When you registered."}),
+        patch=Instant(metadata={**_MOMENT, **ECHO}),
+    ),
+)
+"""The one definition of an account's JSON: columns, JSON and both schemas below follow from it."""
+
+
 class UserSchema(ma.Schema):
     """An account, as its owner sees it."""
 
-    id = ma.fields.UUID(required=True, metadata={**_ID, "description": "Names the account. Never changes."})
-    etag = ma.fields.String(required=True, metadata={**_ETAG, "description": "The exact `If-Match` value."})
-    email = ma.fields.Email(required=True, metadata={**_EMAIL, "description": "What you log in with."})
-    display_name = ma.fields.String(required=True, allow_none=True, metadata=_DISPLAY_NAME)
-    timezone = ma.fields.String(required=True, metadata=TIMEZONE)
-    week_start = Choice(WEEK_STARTS, "WeekStart", required=True, metadata=_WEEK_START)
-    created_at = ma.fields.DateTime(required=True, metadata={**_MOMENT, "description": "When you registered."})
+    class Meta:
+        include = USER.fields("read")
 
 
 class UserPatchSchema(PatchSchema):
     """A merge patch of your account. Address and password have operations of their own."""
 
-    display_name = Text(1, 100, line=True, allow_none=True, metadata=_DISPLAY_NAME)
-    timezone = Timezone(metadata=TIMEZONE)
-    week_start = Choice(WEEK_STARTS, "WeekStart", metadata=_WEEK_START)
-    id = Uuid(metadata={**_ID, **ECHO})
-    etag = Text(0, 40, metadata={**_ETAG, **ECHO})
-    email = Text(0, 254, metadata={**_EMAIL, **ECHO})
-    created_at = Instant(metadata={**_MOMENT, **ECHO})
-
-
-def user_json(row: Row[Any]) -> dict[str, Any]:
-    """Shape a row of :func:`taskapp.features.users.queries.me`."""
-    return {
-        "id": row.user_id,
-        "etag": etag(row.version),
-        "email": row.email,
-        "display_name": row.display_name,
-        "timezone": row.timezone,
-        "week_start": row.week_start,
-        "created_at": instant(row.created_at),
-    }
+    class Meta:
+        include = USER.fields("patch")

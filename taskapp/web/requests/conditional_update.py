@@ -4,7 +4,8 @@ A change without its conditions' hold would otherwise need a second look at the 
 between: read-then-write loses updates, and costs a round trip.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -27,11 +28,13 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import InstrumentedAttribute
 
+from taskapp.database.database import Database
 from taskapp.database.models import Versioned
+from taskapp.database.prepared import Prepared
 from taskapp.web.requests.merge_patch import Patch
 from taskapp.web.requests.preconditions import check_version, etag
+from taskapp.web.resource import Resource
 from taskapp.web.responses.problems import Problem
 
 
@@ -39,7 +42,7 @@ def patched(
     model: type[Versioned],
     current: Select[*tuple[Any, ...]],
     patch: Patch,
-    read_only: Mapping[str, ColumnElement[Any] | InstrumentedAttribute[Any]],
+    read_only: Mapping[str, ColumnElement[Any]],
     versions: Sequence[int] | BindParameter[Any] | None,
     *where: ColumnElement[bool],
     consequences: Mapping[str, ColumnElement[Any]] | None = None,
@@ -64,30 +67,39 @@ def patched(
     return applied_or_current(statement, current.add_columns(made.label("made")))
 
 
-def apply_patch(
-    attempt: Callable[[], Sequence[Row[Any]]], patch: Patch, versions: list[int] | None, **renamed: str
-) -> Row[Any]:
-    """Run the statement of :func:`patched` until its answer is clear: the row, changed or as it was to be anyway.
+@dataclass(frozen=True, slots=True)
+class ConditionalUpdate:
+    """A merge patch of one row, and what it takes to tell why it was not applied.
 
-    :param renamed: members of the JSON shape whose column has another name.
-    :raises Problem: 404, 412, 422; 503 when other writers keep coming in between.
+    :param prepared: a statement of :func:`patched`.
+    :param versions: what ``If-Match`` named; see :func:`taskapp.web.requests.preconditions.version_wanted`.
     """
-    for _ in range(3):
-        rows = attempt()
-        if not rows:
-            raise Problem("not_found")
-        row = rows[0]
-        if row.applied:
-            return row
-        counts = row._mapping.get("counts", ())
-        check_version(row.version, versions, counts)
-        current = {**row._mapping, "etag": etag(row.version, counts)}
-        current |= {member: current[column] for member, column in renamed.items()}
-        patch.check_echoes(current)
-        if row.made:
-            return row
-        # The row was like that when the statement began, and another writer has changed it since.
-    raise Problem("service_unavailable")
+
+    prepared: Prepared
+    patch: Patch
+    versions: Sequence[int] | None
+    resource: Resource
+
+    def run(self, database: Database) -> Row[Any]:
+        """Run the statement until its result is clear. Return the row, changed or as it was to be anyway.
+
+        :raises Problem: 404, 412, 422; 503 when other writers keep coming in between.
+        """
+        for _ in range(3):
+            rows = database.execute(*self.prepared)
+            if not rows:
+                raise Problem("not_found")
+            row = rows[0]
+            if row.applied:
+                return row
+            counts = row._mapping.get("counts", ())
+            check_version(row.version, self.versions, counts)
+            current = {**row._mapping, "etag": etag(row.version, counts)}
+            self.patch.check_echoes({path: current[column.name] for path, column in self.resource.read_only.items()})
+            if row.made:
+                return row
+            # The row was like that when the statement began, and another writer has changed it since.
+        raise Problem("service_unavailable")
 
 
 def applied_or_current(statement: Update | Delete, current: Select[*tuple[Any, ...]]) -> CompoundSelect[*tuple[Any, ...]]:

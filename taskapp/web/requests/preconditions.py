@@ -46,7 +46,7 @@ def stale(version: int, counts: Sequence[int] = ()) -> Problem:
     return Problem("precondition_failed", current_etag=etag(version, counts))
 
 
-def check_version(version: int, wanted: list[int] | None, counts: Sequence[int] = ()) -> None:
+def check_version(version: int, wanted: Sequence[int] | None, counts: Sequence[int] = ()) -> None:
     """Compare a row that was not changed with what ``If-Match`` asked for.
 
     :raises Problem: 412 that tells the client which version there is.
