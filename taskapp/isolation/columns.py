@@ -1,7 +1,7 @@
 """The manifest of columns: the class of each, whether it may have statistics, and which role reads and writes it.
 
 The doctor's rules about grants and statistics follow from it, and so do the tables of the tests. Migrations import nothing
-and write their grants out; `tests/isolation/test_columns.py` compares the catalogue they make with this manifest.
+and write their grants out; `tests/isolation/test_catalogue.py` compares the catalogue they make with this manifest.
 """
 
 from collections.abc import Iterator
