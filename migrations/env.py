@@ -22,7 +22,7 @@ from taskapp.database.pooler_detection import is_pooled
 from taskapp.isolation.doctor.catalogue.comparison import compare
 from taskapp.isolation.doctor.model import Finding
 from taskapp.isolation.doctor.run import hold_rules
-from taskapp.isolation.revision import DraftSchemaError, is_draft
+from taskapp.isolation.schema_revision import DraftSchemaError, is_draft
 
 metadata = current_app.extensions["migrate"].db.metadata
 

@@ -21,7 +21,7 @@ from taskapp import create_app
 from taskapp.config import Config, ConfigError, switching
 from taskapp.dev.run import _local_keys
 from taskapp.operations.database.provision import new_keys
-from taskapp.operations.private_key_pem import new_private_key
+from taskapp.operations.generate_private_key import new_private_key
 
 SECRET = "s3cr3t-word"
 KEYS = new_keys("k1")

@@ -39,7 +39,7 @@ ACROSS_ACCOUNTS = "taskapp/operations/users/queries.py"
 APART = {
     *("taskapp/dev/embedded_postgres.py", "taskapp/dev/run.py", "taskapp/operations/database/provision.py"),
     # People at psql, each on a connection of their own.
-    *("taskapp/operations/isolation/login.py", "taskapp/operations/isolation/psql_session.py"),
+    *("taskapp/operations/isolation/dba_connection.py", "taskapp/operations/isolation/psql_session.py"),
 }
 
 

@@ -12,7 +12,7 @@ from waiting import DEADLINE_SECONDS
 Said = tuple[int, str]
 """The exit status of a command, and all that it wrote."""
 
-GROUPS = ("config", "database", "db", "isolation", "isolation dba", "jwt-key", "openapi", "tasks", "users")
+GROUPS = ("config", "database", "db", "isolation", "isolation dba", "jwt-key", "maintenance", "openapi", "users")
 # All in one process, since starting takes most of the time; each line loads the application anew.
 _ASK = """
 import json, sys
@@ -55,7 +55,7 @@ OTHERS = {
     "db -x a=b upgrade": (1, NOT_SET),
     "users list": (1, NOT_SET),
     "users create ada@example.com": (1, NOT_SET),
-    "tasks purge": (1, NOT_SET),
+    "maintenance purge": (1, NOT_SET),
     "jwt-key add": (1, NOT_SET),
     "openapi print": (1, NOT_SET),
     "routes": (1, NOT_SET),

@@ -80,7 +80,8 @@ class Config:
     )
     operator_database_url: str | None = setting(
         POSTGRESQL_URL,
-        "As `taskapp_operator`. Only `flask users` and `flask tasks` need it; the served application is better off without.",
+        "As `taskapp_operator`. Only `flask users` and `flask maintenance` need it; the served application is better off "
+        "without.",
         default=None,
     )
     seal_key: str = setting(SEAL_KEY, "Seals identities; the same key is installed in the database.")

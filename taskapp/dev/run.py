@@ -19,7 +19,7 @@ import psycopg2
 from taskapp.config import LOCAL_MARK, ConfigError
 from taskapp.dev.embedded_postgres import EmbeddedServer, EmbeddedServerError, programs
 from taskapp.dev.parent_death import end_with_parent, signal_at_parent_death
-from taskapp.isolation.revision import DraftSchemaError
+from taskapp.isolation.schema_revision import DraftSchemaError
 from taskapp.operations.database.environment import as_shell, for_terminal, private_file
 from taskapp.operations.database.provision import Environment, new_keys, new_passwords, provision, urls
 

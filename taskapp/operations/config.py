@@ -8,7 +8,7 @@ import json
 import click
 from flask.cli import AppGroup
 
-from taskapp.config.page import page
+from taskapp.config.render_docs import page
 from taskapp.config.setting import ConfigError, Setting
 from taskapp.config.settings import Config, settings, strangers
 

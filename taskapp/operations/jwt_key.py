@@ -12,7 +12,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from taskapp.config import LOCAL_MARK
-from taskapp.operations.private_key_pem import new_private_key
+from taskapp.operations.generate_private_key import new_private_key
 from taskapp.web.authentication.access_token import access_tokens
 
 jwt_key = AppGroup("jwt-key", help="Replace the key that signs access tokens.")

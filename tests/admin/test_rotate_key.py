@@ -12,7 +12,7 @@ import pytest
 from admin.conftest import Completed, Neon, printed_environment, refusal, succeed
 from taskapp.database.signature import SealKey, proven_subject
 from taskapp.operations.database.provision import new_key_id
-from taskapp.operations.private_key_pem import new_private_key
+from taskapp.operations.generate_private_key import new_private_key
 
 CHANGED = {"TASKAPP_SEAL_KEY", "TASKAPP_JWT_PRIVATE_KEY"}
 CLAIM = (

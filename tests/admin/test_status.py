@@ -11,7 +11,7 @@ from isolation.pooler import PgBouncer
 
 from admin.conftest import Completed, Neon, flask, printed_environment, refusal, shell, succeed
 from taskapp.database.patched_versions import is_patched
-from taskapp.isolation.roles import LOGINS, ROLES
+from taskapp.isolation.database_roles import LOGINS, ROLES
 
 
 @pytest.fixture

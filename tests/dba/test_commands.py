@@ -15,7 +15,7 @@ from live import PROJECT
 from waiting import wait_until
 
 from dba.conftest import PASSWORD, LogIn, Staff, break_glass, hold, open_ticket, refused, run, seen
-from taskapp.isolation.roles import PEOPLE, WARDEN
+from taskapp.isolation.database_roles import PEOPLE, WARDEN
 
 Trail = list[int]
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from conftest import Admin, Cluster
 
 from taskapp.isolation.doctor.cross_user_probe import try_it
-from taskapp.isolation.doctor.login_probe import visit
+from taskapp.isolation.doctor.dba_login_probe import visit
 from taskapp.isolation.doctor.run import RULES
 from taskapp.operations.isolation.commands import isolation
 

@@ -8,7 +8,7 @@ from psycopg2.extras import LogicalReplicationConnection
 
 from isolation.conftest import NOT_GRANTED, Server
 from taskapp.database.identity import Anonymous
-from taskapp.isolation.roles import LOGINS
+from taskapp.isolation.database_roles import LOGINS
 
 
 @pytest.mark.parametrize(

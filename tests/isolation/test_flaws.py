@@ -18,7 +18,7 @@ from taskapp.database.database import Link
 from taskapp.database.identity import RequestContext
 from taskapp.database.patched_versions import is_patched
 from taskapp.database.signature import SealKey, login_subject
-from taskapp.isolation.roles import LOGINS, PEOPLE
+from taskapp.isolation.database_roles import LOGINS, PEOPLE
 
 READ_BY_UPSERT = " DO UPDATE SET title = 'z' WHERE {}.title::int = 1"
 

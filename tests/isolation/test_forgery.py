@@ -11,7 +11,7 @@ from conftest import Admin, Cluster
 from isolation.conftest import POLICY, ActAs, Stray, User, rows_of
 from taskapp.database.identity import Anonymous
 from taskapp.database.signature import SEAL_SECONDS, SealKey, bearer_subject, login_subject, proven_subject
-from taskapp.isolation.key_ring import install_key
+from taskapp.isolation.signature_keys import install_key
 
 SEAL_WRONG = "TA002"
 

@@ -15,7 +15,7 @@ from taskapp import create_app
 from taskapp.database.database import Database
 from taskapp.database.identity import Anonymous
 from taskapp.isolation.columns import COLUMNS
-from taskapp.isolation.roles import make_roles
+from taskapp.isolation.database_roles import make_roles
 
 
 @pytest.fixture

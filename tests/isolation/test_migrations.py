@@ -21,8 +21,8 @@ from isolation.conftest import SqlClient, Stray, User, rows_of
 from isolation.pooler import PgBouncer
 from taskapp import MIGRATIONS, create_app
 from taskapp.config import Config
-from taskapp.isolation.revision import is_draft
-from taskapp.isolation.roles import make_roles
+from taskapp.isolation.database_roles import make_roles
+from taskapp.isolation.schema_revision import is_draft
 
 REVISIONS = sorted((MIGRATIONS / "versions").glob("*.py"))
 FIRST = 101

@@ -8,7 +8,7 @@ from conftest import Admin
 
 from isolation.conftest import A_HASH, NOT_GRANTED, POLICY, ActAs, Server, Stray, User, all_tables, rows_of
 from taskapp.database.identity import LoginAttempt
-from taskapp.isolation.roles import LOGINS, OWNERS, PEOPLE
+from taskapp.isolation.database_roles import LOGINS, OWNERS, PEOPLE
 
 APPLICATION_ROLES = ("taskapp_api", "taskapp_auth", "taskapp_operator")
 

@@ -9,7 +9,7 @@ from flask import Flask
 
 from isolation.acting import application_on, client_of
 from isolation.conftest import User
-from taskapp.isolation.roles import make_roles
+from taskapp.isolation.database_roles import make_roles
 
 TITLE = "Müller 漢字 \\'\\n''"
 BODY = {

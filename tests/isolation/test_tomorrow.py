@@ -3,7 +3,7 @@
 import pytest
 
 from isolation.conftest import NOT_GRANTED, Server, SqlClient
-from taskapp.isolation.roles import LOGINS, PEOPLE
+from taskapp.isolation.database_roles import LOGINS, PEOPLE
 
 MADE = """
 SET LOCAL ROLE taskapp_owner;

@@ -12,8 +12,8 @@ from flask import Flask
 
 from taskapp import create_app
 from taskapp.config import Config, switching
+from taskapp.operations.generate_private_key import new_private_key
 from taskapp.operations.jwt_key import jwt_key
-from taskapp.operations.private_key_pem import new_private_key
 from taskapp.web.authentication.access_claims import LONGEST_SECONDS
 from taskapp.web.authentication.access_token import AccessTokens, access_tokens
 from taskapp.web.responses.problems import Problem

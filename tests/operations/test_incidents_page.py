@@ -21,7 +21,7 @@ from waiting import DEADLINE_SECONDS, wait_until
 from walkthrough import blocks
 
 from operations.doc_shell import Shell, follow
-from taskapp.isolation.roles import ROLES
+from taskapp.isolation.database_roles import ROLES
 from taskapp.operations.database.environment import as_shell
 from taskapp.serving.metrics import REGISTRY
 from taskapp.web.responses.problems import PROBLEMS

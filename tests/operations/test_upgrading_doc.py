@@ -16,7 +16,7 @@ from live import PROJECT, program
 from walkthrough import Block
 
 from operations.doc_shell import Shell, assert_printed, bare, section
-from taskapp.isolation.roles import ACTED_AS, OWNERS, ROLES, WARDEN
+from taskapp.isolation.database_roles import ACTED_AS, OWNERS, ROLES, WARDEN
 
 PAGE = (PROJECT / "docs" / "operations" / "upgrading.md").read_text()
 

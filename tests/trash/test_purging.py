@@ -1,4 +1,4 @@
-"""`flask tasks purge`, and the function that it calls."""
+"""`flask maintenance purge`, and the function that it calls."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from psycopg2.errors import InsufficientPrivilege
 
 from taskapp import create_app
 from taskapp.config import Config
-from taskapp.operations.tasks import tasks
+from taskapp.operations.maintenance import maintenance
 
 OLD = "30 days 1 s"
 YOUNG = "29 days 23 hours"
@@ -36,8 +36,8 @@ def as_(cluster: Cluster, role: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 def run(app: Flask, *arguments: str) -> Result:
-    """Run `flask tasks …` as a process of its own would."""
-    result: Result = copy_context().run(app.test_cli_runner().invoke, tasks, arguments)
+    """Run `flask maintenance …` as a process of its own would."""
+    result: Result = copy_context().run(app.test_cli_runner().invoke, maintenance, arguments)
     return result
 
 
@@ -85,7 +85,7 @@ def test_subtasks_and_the_history_go_with_it(app: Flask, alice: Person, admin: A
 def test_more_than_are_purged_at_a_time_are_purged_and_counted(
     app: Flask, alice: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("taskapp.operations.tasks"), "_AT_A_TIME", 3)
+    monkeypatch.setattr(import_module("taskapp.operations.maintenance"), "_AT_A_TIME", 3)
     for _ in range(7):
         throw(admin, alice, OLD)
     assert run(app, "purge").stdout == "7 tasks, 0 lists, 0 kept answers and 0 ended sessions purged\n"
@@ -94,7 +94,7 @@ def test_more_than_are_purged_at_a_time_are_purged_and_counted(
 
 @pytest.mark.extended
 def test_at_a_terminal_it_shows_progress_and_piped_it_does_not(alice: Person, admin: Admin, cluster: Cluster) -> None:
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "tasks", "purge"]
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "maintenance", "purge"]
     environment = {**os.environ, **cluster.environment}
     throw(admin, alice, OLD)
     piped = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=True)
@@ -153,7 +153,7 @@ def test_nobody_else_may_purge(cluster: Cluster, alice: Person, admin: Admin, ro
 def test_lists_that_have_been_in_anybodys_trash_for_30_days_are_purged_too(
     cluster: Cluster, app: Flask, alice: Person, bob: Person, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_module("taskapp.operations.tasks"), "_LISTS_AT_A_TIME", 1)
+    monkeypatch.setattr(import_module("taskapp.operations.maintenance"), "_LISTS_AT_A_TIME", 1)
     kept = set()
     for person, age in ((alice, OLD), (bob, OLD), (alice, YOUNG), (alice, None)):
         list_id = person.post("/v1/lists", {"name": "x"}).get_json()["id"]

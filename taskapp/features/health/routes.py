@@ -9,7 +9,7 @@ from flask import Response, current_app
 from sqlalchemy import text
 
 from taskapp.database import databases
-from taskapp.isolation.revision import DraftSchemaError, is_draft
+from taskapp.isolation.schema_revision import DraftSchemaError, is_draft
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.responses.json_responses import json_response
 from taskapp.web.responses.problems import Problem

@@ -1,4 +1,4 @@
-"""The canary: two throw-away users in a transaction that is rolled back, of whom one tries to reach what is the other's.
+"""The canary: one of two temporary users tries to reach the rows of the other, in a transaction that is rolled back.
 
 The rules ask what the catalogue says; this asks what happens. It runs as `taskapp_migrator`, who may become the roles of the
 application, with a key for seals that is never committed: nobody else can use it, and no identity but the two is taken on.

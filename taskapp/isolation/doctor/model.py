@@ -1,4 +1,4 @@
-"""What a rule is, and what all of them look at."""
+"""Rule and Finding, and the catalogue queries that rules share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

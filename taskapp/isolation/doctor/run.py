@@ -1,4 +1,4 @@
-"""All that is asked of the catalogue: the rules in one statement, and the golden catalogue in another."""
+"""Run the doctor: all rules in one statement, and the comparison with the golden catalogue in another."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from taskapp.isolation.doctor.rules.comments import COMMENTS
 from taskapp.isolation.doctor.rules.function_bodies import FUNCTION_BODIES
 from taskapp.isolation.doctor.rules.functions import FUNCTIONS
 from taskapp.isolation.doctor.rules.grants import GRANTS
-from taskapp.isolation.doctor.rules.keys import examine_keys
 from taskapp.isolation.doctor.rules.policies import POLICIES
 from taskapp.isolation.doctor.rules.roles import ROLES
+from taskapp.isolation.doctor.rules.signature_keys import examine_keys
 from taskapp.isolation.doctor.rules.tables import TABLES
 from taskapp.isolation.doctor.rules.tickets import examine_tickets
 

@@ -1,4 +1,4 @@
-"""What has to hold before this application serves anybody in production."""
+"""Check isolation at startup; in production a finding stops the start."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -11,7 +11,7 @@ from taskapp.database.signature import SealKey, session_subject
 from taskapp.isolation.doctor.catalogue.acknowledgements import Line
 from taskapp.isolation.doctor.model import Finding
 from taskapp.isolation.doctor.run import examine
-from taskapp.isolation.revision import DraftSchemaError, refuse_draft, revision_of
+from taskapp.isolation.schema_revision import DraftSchemaError, refuse_draft, revision_of
 
 _NO_SUCH_SESSION = "TA001"
 _WRONG_SEAL = "TA002"

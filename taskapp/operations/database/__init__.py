@@ -1,1 +1,1 @@
-"""What an administrator does with a whole database: make it ours, replace its keys, see how it is."""
+"""`flask database`: provision a database, replace its keys, show its status."""

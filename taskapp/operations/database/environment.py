@@ -1,4 +1,4 @@
-"""The environment that a command hands over: printed for a shell, or written to a file that its owner alone may read."""
+"""Hand over environments with secrets: printed for a shell, or written to a file with mode 600."""
 
 import os
 import shlex

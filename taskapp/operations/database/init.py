@@ -1,4 +1,4 @@
-"""`flask database init`: make a database ours, or set one right that is."""
+"""`flask database init`: provision a database, or repair one that is provisioned."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from taskapp.config import ConfigError, given_secrets
 from taskapp.config.postgresql_url import Parameters, read_url, write_url
 from taskapp.database.patched_versions import PATCHED, warning, written
 from taskapp.database.pooler_detection import is_pooled
-from taskapp.isolation.key_ring import KeyringError
-from taskapp.isolation.revision import DraftSchemaError
-from taskapp.isolation.roles import LOGINS, RolesError, existing_roles
+from taskapp.isolation.database_roles import LOGINS, RolesError, existing_roles
+from taskapp.isolation.schema_revision import DraftSchemaError
+from taskapp.isolation.signature_keys import KeyringError
 from taskapp.operations.database.environment import handing_over, write_options
 from taskapp.operations.database.provision import Environment, new_key_id, new_keys, new_passwords, provision, urls
-from taskapp.operations.isolation.login import clear, logged_in, said
+from taskapp.operations.isolation.dba_connection import clear, logged_in, said
 
 _MIGRATION = "TASKAPP_MIGRATION_DATABASE_URL"
 _OPERATOR = "TASKAPP_OPERATOR_DATABASE_URL"

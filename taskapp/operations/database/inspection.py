@@ -1,4 +1,4 @@
-"""How a database is, and whether something is to be done about it.
+"""Inspect a database: version, revision, roles, keys, and what is to be done.
 
 It is looked at here and not proved: whether isolation holds is for `flask isolation doctor` to find out.
 """
@@ -16,9 +16,9 @@ from taskapp.config import Config
 from taskapp.database.patched_versions import is_patched, warning, written
 from taskapp.database.pooler_detection import is_pooled
 from taskapp.database.signature import SealKey
-from taskapp.isolation.key_ring import StoredKey, is_believed, stored_keys
-from taskapp.isolation.revision import DraftSchemaError, is_draft, revision_of
-from taskapp.isolation.roles import LOGINS, ROLES, wrong_roles
+from taskapp.isolation.database_roles import LOGINS, ROLES, wrong_roles
+from taskapp.isolation.schema_revision import DraftSchemaError, is_draft, revision_of
+from taskapp.isolation.signature_keys import StoredKey, is_believed, stored_keys
 from taskapp.web.authentication.signing_keys import SigningKeys
 
 _INIT = "flask database init"

@@ -1,4 +1,4 @@
-"""`flask database new-secrets`: every password and key, for a server that is yet to be made."""
+"""`flask database new-secrets`: generate every password and key before the server exists."""
 
 import secrets
 from pathlib import Path

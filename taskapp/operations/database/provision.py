@@ -1,4 +1,4 @@
-"""Make a database ours: secrets, roles, migrations, key, in the order in which each needs the one before."""
+"""Provision a database: secrets, roles, migrations and signature key, in the order of their dependencies."""
 
 import os
 import secrets
@@ -12,10 +12,10 @@ from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database.connect import connect
 from taskapp.database.signature import SealKey
-from taskapp.isolation.key_ring import install_key
-from taskapp.isolation.revision import refuse_draft, revision_of
-from taskapp.isolation.roles import LOGINS, make_roles
-from taskapp.operations.private_key_pem import new_private_key
+from taskapp.isolation.database_roles import LOGINS, make_roles
+from taskapp.isolation.schema_revision import refuse_draft, revision_of
+from taskapp.isolation.signature_keys import install_key
+from taskapp.operations.generate_private_key import new_private_key
 
 Environment = dict[str, str]
 

@@ -1,4 +1,4 @@
-"""`flask database rotate-key`: replace the keys in use, in one deployment and while requests are answered."""
+"""`flask database rotate-key`: replace signature key and access-token key in one deployment, without downtime."""
 
 import time
 from datetime import timedelta
@@ -8,11 +8,11 @@ import click
 
 from taskapp.config import Config, ConfigError, given_secrets, switching
 from taskapp.database.signature import SealKey
-from taskapp.isolation.key_ring import KeyringError, hand_over
+from taskapp.isolation.signature_keys import KeyringError, hand_over
 from taskapp.operations.database.environment import handing_over, write_options
 from taskapp.operations.database.provision import new_key_id, new_seal_key
-from taskapp.operations.isolation.login import clear
-from taskapp.operations.private_key_pem import new_private_key
+from taskapp.operations.generate_private_key import new_private_key
+from taskapp.operations.isolation.dba_connection import clear
 from taskapp.web.authentication.signing_keys import SigningKeys
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import click
 
 from taskapp.config import Config, ConfigError, given_secrets
-from taskapp.isolation.key_ring import StoredKey
+from taskapp.isolation.signature_keys import StoredKey
 from taskapp.operations.database.inspection import Status, look, minute
-from taskapp.operations.isolation.login import clear, logged_in
+from taskapp.operations.isolation.dba_connection import clear, logged_in
 
 
 @click.command(short_help="Show server, revision, roles and keys.")

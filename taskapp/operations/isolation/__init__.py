@@ -1,1 +1,1 @@
-"""For people at a terminal: who may look at whose rows, and the proof that nobody else can."""
+"""`flask isolation`: tickets, DBA logins, the audit trail, explain and the doctor, for people at a terminal."""

@@ -1,4 +1,4 @@
-"""`flask isolation audit`: who looked at whose rows, when, and why."""
+"""`flask isolation audit`: list who read whose rows, when, and why."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from taskapp.operations.isolation.login import becoming, clear, logged_in, plain, url_option
+from taskapp.operations.isolation.dba_connection import becoming, clear, logged_in, plain, url_option
 
 _COLUMNS = (
     "ticket", "kind", "person", "user_id", "email", "reason", "opened_at", "approved_by", "approved_at", "expires_at",

@@ -1,4 +1,4 @@
-"""`flask isolation dba`: who has a login of their own, and which of the groups it is a member of."""
+"""`flask isolation dba`: add, list and remove the logins of DBAs and auditors."""
 
 import re
 
@@ -7,8 +7,8 @@ from flask.cli import AppGroup
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from taskapp.isolation.roles import WARDEN
-from taskapp.operations.isolation.login import GROUPS, ask_password, clear, logged_in
+from taskapp.isolation.database_roles import WARDEN
+from taskapp.operations.isolation.dba_connection import GROUPS, ask_password, clear, logged_in
 
 dba = AppGroup("dba", help="Give people a login of their own, or take it away.")
 

@@ -1,4 +1,4 @@
-"""`flask isolation doctor`: the proof on a live database, by whoever may log in there."""
+"""`flask isolation doctor`: check the isolation of a live database; any login may run it."""
 
 import json
 import shutil
@@ -14,11 +14,11 @@ from taskapp.config import Config, ConfigError
 from taskapp.isolation.doctor.catalogue.acknowledgements import PLATFORMS, AcknowledgementsError, acknowledged
 from taskapp.isolation.doctor.catalogue.comparison import AREAS, DRIFT, RIGHTS
 from taskapp.isolation.doctor.cross_user_probe import try_it
-from taskapp.isolation.doctor.login_probe import visit
+from taskapp.isolation.doctor.dba_login_probe import visit
 from taskapp.isolation.doctor.model import Finding, Trial
 from taskapp.isolation.doctor.run import RULES, examine
-from taskapp.isolation.revision import DraftSchemaError, refuse_draft, revision_of
-from taskapp.operations.isolation.login import clear, logged_in
+from taskapp.isolation.schema_revision import DraftSchemaError, refuse_draft, revision_of
+from taskapp.operations.isolation.dba_connection import clear, logged_in
 
 
 @click.command("doctor")

@@ -1,4 +1,4 @@
-"""A session at psql that is bound to a ticket, or the lines to paste into one."""
+"""Run psql bound to a ticket, or print the lines to paste into a psql session."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2.extensions import connection, make_dsn, parse_dsn
 
 from taskapp.database.pooler_detection import is_pooled
-from taskapp.operations.isolation.login import OURS, becoming, plain, said
+from taskapp.operations.isolation.dba_connection import OURS, becoming, plain, said
 
 PSQLRC = Path(__file__).with_name("psqlrc")
 

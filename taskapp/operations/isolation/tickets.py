@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 from psycopg2.extensions import connection
 
-from taskapp.operations.isolation.login import GROUPS, becoming, clear, logged_in, plain, url_option
+from taskapp.operations.isolation.dba_connection import GROUPS, becoming, clear, logged_in, plain, url_option
 from taskapp.operations.isolation.psql_session import Ticket, closing_ticket, session_on
 
 _ASK_EVERY_SECONDS = 0.5

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor
 
-from taskapp.isolation.doctor.private_rows import rows_as
+from taskapp.isolation.doctor.rows_as_role import rows_as
 
 
 class Thing(NamedTuple):

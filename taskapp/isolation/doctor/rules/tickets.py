@@ -3,7 +3,7 @@
 from psycopg2.extensions import cursor
 
 from taskapp.isolation.doctor.model import Finding
-from taskapp.isolation.doctor.private_rows import rows_as
+from taskapp.isolation.doctor.rows_as_role import rows_as
 
 NUMBER = "S18"
 STATEMENT = (

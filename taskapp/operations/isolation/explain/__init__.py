@@ -11,7 +11,7 @@ more here than they could see already:
 * Whoever passes all policies is turned away: there would be nothing to hold the expressions of the policies to.
 
 Nobody takes the identity of the user. PostgreSQL works out each policy's expression as the person who asks, read only, with
-the identity in the place of the functions that tell it (``verdicts.py``). What was not worked out is said to be open.
+the identity in the place of the functions that tell it (``policy_evaluation.py``); what was not worked out is shown as open.
 """
 
 from uuid import UUID
@@ -19,10 +19,10 @@ from uuid import UUID
 import click
 from psycopg2.extensions import connection
 
+from taskapp.operations.isolation.dba_connection import clear, logged_in
 from taskapp.operations.isolation.explain.render import as_json, text
 from taskapp.operations.isolation.explain.row_lookup import NOBODY, Asked, look, reading
 from taskapp.operations.isolation.explain.rules import COMMANDS, Rules, rules_for
-from taskapp.operations.isolation.login import clear, logged_in
 
 
 def _user(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

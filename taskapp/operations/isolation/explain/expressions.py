@@ -1,4 +1,4 @@
-"""A policy's expression as PostgreSQL writes it: what it asks for, and the same for an identity that is not one's own.
+"""Parse policy expressions as PostgreSQL prints them, and rewrite them for another identity.
 
 A policy of ``taskapp_api`` calls ``app.current_user_id()``, which believes nothing but a seal, and which people at psql may
 not call at all. So in its place stands what it would return. Whatever else depends on who asks is not guessed at.

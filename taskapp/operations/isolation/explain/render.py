@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from taskapp.operations.isolation.explain.access_decision import Outcome, outcome
 from taskapp.operations.isolation.explain.expressions import Expression
-from taskapp.operations.isolation.explain.outcomes import Outcome, outcome
+from taskapp.operations.isolation.explain.policy_evaluation import Identity, Verdict, assumed
 from taskapp.operations.isolation.explain.row_lookup import Asked, Seen
 from taskapp.operations.isolation.explain.rules import Grant, Policy, Rules
-from taskapp.operations.isolation.explain.verdicts import Identity, Verdict, assumed
 
 _WIDTH = 100
 _COLOUR = {Verdict.YES: "green", Verdict.NO: "red", Verdict.NULL: "red", Verdict.ERROR: "red", Verdict.OPEN: "yellow"}

@@ -1,4 +1,4 @@
-"""Who may look whether there is such a row, and what each policy says of it.
+"""Look up whether a row exists, as far as the caller may know, and what each policy says of it.
 
 There are three ways. A ticket shows the rows of its user. An auditor sees of every row whose it is. Whoever has neither
 learns what the rules say of any row of that user, and not whether there is one.
@@ -13,10 +13,10 @@ import click
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
+from taskapp.operations.isolation.dba_connection import becoming
 from taskapp.operations.isolation.explain.expressions import Expression
+from taskapp.operations.isolation.explain.policy_evaluation import Identity, Said, User, say
 from taskapp.operations.isolation.explain.rules import Rules
-from taskapp.operations.isolation.explain.verdicts import Identity, Said, User, say
-from taskapp.operations.isolation.login import becoming
 from taskapp.operations.isolation.psql_session import closing_ticket
 
 _TICKET_MINUTES = 5

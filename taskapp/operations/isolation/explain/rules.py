@@ -1,4 +1,4 @@
-"""What the catalogue says about one role and one table: role, grants, policies. Everybody may read it; no row is read."""
+"""Read from the catalogue what applies to one role and one table: role attributes, grants, policies. No row is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

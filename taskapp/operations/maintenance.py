@@ -1,4 +1,4 @@
-"""`flask tasks`: for the person who runs the service, or cron, as the role taskapp_operator."""
+"""`flask maintenance`: purge what has been kept long enough, as the role taskapp_operator; for operators and cron."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from taskapp.config import ConfigError
 from taskapp.database import databases
 from taskapp.features.trash import queries
 
-tasks = AppGroup("tasks", help="Look after everybody's tasks without seeing them.")
+maintenance = AppGroup("maintenance", help="Purge what has been kept long enough, without seeing it.")
 
 _AT_A_TIME = 5_000
 # Each list can have thousands of tasks that remember it.
@@ -24,7 +24,7 @@ _KINDS = {
 }
 
 
-@tasks.command()
+@maintenance.command()
 def purge() -> None:
     """Delete for good what has been in the trash for 30 days, answers kept for 24 hours, sessions over for 30 days."""
     purged = dict.fromkeys(_KINDS, 0)

@@ -1,4 +1,4 @@
-"""docs/configuration.md, as it follows from the table of settings."""
+"""Render docs/configuration.md from the table of settings."""
 
 from collections.abc import Iterable
 

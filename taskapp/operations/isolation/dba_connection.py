@@ -1,4 +1,4 @@
-"""A person's own connection: logged in under their own name, to the server itself."""
+"""Connect as a DBA: under the person's own login, to the direct endpoint."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a person's login reaches without a ticket: nothing. For whoever may not become the roles of the application."""
+"""Check that a DBA login without a ticket reads no rows; for logins that may not become the roles of the application."""
 
 import psycopg2
 from psycopg2 import sql

@@ -1,4 +1,4 @@
-"""The keys whose seals the database believes: rows of `app_private.keys`, put there and ended by taskapp_migrator.
+"""Signature keys that the database verifies seals with: rows of `app_private.keys`, installed and ended by taskapp_migrator.
 
 A key counts until its ``not_after``, on the server's clock. So one that was given an end retires by itself.
 """

@@ -1,12 +1,12 @@
-"""What PostgreSQL makes of grants and verdicts, command by command, and why: one sentence each."""
+"""Decide per command whether PostgreSQL allows it, from grants and evaluated policies, with one sentence of why."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from taskapp.operations.isolation.explain.expressions import Expression
+from taskapp.operations.isolation.explain.policy_evaluation import Verdict
 from taskapp.operations.isolation.explain.row_lookup import Seen
 from taskapp.operations.isolation.explain.rules import Policy, Rules
-from taskapp.operations.isolation.explain.verdicts import Verdict
 
 _ALLOWED = {
     "select": "visible",

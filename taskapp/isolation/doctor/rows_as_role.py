@@ -1,4 +1,4 @@
-"""Read rows that only a role of ours may read, as that role, where the login may become it."""
+"""Read rows under another role, by SET ROLE: what a rule needs and the login itself may not read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,12 +22,12 @@ def rows_as(cur: cursor, role: str, table: str, query: str) -> Sequence[tuple[An
     )
     if not cur.rowcount:
         return None
-    cur.execute(f"SAVEPOINT private_rows; SET LOCAL ROLE {role}")
+    cur.execute(f"SAVEPOINT rows_as_role; SET LOCAL ROLE {role}")
     found: Sequence[tuple[Any, ...]] | str
     try:
         cur.execute(query)
         found = cur.fetchall()
     except psycopg2.Error as error:
         found = str(error).strip().splitlines()[0]
-    cur.execute("ROLLBACK TO private_rows; RELEASE private_rows")
+    cur.execute("ROLLBACK TO rows_as_role; RELEASE rows_as_role")
     return found

@@ -1,4 +1,4 @@
-"""Private keys as text."""
+"""Generate a private key for access tokens, as PEM."""
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat

@@ -1,4 +1,4 @@
-"""What one expression says of one row, with an identity that is not one's own."""
+"""Evaluate one policy expression on one row for another identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

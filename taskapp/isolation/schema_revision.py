@@ -1,4 +1,4 @@
-"""The revision of a database's schema, and the refusal of drafts, which no code can migrate any more."""
+"""Read the revision of a database's schema; refuse databases of unreleased drafts, which no migration continues."""
 
 from psycopg2.errors import InsufficientPrivilege, InvalidParameterValue, UndefinedTable
 from psycopg2.extensions import connection

@@ -1,9 +1,9 @@
-"""The rule about seal keys, asked by whoever may read them: one has no end, and every one is random and there once."""
+"""The rule about signature keys: exactly one has no end, each is random and unique. Skipped where they cannot be read."""
 
 from psycopg2.extensions import cursor
 
 from taskapp.isolation.doctor.model import Finding
-from taskapp.isolation.doctor.private_rows import rows_as
+from taskapp.isolation.doctor.rows_as_role import rows_as
 
 NUMBER = "S16"
 STATEMENT = "one seal key has no end, any other ends soon, and every key that counts is random"

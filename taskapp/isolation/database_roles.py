@@ -1,4 +1,4 @@
-"""What an administrator does once per database: the roles.
+"""Create the PostgreSQL roles, their settings and memberships: what an administrator does once per database.
 
 Works for any administrator who may create roles and owns the database; a superuser is not needed. Everything after it,
 migrations and keys included, runs as a role without privileges.
