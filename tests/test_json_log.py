@@ -22,7 +22,9 @@ from sqlalchemy import bindparam, insert
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database import databases
+from taskapp.database.databases import Databases
 from taskapp.features.tasks.models import Task
+from taskapp.services import service
 from taskapp.serving.gunicorn_worker import Log
 
 SECRETS = {"password": "tr0ub4dor&3-tr0ub4dor", "title": "title-nobody-may-read", "notes": "notes-nobody-may-read"}
@@ -257,7 +259,7 @@ def test_a_statement_that_fails_before_it_is_sent_is_in_the_log_without_its_valu
     app.add_url_rule("/failing", view_func=fail)
     with journal() as log:
         assert app.test_client().get("/failing").status_code == 500
-    app.extensions["taskapp_api"].dispose()
+    service(Databases, app).api.dispose()
     assert "StatementError" in "".join(log.lines)
     assert SECRETS["title"] not in "".join(log.lines)
 

@@ -29,9 +29,11 @@ from uuid_utils import uuid7
 from werkzeug.wsgi import ClosingIterator
 
 from taskapp.config import Config
+from taskapp.services import service
 from taskapp.serving.admission import FairSemaphore, Refusal, SharedSlots
-from taskapp.web.requests.client_address import client_of
-from taskapp.web.requests.path_prefix import stripped
+from taskapp.serving.recorders import Recorders
+from taskapp.web.proxy.client_address import client_of
+from taskapp.web.proxy.path_prefix import stripped
 from taskapp.web.responses.problems import PROBLEMS, RETRY_AFTER_SECONDS, Problem
 from taskapp.web.responses.response_headers import ALWAYS, CONTENT_SECURITY_POLICY
 
@@ -239,8 +241,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         request_id = uuid7().hex
         code = _CODES.get(type(exc), "malformed_request")
-        if count := self._application.extensions.get("taskapp_count_refused"):
-            count(code, PROBLEMS[code].status)
+        service(Recorders, self._application).count_refused(code, PROBLEMS[code].status)
         self.log.warning("request refused: %s, request id %s", type(exc).__name__, request_id)
         config = self._application.config["TASKAPP"]
         client.settimeout(config.response_seconds)

@@ -6,7 +6,6 @@ What is counted stands in files that all workers share (prometheus_client's mult
 
 import socket
 import time
-from collections.abc import Iterable
 from threading import Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -14,9 +13,10 @@ from flask import Flask
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from taskapp.database.databases import Databases
+from taskapp.services import service
 from taskapp.serving import metrics
 
-ROLES = ("taskapp_api", "taskapp_auth")
 _LOOK_SECONDS = 1
 
 
@@ -45,12 +45,12 @@ def serve(listener: socket.socket, app: Flask) -> None:
     server = _Server(listener)
     server.set_app(make_wsgi_app(registry))
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    Thread(target=_watch_pools, args=(app, ROLES), name="pools", daemon=True).start()
+    Thread(target=_watch_pools, args=(service(Databases, app),), name="pools", daemon=True).start()
 
 
-def _watch_pools(app: Flask, roles: Iterable[str]) -> None:
+def _watch_pools(databases: Databases) -> None:
     # Rather than at each checkout: that would cost every request, and between two scrapes nobody looks.
     while True:
-        for role in roles:
-            metrics.show_pool(role, app.extensions[role].pool_use())
+        for role, database in databases.by_role().items():
+            metrics.show_pool(role, database.pool_use())
         time.sleep(_LOOK_SECONDS)

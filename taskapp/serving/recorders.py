@@ -1,32 +1,44 @@
 """Notify each recorder (access log, metrics, tracing) once per request."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from werkzeug.routing import Rule
 
 from taskapp.config import Config, ConfigError
 from taskapp.database import identity
+from taskapp.services import provide, service
 from taskapp.serving import access_log
 from taskapp.serving.request_record import Recorder, RequestRecord
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
+@dataclass(frozen=True)
+class Recorders:
+    """Who is notified: of each request, and of each that the server refused before the application saw it."""
+
+    of_requests: Sequence[Recorder]
+    count_refused: Callable[[str, int], None]
+    """Takes the problem's code and the status."""
+
+
 def init_app(app: Flask, config: Config) -> None:
     """Tell the log, and what else is switched on. Called by the application factory."""
     app.before_request(_start)
     recorders: list[Recorder] = [access_log.write]
+    count_refused: Callable[[str, int], None] = _ignore
     # Neither library is loaded before somebody wants it, because each takes memory in every worker.
     if config.metrics_port is not None:
         from taskapp.serving import metrics  # noqa: PLC0415
 
         recorders.append(metrics.count)
-        app.extensions["taskapp_count_refused"] = metrics.count_refused
+        count_refused = metrics.count_refused
     if config.otlp_endpoint is not None:
         try:
             from taskapp.serving import tracing  # noqa: PLC0415
@@ -36,8 +48,12 @@ def init_app(app: Flask, config: Config) -> None:
                 f"pip install -r requirements-tracing.txt ({error})"
             ) from error
         recorders.append(tracing.init_app(app, config.otlp_endpoint))
-    app.extensions["taskapp_recorders"] = recorders
+    provide(app, Recorders(recorders, count_refused))
     app.after_request(_end)
+
+
+def _ignore(code: str, status: int) -> None:
+    """Count nothing: metrics are off. The server's own log has a line for it."""
 
 
 def _start() -> None:
@@ -45,7 +61,7 @@ def _start() -> None:
 
 
 def _end(response: Response) -> Response:
-    recorders = cast(Sequence[Recorder], current_app.extensions["taskapp_recorders"])
+    recorders = service(Recorders).of_requests
     route, path = _route_and_path(request.url_rule, request.view_args, request.path)
     ended = RequestRecord(
         work=identity.current(),

@@ -15,8 +15,8 @@ from taskapp.web.authentication import personal_token
 from taskapp.web.authentication.authenticate import sign_in
 from taskapp.web.openapi import operations
 from taskapp.web.request_context import operation_id
+from taskapp.web.requests import idempotency
 from taskapp.web.requests.parser import Parser, refuse_what_is_not_taken
-from taskapp.web.responses import idempotency
 from taskapp.web.responses.problems import Problem
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -16,7 +16,9 @@ from werkzeug.test import TestResponse
 
 from taskapp import create_app
 from taskapp.config import Config
+from taskapp.database.databases import Databases
 from taskapp.operations.users.commands import users
+from taskapp.services import service
 
 NEW_PASSWORD = "staple the horse to the moon"
 
@@ -187,7 +189,7 @@ def test_how_long_a_session_may_be_idle_is_a_setting_of_the_list_too(cluster: ob
     for days, live in ((1, "0"), (3, "1")):
         app = create_app(replace(Config.from_environment(), session_idle_days=days))
         assert succeed(app, "list").splitlines()[1].split()[2] == live
-        app.extensions["taskapp_operator"].dispose()
+        service(Databases, app).dispose()
 
 
 def test_list_shows_nothing_of_what_is_in_an_account(app: Flask, alice: Person) -> None:

@@ -9,7 +9,9 @@ from admin.conftest import Completed, Neon, refusal, shell
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.config.postgresql_url import read_url
+from taskapp.database.databases import Databases
 from taskapp.operations.database.init import _url
+from taskapp.services import service
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +73,7 @@ def test_the_application_works_with_it() -> None:
     account = {"email": "ada@example.com", "password": "correct horse battery"}
     token = client.post("/v1/auth/register", json=account).get_json()["tokens"]["access_token"]
     created = client.post("/v1/tasks", json={"title": "x"}, headers={"Authorization": f"Bearer {token}"})
-    for role in ("taskapp_api", "taskapp_auth"):
-        app.extensions[role].dispose()
+    service(Databases, app).dispose()
     assert created.status_code == 201
 
 

@@ -112,7 +112,7 @@ def test_a_short_password_may_try(alice: Person, anonymous: Person) -> None:
 
 def test_with_a_place_one_waits_for_the_turn(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     crowded = with_places(app, 2)
-    monkeypatch.setitem(app.extensions, "taskapp_passwords", crowded)
+    monkeypatch.setitem(app.extensions["taskapp"], Passwords, crowded)
     over = Event()
 
     def register() -> int:

@@ -246,7 +246,7 @@ def test_f1_a_hash_of_today_is_kept(alice: Person, anonymous: Person, admin: Adm
 def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Passwords:
     """Let there be one place for hashing."""
     one = Passwords(replace(Config.from_environment(), password_hashers=1, threads=2))
-    monkeypatch.setitem(app.extensions, "taskapp_passwords", one)
+    monkeypatch.setitem(app.extensions["taskapp"], Passwords, one)
     return one
 
 

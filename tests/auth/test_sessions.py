@@ -11,7 +11,9 @@ from conftest import PASSWORD, Admin, Person
 from flask import Flask
 
 from taskapp import create_app
+from taskapp.database.databases import Databases
 from taskapp.operations.users.commands import users
+from taskapp.services import service
 
 MEMBERS = {"id", "device_name", "user_agent", "ip", "created_at", "last_used_at", "expires_at", "current"}
 
@@ -341,8 +343,7 @@ def test_how_long_a_session_lasts_is_a_setting(app: Flask, alice: Person) -> Non
     short = create_app(replace(app.config["TASKAPP"], session_days=2))
     phone = log_in(short, "phone")
     newest = sessions(phone)[0]
-    for role in ("taskapp_api", "taskapp_auth"):
-        short.extensions[role].dispose()
+    service(Databases, short).dispose()
     lasts = datetime.fromisoformat(newest["expires_at"]) - datetime.fromisoformat(newest["created_at"])
     assert abs(lasts - timedelta(days=2)) < timedelta(minutes=1)
 

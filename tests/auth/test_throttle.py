@@ -33,7 +33,7 @@ def _no_attempts(admin: Admin) -> Iterator[None]:
 def crowded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the one place to hash be taken."""
     one = Passwords(replace(app.config["TASKAPP"], password_hashers=1, threads=2))
-    monkeypatch.setitem(app.extensions, "taskapp_passwords", one)
+    monkeypatch.setitem(app.extensions["taskapp"], Passwords, one)
     with one.place():
         yield
 

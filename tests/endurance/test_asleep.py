@@ -22,6 +22,8 @@ from endurance.crashable_postgres import as_superuser
 from endurance.dedicated_server import cluster_apart
 from endurance.durations import length
 from endurance.fault_proxy import Gate
+from taskapp.database.databases import Databases
+from taskapp.services import service
 
 ROLES = ("taskapp_api", "taskapp_auth")
 POOL = 4
@@ -95,7 +97,7 @@ def fill(app: Flask) -> None:
     for role in ROLES:
         with ExitStack() as stack:
             for _ in range(POOL):
-                stack.enter_context(app.extensions[role]._engine.connect()).execute(text("SELECT 1"))
+                stack.enter_context(service(Databases, app).by_role()[role]._engine.connect()).execute(text("SELECT 1"))
 
 
 def all_at_once(app: Flask, person: Person, names: Sequence[str]) -> list[tuple[str, int]]:

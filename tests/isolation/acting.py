@@ -14,7 +14,9 @@ from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database import identity
 from taskapp.database.database import Database
+from taskapp.database.databases import Databases
 from taskapp.database.identity import Identity, RequestContext
+from taskapp.services import service
 from taskapp.web.authentication.access_token import access_tokens
 
 
@@ -30,7 +32,7 @@ def acting(who: Identity, *, read_only: bool = False, request_id: str = "test-1"
 
 def api(app: Flask) -> Database:
     """What the application reaches as `taskapp_api`."""
-    database = app.extensions["taskapp_api"]
+    database = service(Databases, app).api
     assert isinstance(database, Database)
     return database
 
@@ -43,8 +45,7 @@ def application_on(url: Callable[[str], str], **settings: Any) -> Iterator[Flask
     try:
         yield app
     finally:
-        for role in ("taskapp_api", "taskapp_auth"):
-            app.extensions[role].dispose()
+        service(Databases, app).dispose()
 
 
 def client_of(app: Flask, user: User) -> Person:

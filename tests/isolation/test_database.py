@@ -20,8 +20,10 @@ from sqlalchemy.orm import Session
 from isolation.acting import acting, api, application_on
 from isolation.conftest import User
 from taskapp.database.database import Database
+from taskapp.database.databases import Databases
 from taskapp.database.identity import Anonymous, Identity, LoginAttempt
 from taskapp.features.tasks.models import Task
+from taskapp.services import service
 
 RLS_REFUSES = "42501"
 READ_ONLY = "25006"
@@ -330,7 +332,7 @@ class TestAConnectionBetweenMessages:
         assert link.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_IDLE
 
     def test_has_no_address_of_who_logs_in(self, app: Flask, owner: User) -> None:
-        with app.extensions["taskapp_auth"]._engine.connect() as conn:
+        with service(Databases, app).auth._engine.connect() as conn:
             send_as(conn.connection.dbapi_connection, LoginAttempt(owner.email))
             assert plain_row(conn.connection.dbapi_connection, SETTINGS) == ("", "", "", "")
 

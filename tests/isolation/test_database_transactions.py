@@ -15,8 +15,10 @@ from isolation.acting import acting, api
 from isolation.conftest import User
 from taskapp.database import identity
 from taskapp.database.database import Database, Transaction
+from taskapp.database.databases import Databases
 from taskapp.database.identity import Anonymous
 from taskapp.features.tasks.models import Task
+from taskapp.services import service
 
 INSERT = text("INSERT INTO app.tasks (id, title) VALUES (gen_random_uuid(), :title)")
 FAIL = text("SELECT 1 / 0")
@@ -250,7 +252,7 @@ class TestWhatIsExecutedTogether:
         assert stored(admin) == ["step 0"]
 
     def test_is_one_role_s(self, app: Flask, database: Database, owner: User, admin: Admin) -> None:
-        other_role: Database = app.extensions["taskapp_auth"]
+        other_role: Database = service(Databases, app).auth
         role = text("SELECT current_user")
         with acting(owner.signed_in), database.together():
             assert database.execute(role) == [("taskapp_api",)]

@@ -9,6 +9,8 @@ from flask import Flask
 
 from isolation.conftest import NOT_GRANTED, POLICY, ActAs, Stray, User, rows_of
 from taskapp.database.identity import Anonymous, Identity, SessionUser
+from taskapp.services import service
+from taskapp.web.authentication.access_token import AccessTokens
 
 SESSION_ENDED = "TA001"
 NO_LONGER_WRITABLE = "25001"  # "transaction read-write mode must be set before any query"
@@ -112,7 +114,7 @@ def test_over_http_a_token_for_the_session_of_another_user_answers_like_a_bad_to
 ) -> None:
     ((session_id,),) = admin.execute("SELECT id FROM app.sessions WHERE user_id = %s", alice.id)
     with app.app_context():
-        token = app.extensions["taskapp_access_tokens"].issue(UUID(bob.id), UUID(session_id))
+        token = service(AccessTokens, app).issue(UUID(bob.id), UUID(session_id))
     answer = bob.get("/v1/tasks", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 401
     assert _without_request(answer.get_json()) == bad_token_answer

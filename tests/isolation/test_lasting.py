@@ -13,24 +13,26 @@ from sqlalchemy.exc import DBAPIError
 from isolation.acting import acting
 from taskapp import create_app
 from taskapp.database.database import Database
+from taskapp.database.databases import Databases
 from taskapp.database.identity import Anonymous
 from taskapp.isolation.columns import COLUMNS
 from taskapp.isolation.database_roles import make_roles
+from taskapp.services import service
+from taskapp.web.authentication.access_token import AccessTokens
 
 
 @pytest.fixture
 def one_connection(app: Flask) -> Iterator[Database]:
     """The application with a single connection, so that whoever comes next gets it."""
     small = create_app(replace(app.config["TASKAPP"], threads=1))
-    yield small.extensions["taskapp_api"]
-    for role in ("taskapp_api", "taskapp_auth"):
-        small.extensions[role].dispose()
+    yield service(Databases, small).api
+    service(Databases, small).dispose()
 
 
 def test_a_cursor_with_hold_is_closed_before_the_next_message(one_connection: Database, alice: Person, app: Flask) -> None:
     assert alice.post("/v1/tasks", {"title": "alices"}).status_code == 201
     with app.app_context():
-        owner = app.extensions["taskapp_access_tokens"].verify(alice.headers["Authorization"].split()[1])
+        owner = service(AccessTokens, app).verify(alice.headers["Authorization"].split()[1])
     with acting(owner):
         one_connection.execute(text("DECLARE leak CURSOR WITH HOLD FOR SELECT title FROM app.tasks; SELECT 1"))
     with acting(Anonymous()), pytest.raises(DBAPIError, match="leak"):

@@ -25,7 +25,9 @@ from isolation.acting import acting, api, application_on, client_of
 from isolation.conftest import User
 from isolation.pooler import PgBouncer
 from taskapp.database.database import Link
+from taskapp.database.databases import Databases
 from taskapp.database.identity import Anonymous
+from taskapp.services import service
 
 SECRET = "swordfish"
 PRIVATE = {
@@ -132,7 +134,7 @@ def watched(request: pytest.FixtureRequest, cluster: Cluster, earlier: list[int]
 def connected(app: Flask) -> Flask:
     """Make both connections of both roles: what the driver asks on a new one is no work of anybody."""
     for role in ("taskapp_api", "taskapp_auth"):
-        engine = app.extensions[role]._engine
+        engine = service(Databases, app).by_role()[role]._engine
         with acting(Anonymous()), engine.connect() as first, engine.connect() as second:
             for conn in (first, second):
                 conn.execute(text("SELECT 1"))

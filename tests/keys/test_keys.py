@@ -20,7 +20,9 @@ from flask import Flask
 
 from taskapp import create_app
 from taskapp.config import Config, ConfigError
+from taskapp.database.databases import Databases
 from taskapp.operations.jwt_key import jwt_key
+from taskapp.services import service
 
 Deploy = Callable[[str], Flask]
 
@@ -42,8 +44,7 @@ def deploy(cluster: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]
 
     yield start
     for app in started:
-        for role in ("taskapp_api", "taskapp_auth"):
-            app.extensions[role].dispose()
+        service(Databases, app).dispose()
 
 
 def run(app: Flask, *arguments: str) -> Result:

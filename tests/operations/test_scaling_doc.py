@@ -6,6 +6,8 @@ from flask import Flask
 from live import PROJECT
 
 from taskapp.config.settings import settings
+from taskapp.database.databases import Databases
+from taskapp.services import service
 
 PAGE = (PROJECT / "docs" / "operations" / "scaling.md").read_text()
 DEFAULTS = {found.variable: found.default for found in settings()}
@@ -24,7 +26,7 @@ def test_its_first_row_is_one_host_as_it_ships() -> None:
 
 def test_a_worker_has_a_connection_for_each_thread_and_role(app: Flask) -> None:
     assert (
-        sum(app.extensions[role].pool_use().size for role in ("taskapp_api", "taskapp_auth"))
+        sum(database.pool_use().size for database in service(Databases, app).by_role().values())
         == 2 * app.config["TASKAPP"].threads
     )
 

@@ -13,16 +13,17 @@ from waiting import wait_until
 from taskapp import create_app
 from taskapp.config import Config
 from taskapp.database.database import Database
+from taskapp.database.databases import Databases
 from taskapp.database.identity import Anonymous
 from taskapp.database.pool import PoolUse
+from taskapp.services import service
 
 
 @pytest.fixture
 def two_connections(cluster: Cluster) -> Iterator[Database]:
     small = create_app(replace(Config.from_environment(), threads=2, pool_wait_seconds=60))
-    yield small.extensions["taskapp_api"]
-    for role in ("taskapp_api", "taskapp_auth"):
-        small.extensions[role].dispose()
+    yield service(Databases, small).api
+    service(Databases, small).dispose()
 
 
 def select_one(database: Database) -> None:
@@ -48,7 +49,7 @@ def test_what_is_in_use_and_who_waits_is_known(two_connections: Database) -> Non
 
 def test_nobody_waits_who_has_given_up(cluster: Cluster) -> None:
     small = create_app(replace(Config.from_environment(), threads=1, pool_wait_seconds=1, connect_seconds=2))
-    database: Database = small.extensions["taskapp_api"]
+    database: Database = service(Databases, small).api
     with acting(Anonymous()), database.transaction() as one:
         one.execute(text("SELECT 1"))
         assert small.test_client().get("/readyz").status_code == 503

@@ -13,7 +13,7 @@ from conftest import Admin, Person
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from taskapp.features.tags.schemas import tag_key
+from taskapp.features.tasks.tag_names import tag_key
 
 TASKS = "/v1/tasks"
 # Families joined into one, flags, skin, letters that combine or come apart, what turns a line around or is not seen, the

@@ -15,6 +15,8 @@ from flask import Flask
 
 from taskapp import create_app
 from taskapp.config import Config
+from taskapp.database.databases import Databases
+from taskapp.services import service
 
 TASKS = "/v1/tasks"
 ID = "0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
@@ -285,8 +287,7 @@ def small(cluster: Cluster) -> Iterator[Flask]:
     """An application in which an account may have three tasks."""
     app = create_app(replace(Config.from_environment(), tasks_per_user=3))
     yield app
-    for role in ("taskapp_api", "taskapp_auth"):
-        app.extensions[role].dispose()
+    service(Databases, app).dispose()
 
 
 def test_beyond_the_quota_nothing_is_created(small: Flask, alice: Person, bob: Person, admin: Admin) -> None:

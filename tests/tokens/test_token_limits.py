@@ -11,7 +11,9 @@ from conftest import PASSWORD, Admin, Cluster, Person, register
 from flask import Flask
 from isolation.acting import application_on
 
+from taskapp.services import service
 from taskapp.web.authentication import personal_token
+from taskapp.web.authentication.authenticate import Confirmed
 
 QUOTA = 4
 ANYWHERE = [
@@ -98,7 +100,7 @@ def test_a_token_is_confirmed_anew_after_a_minute(small: Flask, owner: Person, a
     by_script = script(owner)
     assert by_script.get("/v1/tasks").status_code == 200
     admin.execute("DELETE FROM app.personal_access_tokens")
-    confirmed = small.extensions["taskapp_confirmed_tokens"]
+    confirmed = service(Confirmed, small)
     for digest in list(confirmed._until):
         confirmed._until[digest] -= 61
     expect.problem(by_script.get("/v1/me/export"), 401, "invalid_token")

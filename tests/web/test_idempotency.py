@@ -18,7 +18,9 @@ from werkzeug.test import TestResponse
 
 from taskapp import create_app
 from taskapp.config import Config
-from taskapp.web.responses.idempotency import KEPT_PROBLEMS
+from taskapp.database.databases import Databases
+from taskapp.services import service
+from taskapp.web.requests.idempotency import KEPT_PROBLEMS
 from taskapp.web.responses.problems import PROBLEMS
 
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -264,8 +266,7 @@ def test_a_taken_id_and_a_full_account_stay_what_they_were(app: Flask) -> None:
         for answer in answers:
             assert (answer.status_code, answer.get_json()["code"]) == (status, code)
         assert [was_replayed(answer) for answer in answers] == [False, True]
-    for role in ("taskapp_api", "taskapp_auth"):
-        small.extensions[role].dispose()
+    service(Databases, small).dispose()
 
 
 @pytest.mark.parametrize(
@@ -421,8 +422,7 @@ def test_no_more_answers_are_kept_than_an_account_may_have(app: Flask, admin: Ad
     age(admin, 25)
     assert keyed(owner, "/v1/tasks", {"title": "x"}, "three").status_code == 201
     assert tasks(admin) == 4
-    for role in ("taskapp_api", "taskapp_auth"):
-        small.extensions[role].dispose()
+    service(Databases, small).dispose()
 
 
 def test_whoever_uses_a_key_sweeps_their_own_old_answers_away(alice: Person, bob: Person, admin: Admin) -> None:

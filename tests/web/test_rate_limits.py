@@ -20,7 +20,9 @@ from live import PROJECT, serving
 from redis_server import RedisServer
 from werkzeug.test import TestResponse
 
+from taskapp.services import service
 from taskapp.web.rate_limit.memory_store import MemoryStore
+from taskapp.web.rate_limit.rate_limits import RateLimits
 
 NOWHERE = "/v1/tasks/0198f3c2-7b1e-7c55-9a3e-5b1f6f0a9d11"
 QUOTA = 3
@@ -44,7 +46,7 @@ def serve(cluster: Cluster) -> Iterator[Serve]:
 
 
 def limits_of(app: Flask) -> Any:
-    return app.extensions["taskapp_rate_limits"]
+    return service(RateLimits, app)
 
 
 def standing(response: TestResponse, policy: str = "default", quota: int = QUOTA) -> tuple[int, int]:

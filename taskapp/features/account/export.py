@@ -17,8 +17,7 @@ from taskapp.features.completions.models import COMPLETIONS
 from taskapp.features.completions.schemas import completion_json
 from taskapp.features.lists.models import LISTS
 from taskapp.features.lists.schemas import LIST
-from taskapp.features.tags.models import Tag
-from taskapp.features.tasks.models import TASKS
+from taskapp.features.tasks.models import TASKS, Tag
 from taskapp.features.tasks.schemas import TASK
 from taskapp.features.users.schemas import USER
 from taskapp.web.responses.json_responses import instant

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Interval, func
 
 from taskapp.features.auth import events
 from taskapp.web.current_config import settings
-from taskapp.web.requests.client_address import client_network
+from taskapp.web.proxy.client_address import client_network
 from taskapp.web.responses.problems import Problem
 
 

@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 from threading import BoundedSemaphore
-from typing import Any, cast
+from typing import Any
 
 import marshmallow as ma
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import Flask, current_app
+from flask import Flask
 
 from taskapp.config import Config
+from taskapp.services import provide, service
 from taskapp.web.current_config import settings
 from taskapp.web.responses.problems import FieldError, Problem, invalid
 from taskapp.web.schema import Coded, Text
@@ -151,9 +152,9 @@ def _give_back_at_once() -> None:
 def init_app(app: Flask, config: Config) -> None:
     """Called by the application factory."""
     _give_back_at_once()
-    app.extensions["taskapp_passwords"] = Passwords(config)
+    provide(app, Passwords(config))
 
 
 def passwords() -> Passwords:
     """Return the current application's."""
-    return cast(Passwords, current_app.extensions["taskapp_passwords"])
+    return service(Passwords)

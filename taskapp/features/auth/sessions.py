@@ -15,7 +15,7 @@ from taskapp.features.users.schemas import USER
 from taskapp.web.authentication.access_claims import SCOPE
 from taskapp.web.authentication.access_token import access_tokens
 from taskapp.web.current_config import settings
-from taskapp.web.requests.client_address import client_address
+from taskapp.web.proxy.client_address import client_address
 from taskapp.web.responses.json_responses import instant, json_response
 
 

@@ -10,8 +10,8 @@ from werkzeug.exceptions import NotFound
 
 from taskapp.web.current_config import settings
 from taskapp.web.openapi.problem_examples import example
+from taskapp.web.proxy.path_prefix import MOUNTED, public_path, public_url
 from taskapp.web.requests.field_errors import FIELD_ERRORS
-from taskapp.web.requests.path_prefix import MOUNTED, public_path, public_url
 from taskapp.web.responses.problems import PROBLEMS
 from taskapp.web.responses.response_headers import DOCUMENT
 

@@ -7,9 +7,8 @@ same moment has to be seen, so it waits for its turn and looks again, which no s
 from sqlalchemy import BigInteger, Text, bindparam, func, select
 
 from taskapp.database.prepared import Prepared
-from taskapp.features.tags.models import Tag
-from taskapp.features.tags.schemas import tag_key
-from taskapp.features.tasks.models import Task
+from taskapp.features.tasks.models import Tag, Task
+from taskapp.features.tasks.tag_names import tag_key
 from taskapp.features.tasks.words import words
 from taskapp.web.requests.merge_patch import Patch
 

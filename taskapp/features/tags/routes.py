@@ -9,7 +9,8 @@ from werkzeug.routing import PathConverter
 
 from taskapp.database import databases
 from taskapp.features.tags import queries
-from taskapp.features.tags.schemas import TagName, TagPageSchema, TagPatchSchema, TagSchema, tag_json, tag_key
+from taskapp.features.tags.schemas import TagPageSchema, TagPatchSchema, TagSchema, tag_json
+from taskapp.features.tasks.tag_names import TagName, tag_key
 from taskapp.web.blueprint import Blueprint
 from taskapp.web.requests.merge_patch import Patch
 from taskapp.web.responses.json_responses import found, json_response

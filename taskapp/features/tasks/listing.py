@@ -32,12 +32,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP, array
 
 from taskapp.database.prepared import Prepared
-from taskapp.features.tags.models import Tag
-from taskapp.features.tags.schemas import TagName, tag_key
 from taskapp.features.tasks import search
 from taskapp.features.tasks.due import current_user_timezone
-from taskapp.features.tasks.models import TASKS
+from taskapp.features.tasks.models import TASKS, Tag
 from taskapp.features.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER, PRIORITIES, PRIORITY, STATUS, STATUSES, TASK
+from taskapp.features.tasks.tag_names import TagName, tag_key
 from taskapp.features.users.schemas import Timezone
 from taskapp.web import schema
 from taskapp.web.responses.pagination import PageQuerySchema

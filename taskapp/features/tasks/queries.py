@@ -30,10 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from taskapp.database.prepared import Prepared
-from taskapp.features.tags.schemas import tag_key
 from taskapp.features.tasks import due
 from taskapp.features.tasks.models import TASKS, Task
 from taskapp.features.tasks.schemas import TASK
+from taskapp.features.tasks.tag_names import tag_key
 from taskapp.features.tasks.words import words
 from taskapp.web.requests.conditional_update import ConditionalUpdate, among, applied_or_current, patched
 from taskapp.web.requests.idempotent_create import insert_new, insert_once

@@ -3,9 +3,9 @@
 import marshmallow as ma
 from sqlalchemy import cast, types
 
-from taskapp.features.tags.schemas import TagName, tag_key
 from taskapp.features.tasks.due import DueCreateSchema, DuePatchSchema, DueSchema, due_json
 from taskapp.features.tasks.models import TASKS
+from taskapp.features.tasks.tag_names import TagName, tag_key
 from taskapp.web.requests.merge_patch import READ_ONLY, PatchSchema
 from taskapp.web.requests.preconditions import etag
 from taskapp.web.resource import Member, Resource

@@ -11,12 +11,13 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from flask import Flask, current_app, g
+from flask import Flask, g
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from taskapp.config import Config
 from taskapp.database.identity import SessionUser
+from taskapp.services import provide, service
 from taskapp.web.authentication.access_claims import CLIENT_ID, SCOPE, TYPE, check_claims, check_header, unverified
 from taskapp.web.authentication.signing_keys import SigningKeys
 from taskapp.web.responses.problems import Problem
@@ -91,7 +92,7 @@ def init_app(app: Flask, config: Config) -> None:
         JWT_COOKIE_CSRF_PROTECT=False,
     )
     tokens = AccessTokens(config)
-    app.extensions["taskapp_access_tokens"] = tokens
+    provide(app, tokens)
 
     manager = JWTManager(app)
 
@@ -107,4 +108,4 @@ def init_app(app: Flask, config: Config) -> None:
 
 def access_tokens() -> AccessTokens:
     """Return the current application's."""
-    return cast(AccessTokens, current_app.extensions["taskapp_access_tokens"])
+    return service(AccessTokens)

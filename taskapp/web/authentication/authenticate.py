@@ -8,18 +8,18 @@ soon 429, and uses up nobody's budget. That takes a message of its own, once a m
 import time
 from dataclasses import replace
 from threading import Lock
-from typing import cast
 
-from flask import Flask, current_app, request
+from flask import Flask, request
 from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError
 
 from taskapp.database import databases, identity
 from taskapp.database.identity import SessionUser, TokenUser
+from taskapp.services import provide, service
 from taskapp.web.authentication import personal_token
 from taskapp.web.authentication.access_token import access_tokens
+from taskapp.web.proxy.client_address import remember_user
 from taskapp.web.rate_limit import rate_limits
-from taskapp.web.requests.client_address import remember_user
 from taskapp.web.responses.problems import PROBLEMS, Problem, database_problem
 from taskapp.web.responses.response_headers import is_versioned
 
@@ -48,7 +48,7 @@ class Confirmed:
 
 def init_app(app: Flask) -> None:
     """Sign in also who asks for what no blueprint has. Called by the application factory."""
-    app.extensions["taskapp_confirmed_tokens"] = Confirmed()
+    provide(app, Confirmed())
     app.before_request(_sign_in_astray)
 
 
@@ -96,7 +96,7 @@ def _verified() -> SessionUser | TokenUser:
     if not token.startswith(personal_token.PREFIX):
         return access_tokens().verify(token)
     holder = TokenUser(personal_token.named_user(token), personal_token.digest(token), None)
-    confirmed = cast(Confirmed, current_app.extensions["taskapp_confirmed_tokens"])
+    confirmed = service(Confirmed)
     if not confirmed.has(holder.digest):
         rate_limits.refuse_guesser()
         identity.act_as(holder)

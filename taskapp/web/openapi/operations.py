@@ -10,8 +10,7 @@ from flask_smorest.utils import resolve_schema_instance
 
 from taskapp.web.openapi import error_responses
 from taskapp.web.openapi.headers import BY_STATUS, COUNTED, EVERY_RESPONSE
-from taskapp.web.requests import preconditions
-from taskapp.web.responses import idempotency
+from taskapp.web.requests import idempotency, preconditions
 
 View = TypeVar("View", bound=Callable[..., Any])
 

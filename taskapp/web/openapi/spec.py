@@ -11,11 +11,10 @@ from flask import Flask, Response, json
 from flask_smorest.utils import resolve_schema_instance
 from werkzeug.routing import UUIDConverter
 
-from taskapp.web.blueprint import Blueprint
 from taskapp.web.openapi.headers import HEADERS
 from taskapp.web.openapi.operations import CONDITIONS, paragraph
+from taskapp.web.proxy.path_prefix import public_path
 from taskapp.web.requests.field_errors import FIELD_ERRORS
-from taskapp.web.requests.path_prefix import public_path
 from taskapp.web.responses.problems import PROBLEMS
 from taskapp.web.schema import Schema, TextMap
 
@@ -168,7 +167,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
-    def register_blueprint(self, blp: Blueprint, **options: Any) -> None:
+    def register_blueprint(self, blp: flask_smorest.Blueprint, **options: Any) -> None:
         """Register a feature. Its name is no tag where all of its operations have that of another one."""
         super().register_blueprint(blp, **options)
         if blp.name not in blp.tags:

@@ -7,15 +7,16 @@ features/auth/login_throttle.py.
 
 import math
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, g
 
 from taskapp.config import Config
+from taskapp.services import provide, service
+from taskapp.web.proxy.client_address import client_network
 from taskapp.web.rate_limit.memory_store import MemoryStore
 from taskapp.web.rate_limit.store import CounterStore
-from taskapp.web.requests.client_address import client_network
 from taskapp.web.responses.problems import Problem
 
 POLICY = "RateLimit-Policy"
@@ -76,7 +77,7 @@ class RateLimits:
 
 def init_app(app: Flask, config: Config) -> None:
     """Tell in responses how their requests stand. Called by the application factory."""
-    app.extensions["taskapp_rate_limits"] = RateLimits(config)
+    provide(app, RateLimits(config))
     app.after_request(_tell)
 
 
@@ -85,7 +86,7 @@ def count_signed_in(user_id: UUID) -> None:
 
     :raises Problem: 429.
     """
-    limits = _limits()
+    limits = service(RateLimits)
     limits.count(limits.default, str(user_id))
 
 
@@ -96,7 +97,7 @@ def count_refused() -> None:
 
     :raises Problem: 429.
     """
-    limits = _limits()
+    limits = service(RateLimits)
     limits.count(limits.anonymous, client_network(ipv4_bits=32))
 
 
@@ -105,12 +106,8 @@ def refuse_guesser() -> None:
 
     :raises Problem: 429.
     """
-    limits = _limits()
+    limits = service(RateLimits)
     limits.count(limits.anonymous, client_network(ipv4_bits=32), by=0)
-
-
-def _limits() -> RateLimits:
-    return cast(RateLimits, current_app.extensions["taskapp_rate_limits"])
 
 
 def _tell(response: Response) -> Response:

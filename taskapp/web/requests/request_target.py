@@ -13,7 +13,7 @@ from flask import Flask, Request, request
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.routing import MapAdapter
 
-from taskapp.web.requests.path_prefix import MALFORMED, MOUNTED
+from taskapp.web.proxy.path_prefix import MALFORMED, MOUNTED
 
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.IGNORECASE | re.ASCII)
 _ABSOLUTE = re.compile("https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)

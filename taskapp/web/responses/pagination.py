@@ -16,7 +16,7 @@ from flask import Response, current_app, request
 from sqlalchemy import Row
 
 from taskapp.database.signature import SealKey
-from taskapp.web.requests.path_prefix import public_path
+from taskapp.web.proxy.path_prefix import public_path
 from taskapp.web.responses.json_responses import json_response
 from taskapp.web.responses.problems import Problem
 from taskapp.web.schema import Integer, Schema, Text

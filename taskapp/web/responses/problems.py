@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 from taskapp.database import identity
 from taskapp.database.database import sqlstate
 from taskapp.database.identity import TokenUser
-from taskapp.web.requests.path_prefix import public_path, public_url
+from taskapp.web.proxy.path_prefix import public_path, public_url
 
 logger = logging.getLogger("taskapp.problems")
 

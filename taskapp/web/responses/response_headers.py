@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from taskapp.web.requests.path_prefix import public_path
+from taskapp.web.proxy.path_prefix import public_path
 
 DOCUMENT = "/openapi.json"
 

@@ -1,0 +1,1 @@
+"""What trusted proxies tell about a request: the client's address and the path prefix."""
