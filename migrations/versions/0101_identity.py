@@ -1,13 +1,17 @@
 """Identity: signatures that tell PostgreSQL for which user a transaction acts.
 
 The application signs "this user, in this session, through this login role, until this moment" with a key that no login role
-can read, and sends that with each transaction. The functions below verify the signature (a *seal*) and say who the user is;
-every policy of the later revisions asks `app.current_user_id()` and nothing else. SQL that was injected can claim any user,
-but it cannot seal the claim.
+can read, and sends that with each transaction. The functions below verify the signature (a *seal*) and say who the user is.
+The policies for users ask `app.current_user_id()`; besides, those for log-ins ask `app.login_email()` and those for database
+administrators `app.ticket_subject()` and `app.break_glass_is_open()` (0102). SQL that was injected can claim any user, but
+it cannot seal the claim.
 
 Roles: `taskapp_api` serves signed-in users, `taskapp_auth` verifies passwords and refresh tokens, `taskapp_operator` runs
 `flask users` and maintenance; `taskapp_dba`, `taskapp_breakglass` and `taskapp_auditor` are for database administrators.
-`taskapp_owner` owns the tables and `taskapp_definer` the keys and the functions that read them; neither can log in.
+`taskapp_owner` owns the tables and `taskapp_definer` the keys and the functions that read them; `taskapp_warden` ends the
+sessions of administrators; none of the three can log in. `flask database init` makes roles, memberships and schemas before
+the first revision (taskapp/isolation/database_roles.py): no role is a superuser or has BYPASSRLS. Every revision begins as
+`taskapp_owner`.
 
 Numbers below 0101 were drafts that never became a release. They are not used again.
 
@@ -60,8 +64,8 @@ def upgrade() -> None:
     COMMENT ON COLUMN app_private.keys.not_after IS 'From this moment on seals made with the key count for nothing.';
     COMMENT ON COLUMN app_private.keys.created_at IS 'When the key was installed.';
 
-    -- No grants: no login role reads a key. The forced policy is for members of pg_read_all_data, who have USAGE on every
-    -- schema and SELECT on every table whatever is granted, but do not bypass policies.
+    -- No grants: no login role reads a key. The policy is for members of pg_read_all_data, who have USAGE on every schema
+    -- and SELECT on every table whatever is granted, but do not bypass policies; FORCE holds the owner to it, too.
     CREATE POLICY keys_definer ON app_private.keys TO taskapp_definer USING (true) WITH CHECK (true);
     ALTER TABLE app_private.keys ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app_private.keys FORCE ROW LEVEL SECURITY;
@@ -187,9 +191,10 @@ def upgrade() -> None:
     """)
 
     # The first statement of every transaction calls one of the functions app.enter_…; those of sessions and of personal
-    # access tokens stand with their tables. Each sets all settings, so that no value which another client left on this
-    # server connection counts, in one expression, which plpgsql evaluates without a query. It also releases advisory locks
-    # that injected SQL may have left for the session: RESET ALL does not. They run as the caller.
+    # access tokens stand with their tables. Each sets all settings of an identity, so that no value which another client
+    # left on this server connection counts, in one expression, which plpgsql evaluates without a query. It also releases
+    # advisory locks that injected SQL may have left for the session: RESET ALL does not. All but app.enter_token run as the
+    # caller.
     # SQLSTATEs of class TA are ours: TA001 the session or token has ended, TA002 the seal is not one of ours.
     op.execute("""
     CREATE FUNCTION app.enter_anonymous(read_only boolean) RETURNS void LANGUAGE plpgsql AS $$

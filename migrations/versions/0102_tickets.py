@@ -65,7 +65,7 @@ def upgrade() -> None:
 
     ALTER TABLE app.access_log ENABLE ROW LEVEL SECURITY;
     ALTER TABLE app.access_log FORCE ROW LEVEL SECURITY;
-    -- The functions below write it, as taskapp_definer. No role may delete an entry.
+    -- The functions below write it, as taskapp_definer. No grant and no policy lets a role delete an entry.
     CREATE POLICY access_log_definer_select ON app.access_log FOR SELECT TO taskapp_definer USING (true);
     CREATE POLICY access_log_definer_insert ON app.access_log FOR INSERT TO taskapp_definer
         WITH CHECK (person = session_user AND approved_by IS NULL AND closed_by IS NULL);
@@ -139,7 +139,7 @@ def upgrade() -> None:
         'Whether the change of a row that left this xmax was not taken back.';
 
     -- SQLSTATE TA005: a DBA's request is refused, and the message says why. A ticket that opens nothing raises an error:
-    -- zero rows could be taken for the truth.
+    -- zero rows could be taken for the truth. Without any ticket there are zero rows.
     CREATE FUNCTION app_private.require_open_ticket(wanted text) RETURNS app.access_log
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
     DECLARE

@@ -81,9 +81,9 @@ def upgrade() -> None:
     ALTER TABLE app.users FORCE ROW LEVEL SECURITY;
 
     -- taskapp_api: users see their own account, without the hash of the password, and change what they may choose freely.
-    -- Not the address or the password: these take the current password, so they go through taskapp_auth. In every table, a
-    -- RESTRICTIVE policy (…_floor) limits the role to the rows of the identity; no permissive policy that is added later can
-    -- widen that.
+    -- Not the address or the password: these take the current password, so they go through taskapp_auth. In every table of
+    -- users' rows, a RESTRICTIVE policy (…_floor) limits taskapp_api to the rows of the identity; no permissive policy that
+    -- is added later can widen that. So for taskapp_auth, taskapp_dba and taskapp_breakglass, each by what it may see.
     CREATE POLICY users_api_floor ON app.users AS RESTRICTIVE TO taskapp_api
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY users_api_select ON app.users FOR SELECT TO taskapp_api
@@ -97,7 +97,8 @@ def upgrade() -> None:
 
     -- taskapp_auth: before there is an identity, it sees the account of the address that is logging in, so SQL injected
     -- into log-in reads one hash at most: that of the address it was called with. It inserts the account of the identity
-    -- that a new user was just given, and changes or deletes an account once its password was verified.
+    -- that a new user was just given, and changes or deletes the account of the identity. That the password was verified
+    -- before is up to the application: the seal of a session counts here, too.
     CREATE POLICY users_auth_floor ON app.users AS RESTRICTIVE TO taskapp_auth
         USING (user_id = (SELECT app.current_user_id()) OR email_key = (SELECT app.login_email()))
         WITH CHECK (user_id = (SELECT app.current_user_id()));
@@ -118,7 +119,8 @@ def upgrade() -> None:
     -- In no table does a role insert or update user_id: its default is the identity.
 
     -- Operators see metadata of all accounts, create accounts (each as the identity that it is for), set passwords and
-    -- disable accounts. Not the hash, and no delete: only users delete their accounts.
+    -- disable accounts. Not the hash, and no delete: only users delete their accounts. With the right to set a password an
+    -- operator can log in as any user; app.access_log has no entry of that.
     CREATE POLICY users_operator_select ON app.users FOR SELECT TO taskapp_operator USING (true);
     CREATE POLICY users_operator_insert ON app.users FOR INSERT TO taskapp_operator
         WITH CHECK (user_id = (SELECT app.current_user_id()));

@@ -67,7 +67,8 @@ def upgrade() -> None:
     GRANT SELECT (user_id, id, name, scopes, prefix, created_at, last_used_at, expires_at), DELETE
         ON app.personal_access_tokens TO taskapp_api;
 
-    -- taskapp_auth: creates a token once the password was verified; new credentials delete them all.
+    -- taskapp_auth: creates tokens of the identity, which the application lets it do once the password was verified; new
+    -- credentials delete them all.
     CREATE POLICY personal_access_tokens_auth_floor ON app.personal_access_tokens AS RESTRICTIVE TO taskapp_auth
         USING (user_id = (SELECT app.current_user_id())) WITH CHECK (user_id = (SELECT app.current_user_id()));
     CREATE POLICY personal_access_tokens_auth_select ON app.personal_access_tokens FOR SELECT TO taskapp_auth

@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute(r"""
-    -- For CHECKs and generated columns.
+    -- For CHECKs, generated columns and triggers.
     CREATE FUNCTION app.are_tags(tags text[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN cardinality(tags) <= 20 AND NOT EXISTS (
@@ -150,7 +150,7 @@ def upgrade() -> None:
         CONSTRAINT tasks_due_time_required CHECK (due_time IS NOT NULL OR due_timezone IS NULL),
         CONSTRAINT tasks_due_in_range
             CHECK (due_at IS NOT NULL OR due_timezone IS NULL OR due_time IS NULL OR due_date IS NULL),
-        -- Refuses writes that bypass the trigger.
+        -- Refuses the crudest of what a write without the trigger would leave.
         CONSTRAINT tasks_due_sort_of_date CHECK ((due_date IS NULL) = (due_sort = timestamptz 'infinity')),
         CONSTRAINT tasks_tag_words_check CHECK (cardinality(tag_words) = cardinality(tags))
     );
@@ -163,7 +163,8 @@ def upgrade() -> None:
     CREATE INDEX tasks_trash_idx ON app.tasks (user_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
     CREATE INDEX tasks_list_idx ON app.tasks (user_id, list_id) WHERE list_id IS NOT NULL;
     CREATE INDEX tasks_restore_list_idx ON app.tasks (user_id, restore_list_id) WHERE restore_list_id IS NOT NULL;
-    -- Content has no statistics, for the reason given in 0103.
+    -- Content has no statistics, for the reason given in 0103. Metadata and keys keep theirs: lists of tasks are planned by
+    -- them, and docs/isolation.md says what EXPLAIN tells by them.
     ALTER TABLE app.tasks
         ALTER title SET STATISTICS 0, ALTER notes SET STATISTICS 0, ALTER tags SET STATISTICS 0,
         ALTER start_date SET STATISTICS 0, ALTER due_date SET STATISTICS 0, ALTER due_time SET STATISTICS 0,
@@ -251,6 +252,12 @@ def upgrade() -> None:
     GRANT DELETE ON app.tasks TO taskapp_api;
 
     -- taskapp_auth has no grant and no policy: SQL injected into log-in cannot reach a task.
+
+    -- Who else reaches a task: foreign keys act as taskapp_owner, past policies. So taskapp_auth deletes the tasks of the
+    -- identity with its account; taskapp_operator deletes the subtasks of a task that it purges, and takes tasks out of a
+    -- list that it purges. The scopes of personal access tokens (0104) are checked once per transaction, for what the
+    -- application asks: afterwards PostgreSQL tells reading from writing, and not tasks from lists. taskapp_owner itself
+    -- sees no row, but may change or drop the table; no login is that role, and taskapp_migrator takes it for migrations.
 
     -- Operators purge tasks that have been in the trash for 30 days, and see of those only that they are there.
     CREATE POLICY tasks_operator_select ON app.tasks FOR SELECT TO taskapp_operator

@@ -1,7 +1,9 @@
 """Rules that every write of a task obeys: due order, archived lists, subtasks, words for searches, place in the order.
 
-They are triggers where the database has to enforce them however a task is written, and functions where a client's operation
-takes several statements. All run as the caller, so each sees and changes the rows of the identity only.
+They are triggers where the database has to enforce them, and functions where a client's operation takes several statements.
+All run as the caller, so row-level security is part of every WHERE: each sees and changes the rows of the identity only.
+Restoring a list puts tasks back as they were, so triggers let through what `restore_list_id` says goes back; SQL of
+taskapp_api that sets this column can get its own user's tasks past them, and nobody else's.
 SQLSTATE TA003: an operation is refused; the name of a constraint says why, as for a violated CHECK.
 
 Revision ID: 0109

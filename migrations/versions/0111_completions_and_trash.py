@@ -83,7 +83,8 @@ def upgrade() -> None:
     """)
 
     op.execute("""
-    -- Completing a task completes its open subtasks; reopening it reopens those that were closed with it.
+    -- For the application to call: completing a task completes its open subtasks; reopening it reopens those that were
+    -- closed with it.
     CREATE FUNCTION app.close_subtasks(task uuid, outcome text, batch_id uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
