@@ -1,4 +1,4 @@
-"""Two semaphores that are fair among clients: one queues them in turn, the other gives each no more than a share."""
+"""Semaphores that are fair among clients: one grants slots in turn, the other limits each client to a share."""
 
 from collections import Counter, deque
 from enum import Enum
@@ -6,44 +6,44 @@ from threading import Lock
 
 
 class FairSemaphore:
-    """A semaphore that is fair: who waits once goes before who waits a second time, and otherwise who came first."""
+    """A fair semaphore: slots are granted round-robin per client, and to each client in the order of its requests."""
 
     def __init__(self, number: int) -> None:
         self._free = number
-        # Of each who waits, in the order in which it is their turn: a lock for each thread, held until it may go on.
+        # The clients that wait, in the order of their turns; for each thread a lock that is held until it may go on.
         self._waiting: dict[str, deque[Lock]] = {}
         self._lock = Lock()
 
-    def take(self, who: str, seconds: float) -> bool:
-        """Wait for a place for so many seconds at most. Tell whether there was one; then :meth:`give` it back."""
+    def acquire(self, client: str, seconds: float) -> bool:
+        """Wait for a slot for at most ``seconds``. Return whether it was granted, to be given back by :meth:`release`."""
         with self._lock:
             if self._free:
                 self._free -= 1
                 return True
             turn = Lock()
             turn.acquire()
-            self._waiting.setdefault(who, deque()).append(turn)
+            self._waiting.setdefault(client, deque()).append(turn)
         if turn.acquire(timeout=seconds):
             return True
         with self._lock:
-            if turn not in self._waiting.get(who, ()):
-                return True  # it was given at the last moment
-            self._waiting[who].remove(turn)
-            if not self._waiting[who]:
-                del self._waiting[who]
+            if turn not in self._waiting.get(client, ()):
+                return True  # it was granted at the last moment
+            self._waiting[client].remove(turn)
+            if not self._waiting[client]:
+                del self._waiting[client]
             return False
 
-    def give(self) -> None:
-        """Give a place back: to whose turn it is, who then comes after everybody else that waits."""
+    def release(self) -> None:
+        """Release a slot: the client whose turn it is gets it, and then comes after all others that wait."""
         with self._lock:
             if not self._waiting:
                 self._free += 1
                 return
-            who = next(iter(self._waiting))
-            turns = self._waiting.pop(who)
+            client = next(iter(self._waiting))
+            turns = self._waiting.pop(client)
             turns.popleft().release()
             if turns:
-                self._waiting[who] = turns
+                self._waiting[client] = turns
 
 
 class Refusal(Enum):
@@ -62,8 +62,8 @@ class SharedSlots:
         self._held: Counter[str] = Counter()
         self._lock = Lock()
 
-    def take(self, client: str) -> Refusal | None:
-        """Take a slot, to be given back by :meth:`give`. Return why there is none, or None."""
+    def acquire(self, client: str) -> Refusal | None:
+        """Acquire a slot, to be given back by :meth:`release`. Return why there is none, or None."""
         with self._lock:
             if self._held[client] >= self._share:
                 return Refusal.OVER_SHARE
@@ -74,8 +74,8 @@ class SharedSlots:
             self._held[client] += 1
             return None
 
-    def give(self, client: str) -> None:
-        """Give a slot back that ``client`` took."""
+    def release(self, client: str) -> None:
+        """Release a slot that ``client`` acquired."""
         with self._lock:
             self._free += 1
             self._held[client] -= 1

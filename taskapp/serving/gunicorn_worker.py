@@ -1,10 +1,11 @@
-"""gunicorn's worker and log, as they serve the application.
+"""gunicorn's worker and log: a thread for each connection, and one deadline for each request and each response.
 
-gunicorn's own threads read a request and write its answer for as long as the client likes: as many clients as there are
-threads, who send or read slowly, and nobody else is served. So here each connection has a thread, which costs little, and
-each request and each response one deadline; a request that has come in as a whole takes one of few places to be answered.
+gunicorn's own threads read a request and write its response for as long as the client likes: as many slow clients as there
+are threads, and all others wait. Here each connection has a thread, which costs little; how many requests are in the
+application at a time is up to `admission.py`. What gunicorn refuses by itself is a problem document, too.
 
-What the server refuses by itself is a problem document too.
+Each override says why it is needed. `tests/serving/test_gunicorn_overrides.py` fails when the code of gunicorn changes that
+they rely on.
 """
 
 import select
@@ -14,45 +15,32 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from io import BytesIO
 from typing import Any
 
-import orjson
 from flask import Flask
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import ConfigurationProblem, LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
+from gunicorn.http.errors import ConfigurationProblem, LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
-from uuid_utils import uuid7
 from werkzeug.wsgi import ClosingIterator
 
 from taskapp.config import Config
-from taskapp.services import service
-from taskapp.serving.admission import FairSemaphore, Refusal, SharedSlots
-from taskapp.serving.recorders import Recorders
-from taskapp.web.proxy.client_address import client_of
+from taskapp.serving.admission import HAS_LEFT, IS_REFUSED
+from taskapp.serving.refusals import RefusedRequest
 from taskapp.web.proxy.path_prefix import stripped
-from taskapp.web.responses.problems import PROBLEMS, RETRY_AFTER_SECONDS, Problem
-from taskapp.web.responses.response_headers import ALWAYS, CONTENT_SECURITY_POLICY
 
 ARRIVAL_SECONDS = 20
-"""So long a request may take to come in, from its first byte to its last."""
-HEAD_START_SECONDS = 20e-6
-"""So much later for each connection that it has, up to 50, a worker takes a new one: less than a millisecond."""
-MOMENT_SECONDS = 0.1
-"""A client who says more within it is heard by the same thread; to wake another one takes a tenth of a short request."""
-PATIENCE_SECONDS = 0.1
-"""Nobody gives up so soon. Who has closed their end by then may only have nothing more to say (RFC 9112 section 9.6)."""
-LARGE = 256 * 1024
-"""Beyond so many bytes, or when nobody knows how many it will have, an answer is a large one."""
+"""How long a request may take to arrive, from its first byte to its last."""
+ACCEPT_DELAY_SECONDS = 20e-6
+"""For each connection that it has, up to 50, a worker accepts a new one so much later: less than a millisecond."""
+KEEP_ALIVE_GRACE_SECONDS = 0.1
+"""The thread of a connection waits so long for its next request; to wake another thread takes a tenth of a short request."""
 FILE_BLOCK = 64 * 1024
 """Bytes of a file that are read and sent at a time."""
 SINGLE = {"AUTHORIZATION", "IDEMPOTENCY-KEY"}
 """Headers that are sent once. gunicorn itself refuses a second Host, Content-Type and Content-Length."""
-ALIVE = "/healthz"
-"""Tells that the process answers, so it takes no place: it has to be told also while all of them are taken."""
 
 
 class TooSlow(ParseException):  # type: ignore[misc]
@@ -63,21 +51,11 @@ class Repeated(ParseException):  # type: ignore[misc]
     """A header of which there can be one is there twice."""
 
 
-class Crowded(Exception):  # noqa: N818 - named like its neighbours
-    """A request waited for a place in vain."""
-
-
-class OverShare(Exception):  # noqa: N818 - named like its neighbours
-    """A client already holds its share of the slots for large responses."""
-
-
 _CODES = {
     ConfigurationProblem: "not_found",  # a path that does not begin with SCRIPT_NAME
     LimitRequestLine: "uri_too_long",
     LimitRequestHeaders: "headers_too_large",
     TooSlow: "request_timeout",
-    Crowded: "service_unavailable",
-    OverShare: "rate_limited",
 }
 
 
@@ -110,58 +88,57 @@ class Reader(SocketUnreader):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A thread for each connection, and as many places for requests as gunicorn's setting `threads` says.
-
-    Of large answers only twice as many are under way, so that slow readers do not fill the memory. One user, or one network
-    of anonymous clients, has a quarter of these at most, so that slow readers of one account keep nobody else from theirs.
-    """
+    """A thread for each connection."""
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Let no connection wait for a thread."""
+        """Let no connection wait for a thread: gunicorn would have as many threads as its setting `threads` says."""
         return ThreadPoolExecutor(self.cfg.worker_connections)
 
     def load_wsgi(self) -> None:
-        """Load the application, and put the places before it."""
+        """Load the application, and give its responses a deadline: no WSGI application can, as it needs the socket."""
         super().load_wsgi()
         self._application: Flask = self.app.wsgi()
-        self._places = FairSemaphore(self.cfg.threads)
-        self._large = SharedSlots(2 * self.cfg.threads, share=max(1, self.cfg.threads // 2))
-        self.wsgi = self._answer
+        self.wsgi = self._respond
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a connection, unless a worker that has fewer of them has been quicker."""
-        # The system wakes up whoever went to sleep last, so that by itself one worker would get most of them.
-        time.sleep(min(self.nr_conns, 50) * HEAD_START_SECONDS)
+        """Accept a connection, unless a worker that has fewer of them has been quicker.
+
+        The system wakes the worker that went to sleep last, so that without a delay one of them would get most connections.
+        """
+        time.sleep(min(self.nr_conns, 50) * ACCEPT_DELAY_SECONDS)
         super().accept(listener)
 
     def handle(self, conn: TConn) -> Any:
-        """Let a request come in and be answered, each within a time, and so the next one if it is there in a moment."""
+        """Serve a request, and the next ones that arrive within the grace, each with a deadline.
+
+        gunicorn has no deadline for a request, and hands each next one through its poller and a queue.
+        """
         if conn.parser is None:
             conn.parser = RequestParser(conn.cfg, conn.sock, conn.client)
             conn.parser.unreader = Reader(conn.sock)
-        goes_on: Any = True
-        while goes_on is True:
+        keeps_alive: Any = True
+        while keeps_alive is True:
             conn.parser.unreader.deadline = time.monotonic() + ARRIVAL_SECONDS
-            goes_on = super().handle(conn)
-            if goes_on is True and not _more(conn):
+            keeps_alive = super().handle(conn)
+            if keeps_alive is True and not _next_request_arrives(conn):
                 return True
-        if not goes_on:
+        if not keeps_alive:
             # It waits for the client to close too, for two seconds; gunicorn would let everybody wait with it.
             close_graceful(conn.sock)
-        return goes_on
+        return keeps_alive
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Keep the connection for the next request, or forget it."""
+        """Keep the connection for the next request, or forget it: :meth:`handle` closes connections itself."""
         if conn.sock.fileno() == -1:
             self.nr_conns -= 1
         else:
             super().finish_request(conn, fs)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Let clients connect, or wait. At the end of this worker, take those who wait, and let others be refused at once.
+        """Accept connections, or not. At the end of this worker, serve those that wait, and let later ones be refused.
 
-        gunicorn would keep the socket until the last answer is written; whoever connected meanwhile would wait for that, and
-        then be cut off.
+        gunicorn would keep the socket until the last response is written; clients that connected meanwhile would wait for
+        that, and then be cut off.
         """
         super().set_accept_enabled(enabled)
         # It may be told to end before it begins.
@@ -176,77 +153,54 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             listener.close()
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close connections that have been idle for long; when others wait to connect, all that are idle."""
+        """Close connections that have been idle for long; all idle ones when the worker is full, as gunicorn would not."""
         super().murder_keepalived(force or self.nr_conns >= self.worker_connections)
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Answer a request. Tell whether the connection can be used for another one.
+        """Answer a request. Return whether the connection can be used for another one.
 
-        :raises Repeated: when the application would see two headers as one, their values joined by a comma.
+        gunicorn joins repeated headers by a comma, and does not expect a deadline of the response.
+
+        :raises Repeated: when a header that is sent once is there twice.
         """
         names = [name for name, _ in req.headers if name in SINGLE]
         if len(set(names)) < len(names):
             raise Repeated
         try:
-            goes_on: bool = super().handle_request(req, conn)
+            keeps_alive: bool = super().handle_request(req, conn)
         except TimeoutError:
             self.log.warning(
                 "an answer was not read within %s seconds", self._application.config["TASKAPP"].response_seconds
             )
             return False
-        return goes_on
+        return keeps_alive
 
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Let the application answer: a request that has come in, when it is its turn. As WSGI has it."""
-        config = self._application.config["TASKAPP"]
-        if int(environ.get("CONTENT_LENGTH") or 0) <= config.max_body_bytes:
-            # One byte more than a body may have tells the application that it is too long. A longer one is not read at all.
-            environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(config.max_body_bytes + 1))
-        large = False
-
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            nonlocal large
-            length = dict(headers).get("Content-Length")
-            large = status.startswith("200") and (length is None or int(length) > LARGE)
-            return start_response(status, headers, *error)
-
-        since = time.monotonic()
-        if environ["PATH_INFO"] == ALIVE:
-            answer = self._application(environ, start)
-        elif self._places.take(_who(environ), config.queue_seconds):
-            try:
-                if time.monotonic() - since > PATIENCE_SECONDS and _gone(environ["gunicorn.socket"]):
-                    # Who gave up while waiting asks again; to answer both would keep an overload going.
-                    raise NoMoreData
-                answer = self._application(environ, start)
-            finally:
-                self._places.give()
-        else:
-            raise Crowded
-        if isinstance(answer, environ["wsgi.file_wrapper"]):
-            # A file is not in memory, so it takes no slot.
-            answer.blksize = FILE_BLOCK
-        elif large:
-            client = client_of(environ)
-            if refusal := self._large.take(client):
-                ClosingIterator(answer).close()
-                raise OverShare if refusal is Refusal.OVER_SHARE else Crowded
-            answer = ClosingIterator(answer, partial(self._large.give, client))
-        return _within(config.response_seconds, environ["gunicorn.socket"], answer)
+    def _respond(self, environ: dict[str, Any], start_response: Any) -> ClosingIterator:
+        """Call the application, as WSGI has it, and give the response one deadline."""
+        client = environ["gunicorn.socket"]
+        environ[HAS_LEFT] = partial(_has_left, client)
+        response = self._application(environ, start_response)
+        if environ.get(IS_REFUSED):
+            # A client that is refused is to leave room for others. No header of WSGI says so.
+            start_response.__self__.force_close()
+        if isinstance(response, environ["wsgi.file_wrapper"]):
+            response.blksize = FILE_BLOCK
+        return _within(self._application.config["TASKAPP"].response_seconds, client, response)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that no application has seen. All else is gunicorn's."""
-        if not isinstance(exc, ParseException | Crowded | OverShare):
+        """Answer a request that gunicorn could not read, with a problem document in the place of its HTML."""
+        if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
-        request_id = uuid7().hex
-        code = _CODES.get(type(exc), "malformed_request")
-        service(Recorders, self._application).count_refused(code, PROBLEMS[code].status)
-        self.log.warning("request refused: %s, request id %s", type(exc).__name__, request_id)
         config = self._application.config["TASKAPP"]
+        code = _CODES.get(type(exc), "malformed_request")
+        refused = RefusedRequest(code, (config.public_url or "") + _prefix(req, config))
+        refused.count(self._application)
+        self.log.warning("request refused: %s, request id %s", type(exc).__name__, refused.id)
+        head = [f"HTTP/1.1 {refused.status}", "Connection: close", *(f"{name}: {value}" for name, value in refused.headers)]
         client.settimeout(config.response_seconds)
         try:
-            client.sendall(_response(code, (config.public_url or "") + _prefix(req, config), request_id))
+            client.sendall("\r\n".join([*head, "", ""]).encode() + refused.body)
         except OSError:
             self.log.debug("the client of a refused request has gone")
 
@@ -259,13 +213,8 @@ def _prefix(req: Any, config: Config) -> str:
     return config.script_name or ""
 
 
-def _who(environ: dict[str, Any]) -> str:
-    """Tell apart those who wait for a place; whether they are who they say is found out when it is their turn."""
-    return str(environ.get("HTTP_AUTHORIZATION") or environ["REMOTE_ADDR"])
-
-
-def _within(seconds: float, client: socket.socket, answer: Iterable[bytes]) -> ClosingIterator:
-    """Give one deadline to the whole of an answer, however many pieces it is sent in; it raises TimeoutError then.
+def _within(seconds: float, client: socket.socket, response: Iterable[bytes]) -> ClosingIterator:
+    """Give one deadline to a whole response, however many pieces it is sent in; it raises TimeoutError then.
 
     A file is iterated as well: sendfile() would wait anew for each part that a client takes.
     """
@@ -280,26 +229,26 @@ def _within(seconds: float, client: socket.socket, answer: Iterable[bytes]) -> C
     def pieces() -> Iterator[bytes]:
         # gunicorn sends the header by itself before the first piece; what that takes counts too.
         yield b""
-        for piece in answer:
+        for piece in response:
             allow_what_is_left()
             yield piece
         # For the end of a chunked body.
         allow_what_is_left()
 
     client.settimeout(seconds)
-    return ClosingIterator(pieces(), ClosingIterator(answer).close)
+    return ClosingIterator(pieces(), ClosingIterator(response).close)
 
 
-def _more(conn: TConn) -> bool:
-    """Wait a moment for a client to say more, if it has not said so already, behind its last request."""
+def _next_request_arrives(conn: TConn) -> bool:
+    """Wait for the next request of a connection, unless it was pipelined behind the last one."""
     if conn.parser.unreader.buf.getvalue():
         return True
     coming = select.poll()
     coming.register(conn.sock, select.POLLIN)
-    return bool(coming.poll(1000 * MOMENT_SECONDS))
+    return bool(coming.poll(1000 * KEEP_ALIVE_GRACE_SECONDS))
 
 
-def _gone(client: socket.socket) -> bool:
+def _has_left(client: socket.socket) -> bool:
     """Tell whether a client has closed its connection."""
     client.setblocking(False)
     try:
@@ -308,20 +257,3 @@ def _gone(client: socket.socket) -> bool:
         return False
     except OSError:
         return True
-
-
-def _response(code: str, public_url: str, request_id: str) -> bytes:
-    kind = PROBLEMS[code]
-    body = orjson.dumps(Problem(code).document(public_url, "", request_id))
-    head = [
-        f"HTTP/1.1 {kind.status} {kind.title}",
-        "Connection: close",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        "Cache-Control: no-store",
-        f"X-Request-Id: {request_id}",
-        f"Content-Security-Policy: {CONTENT_SECURITY_POLICY}",
-        *(f"{name}: {value}" for name, value in ALWAYS.items()),
-        *([f"Retry-After: {RETRY_AFTER_SECONDS}"] if kind.status in {429, 503} else []),
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + body

@@ -15,7 +15,7 @@ from endurance.raw_http import Address, connect, head, read
 
 @pytest.fixture(scope="module", params=[0, 600], ids=["no grace", "endless grace"])
 def address(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Address]:
-    with one_worker(cluster.environment, places=1, MOMENT_SECONDS=request.param) as server:
+    with one_worker(cluster.environment, places=1, KEEP_ALIVE_GRACE_SECONDS=request.param) as server:
         yield server.address
 
 

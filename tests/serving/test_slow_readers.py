@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,16 +19,18 @@ from gunicorn.http.wsgi import FileWrapper
 from waiting import wait_until
 from werkzeug.test import create_environ
 
+from serving.slow_reader import TASKS, fill, status, token_of, wanting
+from taskapp import create_app
+from taskapp.database.databases import Databases
+from taskapp.services import service
 from taskapp.serving import gunicorn_worker
-from taskapp.serving.admission import FairSemaphore, SharedSlots
-from taskapp.serving.gunicorn_worker import Crowded, OverShare, Worker
+from taskapp.serving.admission import AdmissionControl
+from taskapp.serving.gunicorn_worker import Worker
 
 pytestmark = pytest.mark.extended
 
 THREADS = 4
 SLOTS, SHARE = 2 * THREADS, THREADS // 2
-TASKS = 1_500
-"""With notes of 16 kB, 24 MB in three batches: more than the system's buffers take of what is not read."""
 
 
 @pytest.fixture(scope="module")
@@ -36,40 +39,6 @@ def address(cluster: Cluster) -> Iterator[Address]:
     patient = {"TASKAPP_RESPONSE_SECONDS": "600", "TASKAPP_QUEUE_SECONDS": "60"}
     with one_worker({**cluster.environment, **patient}, THREADS) as server:
         yield server.address
-
-
-def fill(admin: Admin, person: Person, tasks: int = TASKS, characters: int = 16_384) -> None:
-    admin.execute(
-        "INSERT INTO app.tasks (user_id, id, title, notes, position)"
-        " SELECT %s, gen_random_uuid(), 'x', repeat('x', %s), 'a' || n || '1' FROM generate_series(1, %s) AS n",
-        person.id,
-        characters,
-        tasks,
-    )
-
-
-def token_of(person: Person) -> str:
-    return person.headers["Authorization"].removeprefix("Bearer ")
-
-
-def wanting(address: Address, person: Person, path: str) -> socket.socket:
-    """Ask for something and read none of it."""
-    connection = socket.socket()
-    # Before it connects, so that the window stays small.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(120)
-    connection.connect(address)
-    connection.sendall(head("GET", path, f"Authorization: {person.headers['Authorization']}"))
-    return connection
-
-
-def status(connection: socket.socket) -> int:
-    """Read the status of an answer, and nothing behind it."""
-    line = b""
-    while len(line) < len("HTTP/1.1 200"):
-        line += (more := connection.recv(len("HTTP/1.1 200") - len(line)))
-        assert more, line
-    return int(line[-3:])
 
 
 def large(address: Address, person: Person, path: str = "/v1/me/export") -> Answer:
@@ -124,10 +93,25 @@ def test_the_slots_of_all_can_be_taken_by_several_users_only(
 
 
 @pytest.fixture
-def worker(app: Flask) -> Worker:
-    """A worker without a server around it: what it answers is taken from it piece by piece."""
+def small(app: Flask) -> Iterator[Flask]:
+    """An application of its own, so that no other test holds slots."""
+    small = create_app(replace(app.config["TASKAPP"], threads=THREADS))
+    small.wsgi_app = AdmissionControl(small.wsgi_app, small)  # type: ignore[method-assign]
+    yield small
+    service(Databases, small).dispose()
+
+
+@pytest.fixture
+def admission(small: Flask) -> AdmissionControl:
+    assert isinstance(small.wsgi_app, AdmissionControl)
+    return small.wsgi_app
+
+
+@pytest.fixture
+def worker(small: Flask) -> Worker:
+    """A worker without a server around it: its response is taken piece by piece."""
     made = Worker.__new__(Worker)
-    made._application, made._places, made._large = app, FairSemaphore(THREADS), SharedSlots(SLOTS, SHARE)
+    made._application = small
     return made
 
 
@@ -139,20 +123,24 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def start(status: str, headers: list[tuple[str, str]]) -> None:
-    """Take the status and the headers of an answer, as WSGI has it, for a server that sends nothing."""
+class Response:
+    """A response as WSGI has it: status and headers, and an iterable of which nothing is taken yet."""
 
+    def __init__(self, application: Any, path: str, address: str = "192.0.2.1", **environ: Any) -> None:
+        made = {**create_environ(path), "REMOTE_ADDR": address, "wsgi.file_wrapper": FileWrapper, **environ}
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.pieces: Any = application(made, self._start)
 
-def answer(worker: Worker, client: socket.socket, path: str, address: str = "192.0.2.1", **environ: str) -> Any:
-    """Let the worker answer; nothing of it is taken yet."""
-    made = {
-        **create_environ(path),
-        "REMOTE_ADDR": address,
-        "gunicorn.socket": client,
-        "wsgi.file_wrapper": FileWrapper,
-        **environ,
-    }
-    return worker._answer(made, start)
+    def _start(self, status: str, headers: list[tuple[str, str]], *error: Any) -> None:
+        self.status, self.headers = int(status[:3]), dict(headers)
+
+    @property
+    def code(self) -> str:
+        return str(json.loads(b"".join(self.pieces))["code"])
+
+    def close(self) -> None:
+        self.pieces.close()
 
 
 @pytest.mark.parametrize(
@@ -165,55 +153,48 @@ def answer(worker: Worker, client: socket.socket, path: str, address: str = "192
     ],
     ids=str,
 )
-def test_anonymous_clients_of_one_network_share(
-    worker: Worker, sockets: tuple[socket.socket, socket.socket], same: list[str], other: str
-) -> None:
-    client, _ = sockets
-    held = [answer(worker, client, "/openapi.json", same[number % len(same)]) for number in range(SHARE)]
+def test_anonymous_clients_of_one_network_share(admission: AdmissionControl, same: list[str], other: str) -> None:
+    held = [Response(admission, "/openapi.json", same[number % len(same)]) for number in range(SHARE)]
     for address in same:
-        with pytest.raises(OverShare):
-            answer(worker, client, "/openapi.json", address)
-    held.append(answer(worker, client, "/openapi.json", other))
+        refused = Response(admission, "/openapi.json", address)
+        assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "rate_limited", "2")
+    held.append(Response(admission, "/openapi.json", other))
     held[0].close()
-    held.append(answer(worker, client, "/openapi.json", same[0]))
-    assert sum(worker._large._held.values()) == SHARE + 1
+    held.append(Response(admission, "/openapi.json", same[0]))
+    assert [one.status for one in held] == [200] * (SHARE + 2)
+    assert sum(admission.large._held.values()) == SHARE + 1
     for one in held[1:]:
         one.close()
-    assert worker._large._held == {}
+    assert admission.large._held == {}
 
 
 def test_a_user_is_counted_by_account_wherever_they_come_from(
-    worker: Worker, sockets: tuple[socket.socket, socket.socket], admin: Admin, alice: Person, bob: Person
+    admission: AdmissionControl, admin: Admin, alice: Person, bob: Person
 ) -> None:
     admin.execute("TRUNCATE app.attempts")
-    client, _ = sockets
     authorizations = [person.headers["Authorization"] for person in (alice, script(alice, "tasks:read"))]
-    held = [
-        answer(worker, client, "/v1/me/export", f"192.0.2.{n}", HTTP_AUTHORIZATION=authorizations[0]) for n in range(SHARE)
-    ]
+    held = [Response(admission, "/v1/me/export", f"192.0.2.{n}", HTTP_AUTHORIZATION=authorizations[0]) for n in range(SHARE)]
     fill(admin, alice)
     for authorization in authorizations:
-        with pytest.raises(OverShare):
-            answer(worker, client, "/v1/tasks?limit=200", "198.51.100.1", HTTP_AUTHORIZATION=authorization)
+        refused = Response(admission, "/v1/tasks?limit=200", "198.51.100.1", HTTP_AUTHORIZATION=authorization)
+        assert (refused.status, refused.code) == (429, "rate_limited")
     # The same network, another account, and nobody at all.
-    held.append(answer(worker, client, "/v1/me/export", HTTP_AUTHORIZATION=bob.headers["Authorization"]))
-    held.append(answer(worker, client, "/openapi.json"))
+    held.append(Response(admission, "/v1/me/export", HTTP_AUTHORIZATION=bob.headers["Authorization"]))
+    held.append(Response(admission, "/openapi.json"))
+    assert [one.status for one in held] == [200] * (SHARE + 2)
     for one in held:
         one.close()
-    assert worker._large._held == {}
+    assert admission.large._held == {}
 
 
-def test_what_is_refused_leaves_no_slot_and_no_place_taken(
-    worker: Worker, sockets: tuple[socket.socket, socket.socket]
-) -> None:
-    client, _ = sockets
-    held = [answer(worker, client, "/openapi.json", f"192.0.2.{n // SHARE}") for n in range(SLOTS)]
+def test_a_refused_request_leaves_no_slot_taken(admission: AdmissionControl) -> None:
+    held = [Response(admission, "/openapi.json", f"192.0.2.{n // SHARE}") for n in range(SLOTS)]
     for _ in range(3 * THREADS):
-        with pytest.raises(Crowded):
-            answer(worker, client, "/openapi.json", "198.51.100.1")
+        refused = Response(admission, "/openapi.json", "198.51.100.1")
+        assert (refused.status, refused.code) == (503, "service_unavailable")
     for one in held:
         one.close()
-    assert (worker._large._held, worker._large._free, worker._places._free) == ({}, SLOTS, THREADS)
+    assert (admission.large._held, admission.large._free, admission.slots._free) == ({}, SLOTS, THREADS)
 
 
 # One deadline.
@@ -247,6 +228,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 )
 def test_a_response_has_one_deadline_however_many_pieces_it_has(
     worker: Worker,
+    admission: AdmissionControl,
     sockets: tuple[socket.socket, socket.socket],
     admin: Admin,
     alice: Person,
@@ -257,7 +239,9 @@ def test_a_response_has_one_deadline_however_many_pieces_it_has(
 ) -> None:
     fill(admin, alice)
     client, _ = sockets
-    pieces = answer(worker, client, path, HTTP_AUTHORIZATION=alice.headers["Authorization"])
+    authorization = alice.headers["Authorization"]
+    sent: dict[str, Any] = {"HTTP_AUTHORIZATION": authorization, "gunicorn.socket": client}
+    pieces = Response(worker._respond, path, **sent).pieces
     assert next(pieces) == b""
     allowed = []
 
@@ -271,7 +255,7 @@ def test_a_response_has_one_deadline_however_many_pieces_it_has(
     pieces.close()
     # Each piece has what the ones before it have left of 20 seconds, and so has the end of the response.
     assert allowed == expected
-    assert worker._large._held == {}
+    assert admission.large._held == {}
 
 
 def read_in_pauses(connection: socket.socket, pause: float) -> bytes:
