@@ -75,21 +75,21 @@ def _end(response: Response) -> Response:
     )
     if response.is_streamed:
         # It goes on asking the database while it is being sent.
-        response.call_on_close(partial(_tell_later, recorders, ended, g.started))
+        response.call_on_close(partial(_notify_later, recorders, ended, g.started))
     else:
-        _tell(recorders, ended, g.started)
+        _notify(recorders, ended, g.started)
     return response
 
 
-def _tell(recorders: Sequence[Recorder], ended: RequestRecord, started: float) -> None:
+def _notify(recorders: Sequence[Recorder], ended: RequestRecord, started: float) -> None:
     ended.seconds = time.perf_counter() - started
     for record in recorders:
         record(ended)
 
 
-def _tell_later(recorders: Sequence[Recorder], ended: RequestRecord, started: float) -> None:
+def _notify_later(recorders: Sequence[Recorder], ended: RequestRecord, started: float) -> None:
     with identity.resumed(ended.work):
-        _tell(recorders, ended, started)
+        _notify(recorders, ended, started)
 
 
 def _route_and_path(rule: Rule | None, arguments: dict[str, Any] | None, path: str) -> tuple[str | None, str]:

@@ -12,7 +12,7 @@ import flask_smorest
 from flask import Response, current_app, request
 
 from taskapp.web.authentication import personal_token
-from taskapp.web.authentication.authenticate import sign_in
+from taskapp.web.authentication.authenticate import authenticate
 from taskapp.web.openapi import operations
 from taskapp.web.request_context import operation_id
 from taskapp.web.requests import idempotency
@@ -95,23 +95,23 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def fails(self, *codes: str) -> Callable[[View], View]:
         """Document problems of a view, besides those that follow from what it takes (web/openapi/error_responses.py)."""
-        return operations.noting("fails", *codes)
+        return operations.annotate("fails", *codes)
 
     def honours_if_match(self, view: View) -> View:
         """Mark, and document, a view that makes its change only to the version the client names."""
         view.honours_if_match = True  # type: ignore[attr-defined]
-        return operations.noting("conditions", "IfMatch")(view)
+        return operations.annotate("conditions", "IfMatch")(view)
 
     def honours_if_none_match(self, view: View) -> View:
         """Mark, and document, a view that answers 304 when the client has what there is."""
-        noted: View = operations.noting("conditions", "IfNoneMatch")(view)
+        noted: View = operations.annotate("conditions", "IfNoneMatch")(view)
         described: View = self.alt_response(304, description="You have it already.", success=True)(noted)
         return described
 
     def honours_idempotency_key(self, view: View) -> View:
         """Answer a POST that comes again as before. To stand next to the view, so that it sees bodies that were accepted."""
         failing = self.fails("idempotency_in_progress", "idempotency_key_reused", "quota_exceeded")
-        return failing(operations.noting("conditions", "IdempotencyKey")(idempotency.answer_once(view)))
+        return failing(operations.annotate("conditions", "IdempotencyKey")(idempotency.idempotent(view)))
 
     def _tag(self, rule: str) -> str:
         """Name the resource that a path is of, whichever feature has the operation; below ``/v1/auth``, the feature."""
@@ -129,7 +129,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return [personal_token.scope(kind, method) for kind in kinds]
 
     def _sign_in(self) -> None:
-        sign_in(self._token_scopes(current_app.view_functions[request.endpoint or ""], request.method))
+        authenticate(self._token_scopes(current_app.view_functions[request.endpoint or ""], request.method))
 
     def _keep_private(self, response: Response) -> Response:
         # A shared cache must not keep one user's answer for another.

@@ -26,7 +26,7 @@ def change(verified: str, session_id: UUID, keys: tuple[bytes, bytes], **values:
     return select(changed, ended, func.app.login_succeeded(*keys))
 
 
-def leave(verified: str) -> Executable:
+def delete_account(verified: str) -> Executable:
     """Delete the account; foreign keys take along whatever is its user's."""
     proven = delete(User).where(is_hash(verified))
     return proven.returning(User.user_id)

@@ -9,7 +9,7 @@ from taskapp.database import databases
 from taskapp.features.account import export, queries
 from taskapp.features.account.schemas import EmailChangeSchema, ExportSchema, PasswordChangeSchema, PasswordSchema
 from taskapp.features.auth import events, login_throttle
-from taskapp.features.auth.reauthentication import prove, still_proven
+from taskapp.features.auth.reauthentication import run_if_password_unchanged, verify_password
 from taskapp.features.auth.sessions import session_id
 from taskapp.features.users.queries import me
 from taskapp.features.users.schemas import USER, UserSchema
@@ -34,11 +34,13 @@ def change_email(body: dict[str, Any]) -> Response:
     It takes your current password. All your other sessions end, and all your personal access tokens.
     """
     # It tells whether an address is taken, so it counts with registrations.
-    user, _ = prove(
+    user, _ = verify_password(
         body["password"], login_throttle.count("register", settings().registrations_per_hour, timedelta(hours=1))
     )
     keys = login_throttle.login_keys(body["email"])
-    changed = USER.json(still_proven(queries.change(user.password_hash, session_id(), keys, email=body["email"])))
+    changed = USER.json(
+        run_if_password_unchanged(queries.change(user.password_hash, session_id(), keys, email=body["email"]))
+    )
     events.record("email_changed")
     return json_response(changed, headers={"ETag": changed["etag"]})
 
@@ -52,9 +54,9 @@ def change_password(body: dict[str, Any]) -> Response:
 
     It takes your current password. All your other sessions end, and all your personal access tokens.
     """
-    user, new_hash = prove(body["password"], new_password=body["new_password"])
+    user, new_hash = verify_password(body["password"], new_password=body["new_password"])
     keys = login_throttle.login_keys(user.email)
-    still_proven(queries.change(user.password_hash, session_id(), keys, password_hash=new_hash))
+    run_if_password_unchanged(queries.change(user.password_hash, session_id(), keys, password_hash=new_hash))
     events.record("password_changed")
     return Response(status=204)
 
@@ -68,8 +70,8 @@ def delete_me(body: dict[str, Any]) -> Response:
 
     It takes your current password, happens at once, and cannot be undone: no trash keeps it. `exportMe` before, if you like.
     """
-    user, _ = prove(body["password"])
-    still_proven(queries.leave(user.password_hash))
+    user, _ = verify_password(body["password"])
+    run_if_password_unchanged(queries.delete_account(user.password_hash))
     events.record("account_deleted")
     return Response(status=204)
 

@@ -78,7 +78,7 @@ class Passwords:
     def __init__(self, config: Config) -> None:
         self._shortest = config.password_min_length
         self._hasher = PasswordHasher(*_COST)
-        self._hashers = ThreadPoolExecutor(config.password_hashers, "hasher", initializer=_yield_to_others)
+        self._hashers = ThreadPoolExecutor(config.password_hashers, "hasher", initializer=_lower_priority)
         self._places = BoundedSemaphore(max(config.password_hashers, config.threads // 2))
         self._nobodys = self._hasher.hash(token_hex())
 
@@ -136,13 +136,13 @@ class Place:
         return self._hasher.check_needs_rehash(password_hash)
 
 
-def _yield_to_others() -> None:
+def _lower_priority() -> None:
     # On Linux niceness belongs to a thread; elsewhere this would slow down the whole process.
     if sys.platform == "linux":
         os.nice(_NICENESS)
 
 
-def _give_back_at_once() -> None:
+def _return_freed_memory() -> None:
     # glibc takes blocks of a size that was freed once from its heap from then on, and the 19 MiB of a hash would stay there
     # for good. Other systems' libraries have no such setting.
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
@@ -151,7 +151,7 @@ def _give_back_at_once() -> None:
 
 def init_app(app: Flask, config: Config) -> None:
     """Called by the application factory."""
-    _give_back_at_once()
+    _return_freed_memory()
     provide(app, Passwords(config))
 
 

@@ -120,7 +120,7 @@ def _opened(session: dict[str, Any], user: CTE) -> CTE:
     return insert(Session).from_select(columns, select(*values).select_from(user)).returning(Session.id).cte("opened")
 
 
-def forgive(pair: bytes, account: bytes) -> Executable:
+def clear_failures(pair: bytes, account: bytes) -> Executable:
     """Take back what was counted: the password was right."""
     return select(func.app.login_succeeded(pair, account))
 

@@ -11,7 +11,7 @@ from taskapp.features.auth.sessions import about
 from taskapp.web.responses.problems import Problem
 
 
-def prove(
+def verify_password(
     password: str, attempt: ColumnElement[Any] | None = None, new_password: str | None = None
 ) -> tuple[Row[Any], str | None]:
     """Verify the current password of whoever is signed in; guesses are counted with those at log-in.
@@ -28,14 +28,14 @@ def prove(
         login_throttle.refuse(counted.wait_here, counted.wait_source)
         if not place.verify(user.password_hash, password):
             raise _not_proven()
-        databases.auth().execute(queries.forgive(*keys))
+        databases.auth().execute(queries.clear_failures(*keys))
         if new_password is None:
             return user, None
         passwords().check(new_password, "new_password", about=about(user.email, user.display_name))
         return user, place.hash(new_password)
 
 
-def still_proven(statement: Executable) -> Row[Any]:
+def run_if_password_unchanged(statement: Executable) -> Row[Any]:
     """Run what the password was asked for; it does nothing when another request has changed that password since.
 
     :raises Problem: 403.

@@ -115,7 +115,7 @@ def _unchanged(task_id: UUID) -> ColumnElement[bool]:
     return TASKS.c.version == select(before.c.version).where(before.c.id == task_id).scalar_subquery()
 
 
-def newest(query: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int) -> Prepared:
+def page(query: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int) -> Prepared:
     """Select up to ``limit`` completions, latest first, from the row after ``after`` on."""
     columns = COMPLETIONS.c
     statement = select(*COLUMNS).order_by(columns.completed_at.desc(), columns.id.desc()).limit(limit)

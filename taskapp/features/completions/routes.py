@@ -99,7 +99,7 @@ def list_completions(query: dict[str, Any]) -> Response:
         completed_at, last_id = read_cursor(query["cursor"], order, keys=2)
         after = (datetime.fromisoformat(completed_at), UUID(last_id))
     limit = page_size(query["limit"])
-    rows = databases.api().execute(*queries.newest(query, after, limit + 1))
+    rows = databases.api().execute(*queries.page(query, after, limit + 1))
     return page(rows, limit, order, completion_json, key=lambda row: [row.completed_at, row.id])
 
 

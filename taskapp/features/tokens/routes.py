@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from taskapp.database import databases
 from taskapp.features.auth import events
-from taskapp.features.auth.reauthentication import prove, still_proven
+from taskapp.features.auth.reauthentication import run_if_password_unchanged, verify_password
 from taskapp.features.tokens import queries
 from taskapp.features.tokens.schemas import (
     AccessTokenCreatedSchema,
@@ -71,10 +71,10 @@ def create_access_token(body: dict[str, Any]) -> Response:
     `token` is shown in this answer and never again. Send it as `Authorization: Bearer <token>`; it can do what its scopes
     say, and nothing to your account. Changing your address or your password ends all of them.
     """
-    user, _ = prove(body.pop("password"))
+    user, _ = verify_password(body.pop("password"))
     token = personal_token.new(user.user_id)
     values = {**body, "id": uuid7(), "prefix": personal_token.shown(token), "digest": personal_token.digest(token)}
-    row = still_proven(queries.create(user.password_hash, values, settings().tokens_per_user))
+    row = run_if_password_unchanged(queries.create(user.password_hash, values, settings().tokens_per_user))
     if row.full:
         raise Problem("quota_exceeded")
     events.record("access_token_created", access_token_id=row.id)

@@ -25,7 +25,7 @@ _CREATED_AT = {"example": "2026-11-22T10:00:00.000Z", "description": "When it wa
 _LAST_USED_AT = {"example": "2026-11-22T10:00:00.000Z", "description": "When it was last used, to the minute, or `null`."}
 
 
-def _soon_enough(moment: datetime) -> None:
+def _within_longest_lifetime(moment: datetime) -> None:
     if not timedelta(0) < moment - datetime.now(UTC) <= LONGEST:
         raise ma.ValidationError(Coded("out_of_range", "Must be in the future, and at most 366 days ahead."))
 
@@ -46,7 +46,7 @@ class AccessTokenCreateSchema(Schema):
         required=True,
         metadata={"minItems": 1, **_SCOPES},
     )
-    expires_at = Instant(required=True, validate=_soon_enough, metadata=_EXPIRES_AT)
+    expires_at = Instant(required=True, validate=_within_longest_lifetime, metadata=_EXPIRES_AT)
     password = Password(required=True, metadata={"description": "Your current password."})
 
     @ma.validates("scopes")

@@ -16,7 +16,7 @@ from taskapp.web.requests.conditional_update import among, applied, applied_or_c
 _CHANGED = {**MOVED, "version": TASKS.c.version + 1, "updated_at": func.now()}
 
 
-def throw_away(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
+def move_to_trash(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
     """Put a task into the trash; a trigger takes its subtasks along. Select it; ``applied`` tells whether it is there."""
     statement = (
         update(TASKS)
@@ -48,23 +48,23 @@ def restore(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
         .where(TASKS.c.id == task_id, TASKS.c.deleted_at.is_not(None), among(Task, versions))
         .values(deleted_at=null(), parent_id=select(there.c.id).scalar_subquery(), **_CHANGED)
     )
-    restored = applied(statement, _anywhere(task_id))
+    restored = applied(statement, _in_trash_or_not(task_id))
     parts = (
         update(TASKS)
         .where(TASKS.c.parent_id == task_id, TASKS.c.deleted_at == since, select(restored).exists())
         .values(deleted_at=null(), **_CHANGED)
         .cte("parts")
     )
-    return Prepared(or_current(restored, _anywhere(task_id)).add_cte(parts))
+    return Prepared(or_current(restored, _in_trash_or_not(task_id)).add_cte(parts))
 
 
 def purge(task_id: UUID, versions: Sequence[int] | None) -> Prepared:
     """Delete a task, wherever it is, and its subtasks. Select it, with ``applied`` telling whether it is gone."""
     statement = delete(TASKS).where(TASKS.c.id == task_id, among(Task, versions))
-    return Prepared(applied_or_current(statement, _anywhere(task_id)))
+    return Prepared(applied_or_current(statement, _in_trash_or_not(task_id)))
 
 
-def empty() -> Prepared:
+def empty_trash_and_lists() -> Prepared:
     """Delete all that is in the trash, tasks and lists."""
     lists = delete(List).where(List.deleted_at.is_not(None)).cte("lists")
     return Prepared(delete(TASKS).where(TASKS.c.deleted_at.is_not(None)).add_cte(lists))
@@ -90,5 +90,5 @@ def purge_ended_sessions(most: int) -> Prepared:
     return Prepared(select(func.app.purge_sessions(most).label("purged")))
 
 
-def _anywhere(task_id: UUID) -> Select[*tuple[Any, ...]]:
+def _in_trash_or_not(task_id: UUID) -> Select[*tuple[Any, ...]]:
     return select(*TASK.columns).where(TASKS.c.id == task_id)

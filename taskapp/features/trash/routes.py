@@ -31,7 +31,7 @@ def delete_task(query: dict[str, Any], task_id: UUID) -> Response:
     With `If-Match`, that version of it or none.
     """
     versions = preconditions.version_wanted()
-    remove = queries.purge if query["permanent"] else queries.throw_away
+    remove = queries.purge if query["permanent"] else queries.move_to_trash
     row = found(databases.api().execute(*remove(task_id, versions)))
     if not row.applied:
         # Also when another writer has just made the version that was asked for: nothing was deleted.
@@ -69,5 +69,5 @@ def empty_trash() -> Response:
     The tasks and lists in it are deleted for good, with their history. Emptying an empty trash is no failure. A personal
     access token needs `lists:write` too.
     """
-    databases.api().execute(*queries.empty())
+    databases.api().execute(*queries.empty_trash_and_lists())
     return Response(status=204)

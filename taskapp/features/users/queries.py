@@ -18,6 +18,6 @@ def me() -> Prepared:
     return Prepared(_ME)
 
 
-def patch_me(patch: Patch, versions: Sequence[int] | None) -> ConditionalUpdate:
+def patch(patch: Patch, versions: Sequence[int] | None) -> ConditionalUpdate:
     """Apply a merge patch to the one account there is."""
     return ConditionalUpdate(Prepared(patched(User, _ME, patch, USER.read_only, versions)), patch, versions, USER)

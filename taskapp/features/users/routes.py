@@ -39,5 +39,5 @@ def update_me(patch: Patch) -> Response:
     Members left out stay as they are, and `null` clears `display_name`. With `If-Match`, the patch is applied to that
     version or not at all. `email` is changed by `changeEmail`, the password by `changePassword`.
     """
-    user = USER.json(queries.patch_me(patch, version_wanted()).run(databases.api()))
+    user = USER.json(queries.patch(patch, version_wanted()).run(databases.api()))
     return json_response(user, headers={"ETag": user["etag"]})

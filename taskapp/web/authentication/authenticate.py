@@ -49,17 +49,17 @@ class Confirmed:
 def init_app(app: Flask) -> None:
     """Sign in also who asks for what no blueprint has. Called by the application factory."""
     provide(app, Confirmed())
-    app.before_request(_sign_in_astray)
+    app.before_request(_authenticate_unmatched)
 
 
-def sign_in(token_scopes: list[str] | None) -> None:
+def authenticate(token_scopes: list[str] | None) -> None:
     """Find out who sends the request, and count it.
 
     :param token_scopes: what a personal access token has to be good for; None where none is let in.
     :raises Problem: 401, 403, 429.
     """
     try:
-        who = _verified()
+        who = _verified_identity()
     except Problem as problem:
         if PROBLEMS[problem.code].status == 401:
             rate_limits.count_refused()
@@ -83,7 +83,7 @@ def also_needs(scope: str) -> None:
         identity.act_as(replace(who, also=(*who.also, scope)))
 
 
-def _verified() -> SessionUser | TokenUser:
+def _verified_identity() -> SessionUser | TokenUser:
     """Read the token; of a personal one the scope is left open.
 
     :raises Problem: 401; 429 when PostgreSQL would have to look it up, and too many from this network were no good.
@@ -98,7 +98,7 @@ def _verified() -> SessionUser | TokenUser:
     holder = TokenUser(personal_token.named_user(token), personal_token.digest(token), None)
     confirmed = service(Confirmed)
     if not confirmed.has(holder.digest):
-        rate_limits.refuse_guesser()
+        rate_limits.refuse_token_guessing()
         identity.act_as(holder)
         try:
             databases.api().execute(select(literal(1)))
@@ -108,8 +108,8 @@ def _verified() -> SessionUser | TokenUser:
     return holder
 
 
-def _sign_in_astray() -> None:
+def _authenticate_unmatched() -> None:
     # Of what does not exist no blueprint knows; yet whoever is signed in is counted and told there too. A token that is no
     # good is refused like anywhere: otherwise guesses could be tried out here without being counted.
     if request.routing_exception is not None and is_versioned(request.path) and "Authorization" in request.headers:
-        sign_in([])
+        authenticate([])

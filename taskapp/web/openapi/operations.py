@@ -38,7 +38,7 @@ They have no examples: tools that try an operation out send those, and the answe
 """
 
 
-def noting(key: str, *values: str) -> Callable[[View], View]:
+def annotate(key: str, *values: str) -> Callable[[View], View]:
     """Make a decorator that leaves a note on a view, for :func:`document`."""
 
     def note(view: View) -> View:

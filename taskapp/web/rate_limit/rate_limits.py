@@ -78,7 +78,7 @@ class RateLimits:
 def init_app(app: Flask, config: Config) -> None:
     """Tell in responses how their requests stand. Called by the application factory."""
     provide(app, RateLimits(config))
-    app.after_request(_tell)
+    app.after_request(_set_headers)
 
 
 def count_signed_in(user_id: UUID) -> None:
@@ -101,7 +101,7 @@ def count_refused() -> None:
     limits.count(limits.anonymous, client_network(ipv4_bits=32))
 
 
-def refuse_guesser() -> None:
+def refuse_token_guessing() -> None:
     """Refuse a token that PostgreSQL would have to look up, when too many from its network were no good.
 
     :raises Problem: 429.
@@ -110,7 +110,7 @@ def refuse_guesser() -> None:
     limits.count(limits.anonymous, client_network(ipv4_bits=32), by=0)
 
 
-def _tell(response: Response) -> Response:
+def _set_headers(response: Response) -> Response:
     standing: Standing | None = g.get("standing")
     if standing is not None:
         policy = standing.policy

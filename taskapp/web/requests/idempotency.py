@@ -65,7 +65,7 @@ class Answer(Owned, Base):
     stored_at: Mapped[datetime] = mapped_column(server_default=text("now()"), comment="When the request was answered first.")
 
 
-def answer_once(view: View) -> View:
+def idempotent(view: View) -> View:
     """Wrap a view: with a key that was answered before, it is not called.
 
     :raises Problem: 400 for a malformed key, 409 when a request with it is under way, 422 when it was used for another one.
@@ -92,7 +92,7 @@ def _answer(key: str, request_fingerprint: bytes, view: Callable[[], Response]) 
     with databases.api().together() as transaction:
         (row,) = transaction.execute(_claim(key))
         if not row.claimed:
-            return _again(row, request_fingerprint)
+            return _replayed(row, request_fingerprint)
         if row.full:
             raise Problem("quota_exceeded", f"You have used too many keys within {_KEPT_HOURS} hours.")
         try:
@@ -101,7 +101,7 @@ def _answer(key: str, request_fingerprint: bytes, view: Callable[[], Response]) 
             if problem.code not in KEPT_PROBLEMS:
                 raise
             response = problem_response(problem)
-        transaction.execute(_keep(key, request_fingerprint, response))
+        transaction.execute(_store(key, request_fingerprint, response))
     return response
 
 
@@ -129,7 +129,7 @@ def _claim(key: str) -> Executable:
     return select(claimed.c.claimed, full, *kept).select_from(claimed.outerjoin(Answer, before))
 
 
-def _keep(key: str, request_fingerprint: bytes, response: Response) -> Insert:
+def _store(key: str, request_fingerprint: bytes, response: Response) -> Insert:
     return insert(Answer).values(
         key=key,
         request_fingerprint=request_fingerprint,
@@ -140,7 +140,7 @@ def _keep(key: str, request_fingerprint: bytes, response: Response) -> Insert:
     )
 
 
-def _again(row: Row[Any], request_fingerprint: bytes) -> Response:
+def _replayed(row: Row[Any], request_fingerprint: bytes) -> Response:
     if row.request_fingerprint is None:
         # Also when the other request was answered between the beginning of our statement and its look at the key.
         raise Problem("idempotency_in_progress", headers={"Retry-After": "1"})

@@ -77,7 +77,7 @@ def explain(
     if owner == NOBODY:
         raise click.UsageError("nobody has no rows: --owner is an id or an e-mail address")
     with logged_in(url) as conn:
-        _turn_away_who_sees_all(conn)
+        _refuse_roles_that_bypass_policies(conn)
         with reading(conn) as cur:
             rules = rules_for(cur, role, table)
         if rules.key is None and rules.has_owners and row is not None:
@@ -94,7 +94,7 @@ def explain(
         click.echo("\n".join(text(rules, asked, seen, wanted)))
 
 
-def _turn_away_who_sees_all(conn: connection) -> None:
+def _refuse_roles_that_bypass_policies(conn: connection) -> None:
     with reading(conn) as cur:
         cur.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user")
         if cur.fetchall() == [(True,)]:
