@@ -43,7 +43,7 @@ def dora(cluster: Cluster) -> Any:
 
 def test_the_migrator_is_told_that_isolation_holds(cluster: Cluster) -> None:
     told = doctor(cluster.url(MIGRATOR))
-    assert told.exit_code == 0
+    assert told.exit_code == 0, told.output
     assert f"as taskapp_migrator: {len(RULES)} rules, 78 attempts by two throw-away users" in told.stdout
     assert told.stdout.splitlines()[-1].startswith("Isolation holds")
     assert "BROKEN" not in told.stdout

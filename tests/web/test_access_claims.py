@@ -57,6 +57,11 @@ def signer(alice: Person, cluster: Cluster) -> Signer:
     return Signer(token_of(alice), cluster.environment["TASKAPP_JWT_PRIVATE_KEY"])
 
 
+def later(seconds: int) -> str:
+    """Write a date so many seconds after now, which is when the test runs and not when its module is imported."""
+    return str(int(time.time()) + seconds)
+
+
 CLAIMS = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "sid")
 """What RFC 9068 section 2.2 requires, and the session."""
 
@@ -101,8 +106,6 @@ HOSTILE_CLAIMS = [
     if other_than(claim, value)
 ] + [pytest.param(claim, "", id=f"no {claim}") for claim in CLAIMS]
 
-NOW = int(time.time())
-
 
 def changed(claim: str, change: Callable[[Any], str]) -> Callable[[Signer], str]:
     """Make a token with another JSON text for a claim."""
@@ -129,14 +132,14 @@ OTHERS: dict[str, Callable[[Signer], str]] = {
     **{f"{claim} as a string": changed(claim, '"{}"'.format) for claim in DATES},
     **{f"{claim} in the year 10000": changed(claim, lambda _: "253402300800") for claim in DATES},
     "exp is false": lambda s: s.with_claim("exp", "false"),
-    "exp in a hundred years": lambda s: s.with_claim("exp", str(NOW + 100 * 365 * 86_400)),
+    "exp in a hundred years": lambda s: s.with_claim("exp", later(100 * 365 * 86_400)),
     "issued in the year 1970": lambda s: s.with_claim("iat", "0"),
-    "issued in a minute": lambda s: s.with_claim("iat", str(NOW + 600)),
-    "valid in a minute": lambda s: s.with_claim("nbf", str(NOW + 600)),
+    "issued in a minute": lambda s: s.with_claim("iat", later(600)),
+    "valid in a minute": lambda s: s.with_claim("nbf", later(600)),
     "a refresh token": lambda s: s.with_claim("type", '"refresh"'),
     "a type that is null": lambda s: s.with_claim("type", "null"),
     "a fresh token": lambda s: s.with_claim("fresh", "true"),
-    "a fresh token until a date": lambda s: s.with_claim("fresh", str(NOW + 600)),
+    "a fresh token until a date": lambda s: s.with_claim("fresh", later(600)),
     "another client": lambda s: s.with_claim("client_id", '"another"'),
     "a narrower scope": lambda s: s.with_claim("scope", '"tasks:read"'),
     "scope as a list": lambda s: s.with_claim("scope", json.dumps(s.claims["scope"].split())),
