@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -108,8 +108,10 @@ def start(
             yield run
         finally:
             for pid in {process.pid, *run.started, *descendants(process.pid)}:
-                if running(pid):
-                    os.kill(pid, signal.SIGKILL)
+                # It may end by itself between the question and the signal.
+                with suppress(ProcessLookupError):
+                    if running(pid):
+                        os.kill(pid, signal.SIGKILL)
             process.wait()
 
 
