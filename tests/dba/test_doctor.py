@@ -41,12 +41,6 @@ def dora(cluster: Cluster) -> Any:
             cur.execute("DROP OWNED BY dora; DROP ROLE dora")
 
 
-@pytest.fixture(autouse=True)
-def _no_tickets_of_other_tests(admin: Admin) -> None:
-    """Their people are gone: an approval by a login that is no member any more is a finding."""
-    admin.execute("TRUNCATE app.access_log")
-
-
 def test_the_migrator_is_told_that_isolation_holds(cluster: Cluster) -> None:
     told = doctor(cluster.url(MIGRATOR))
     assert told.exit_code == 0, told.output
