@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import marshmallow as ma
-from sqlalchemy import cast, func, types
 
 from taskapp.features.lists.models import LISTS, TASK_COUNTS
 from taskapp.features.tasks.schemas import ARCHIVED, DELETED, DELETED_FILTER
-from taskapp.web.requests.merge_patch import ECHO, PatchSchema
-from taskapp.web.requests.preconditions import etag
+from taskapp.web.requests.merge_patch import ECHO, PatchSchema, read_only_instant
+from taskapp.web.requests.preconditions import etag, etag_column
 from taskapp.web.resource import Member, Resource
-from taskapp.web.responses.json_responses import instant
 from taskapp.web.responses.pagination import NEXT_CURSOR, PageQuerySchema
-from taskapp.web.schema import Choice, Coded, Count, Flag, Instant, Schema, Text, TrueOrFalse, Uuid
+from taskapp.web.schema import Choice, Coded, Count, Flag, Schema, Text, TrueOrFalse, Uuid
 
 LONGEST_NAME = 100
 SORTS = ("position", "name", "-position", "-name")
@@ -82,11 +80,7 @@ LIST = Resource(
             },
         ),
         patch=Text(0, 60, metadata={"example": '"1.3.12"', **ECHO}),
-        compared={
-            "etag": ('"' + cast(LISTS.c.version, types.Text) + "." + func.array_to_string(TASK_COUNTS, ".") + '"').label(
-                "etag"
-            )
-        },
+        compared={"etag": etag_column(LISTS.c.version, TASK_COUNTS)},
     ),
     name=Member(
         columns=[LISTS.c.name],
@@ -128,30 +122,19 @@ LIST = Resource(
             TaskCountsEchoSchema, metadata=ECHO, error_messages={"null": Coded("not_nullable", "Must not be null.")}
         ),
     ),
-    created_at=Member(
-        columns=[LISTS.c.created_at],
-        to_json=instant,
-        read=ma.fields.DateTime(required=True, metadata={**_MOMENT, "description": "When it was created."}),
-        patch=Instant(metadata={**_MOMENT, **ECHO}),
+    created_at=read_only_instant(
+        LISTS.c.created_at, {**_MOMENT, "description": "When it was created."}, {**_MOMENT, **ECHO}
     ),
-    updated_at=Member(
-        columns=[LISTS.c.updated_at],
-        to_json=instant,
-        read=ma.fields.DateTime(
-            required=True,
-            metadata={**_MOMENT, "description": "When it last changed; a change of its tasks is none of the list."},
-        ),
-        patch=Instant(metadata={**_MOMENT, **ECHO}),
+    updated_at=read_only_instant(
+        LISTS.c.updated_at,
+        {**_MOMENT, "description": "When it last changed; a change of its tasks is none of the list."},
+        {**_MOMENT, **ECHO},
     ),
-    deleted_at=Member(
-        columns=[LISTS.c.deleted_at],
-        to_json=instant,
-        read=ma.fields.DateTime(
-            required=True,
-            allow_none=True,
-            metadata={"example": None, "description": "When it was put into the trash, or `null`."},
-        ),
-        patch=Instant(allow_none=True, metadata={"example": None, **ECHO}),
+    deleted_at=read_only_instant(
+        LISTS.c.deleted_at,
+        {"example": None, "description": "When it was put into the trash, or `null`."},
+        {"example": None, **ECHO},
+        allow_none=True,
     ),
 )
 """The one definition of a list's JSON: columns, JSON and the three schemas below follow from it."""

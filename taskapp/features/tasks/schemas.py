@@ -1,17 +1,15 @@
 """The JSON shape of a task, as it is read, created and patched."""
 
 import marshmallow as ma
-from sqlalchemy import cast, types
 
 from taskapp.features.tasks.due import DueCreateSchema, DuePatchSchema, DueSchema, due_json
 from taskapp.features.tasks.models import TASKS
 from taskapp.features.tasks.tag_names import TagName, tag_key
-from taskapp.web.requests.merge_patch import READ_ONLY, PatchSchema
-from taskapp.web.requests.preconditions import etag
+from taskapp.web.requests.merge_patch import READ_ONLY, PatchSchema, read_only_instant
+from taskapp.web.requests.preconditions import etag, etag_column
 from taskapp.web.resource import Member, Resource
-from taskapp.web.responses.json_responses import instant
 from taskapp.web.responses.pagination import NEXT_CURSOR
-from taskapp.web.schema import Choice, Date, Distinct, Instant, Schema, Text, TextMap, Uuid
+from taskapp.web.schema import Choice, Date, Distinct, Schema, Text, TextMap, Uuid
 
 STATUSES = ("open", "completed", "cancelled")
 PRIORITIES = ("none", "low", "medium", "high")
@@ -73,7 +71,7 @@ TASK = Resource(
         to_json=etag,
         read=ma.fields.String(required=True, metadata=_ETAG),
         patch=Text(0, 40, metadata={**_ETAG, **READ_ONLY}),
-        compared={"etag": ('"' + cast(TASKS.c.version, types.Text) + '"').label("etag")},
+        compared={"etag": etag_column(TASKS.c.version)},
     ),
     title=Member(
         columns=[TASKS.c.title],
@@ -150,30 +148,10 @@ TASK = Resource(
             metadata={"example": {"source": None}, "description": "Merged key by key; `null` removes one."},
         ),
     ),
-    completed_at=Member(
-        columns=[TASKS.c.completed_at],
-        to_json=instant,
-        read=ma.fields.DateTime(required=True, allow_none=True, metadata=_COMPLETED),
-        patch=Instant(allow_none=True, metadata={**_COMPLETED, **READ_ONLY}),
-    ),
-    created_at=Member(
-        columns=[TASKS.c.created_at],
-        to_json=instant,
-        read=ma.fields.DateTime(required=True, metadata=_CREATED),
-        patch=Instant(metadata={**_CREATED, **READ_ONLY}),
-    ),
-    updated_at=Member(
-        columns=[TASKS.c.updated_at],
-        to_json=instant,
-        read=ma.fields.DateTime(required=True, metadata=_UPDATED),
-        patch=Instant(metadata={**_UPDATED, **READ_ONLY}),
-    ),
-    deleted_at=Member(
-        columns=[TASKS.c.deleted_at],
-        to_json=instant,
-        read=ma.fields.DateTime(required=True, allow_none=True, metadata=_DELETED),
-        patch=Instant(allow_none=True, metadata={**_DELETED, **READ_ONLY}),
-    ),
+    completed_at=read_only_instant(TASKS.c.completed_at, _COMPLETED, {**_COMPLETED, **READ_ONLY}, allow_none=True),
+    created_at=read_only_instant(TASKS.c.created_at, _CREATED, {**_CREATED, **READ_ONLY}),
+    updated_at=read_only_instant(TASKS.c.updated_at, _UPDATED, {**_UPDATED, **READ_ONLY}),
+    deleted_at=read_only_instant(TASKS.c.deleted_at, _DELETED, {**_DELETED, **READ_ONLY}, allow_none=True),
 )
 """The one definition of a task's JSON: columns, JSON and the three schemas below follow from it."""
 

@@ -4,14 +4,12 @@ from importlib.resources import files
 from typing import Any
 
 import marshmallow as ma
-from sqlalchemy import cast, types
 
 from taskapp.features.users.models import User
-from taskapp.web.requests.merge_patch import ECHO, PatchSchema
-from taskapp.web.requests.preconditions import etag
+from taskapp.web.requests.merge_patch import ECHO, PatchSchema, read_only_instant
+from taskapp.web.requests.preconditions import etag, etag_column
 from taskapp.web.resource import Member, Resource
-from taskapp.web.responses.json_responses import instant
-from taskapp.web.schema import Choice, Coded, Instant, Text, Uuid
+from taskapp.web.schema import Choice, Coded, Text, Uuid
 
 WEEK_STARTS = ("monday", "saturday", "sunday")
 TIMEZONE = {
@@ -57,7 +55,7 @@ USER = Resource(
         to_json=etag,
         read=ma.fields.String(required=True, metadata={**_ETAG, "description": "The exact `If-Match` value."}),
         patch=Text(0, 40, metadata={**_ETAG, **ECHO}),
-        compared={"etag": ('"' + cast(_USERS.version, types.Text) + '"').label("etag")},
+        compared={"etag": etag_column(_USERS.version)},
     ),
     email=Member(
         columns=[_USERS.email],
@@ -79,12 +77,7 @@ USER = Resource(
         read=Choice(WEEK_STARTS, "WeekStart", required=True, metadata=_WEEK_START),
         patch=Choice(WEEK_STARTS, "WeekStart", metadata=_WEEK_START),
     ),
-    created_at=Member(
-        columns=[_USERS.created_at],
-        to_json=instant,
-        read=ma.fields.DateTime(required=True, metadata={**_MOMENT, "description": "When you registered."}),
-        patch=Instant(metadata={**_MOMENT, **ECHO}),
-    ),
+    created_at=read_only_instant(_USERS.created_at, {**_MOMENT, "description": "When you registered."}, {**_MOMENT, **ECHO}),
 )
 """The one definition of an account's JSON: columns, JSON and both schemas below follow from it."""
 

@@ -5,14 +5,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import marshmallow as ma
+from sqlalchemy import ColumnElement
 
+from taskapp.web.resource import Member
+from taskapp.web.responses.json_responses import instant
 from taskapp.web.responses.problems import FieldError, invalid
-from taskapp.web.schema import Schema
+from taskapp.web.schema import Instant, Schema
 
 READ_ONLY = {"readOnly": True}
 """Metadata of a patch schema's field that clients may send back and not change."""
 ECHO = {"description": "May be sent back as it was read, and not changed.", **READ_ONLY}
 """The same, with words for the document."""
+
+
+def read_only_instant(
+    column: ColumnElement[Any], read: Mapping[str, Any], patch: Mapping[str, Any], *, allow_none: bool = False
+) -> Member:
+    """Define a member that is an instant, set by the server.
+
+    :param read: metadata of its field when it is read; ``patch``: when it is sent back.
+    """
+    return Member(
+        columns=[column],
+        to_json=instant,
+        read=ma.fields.DateTime(required=True, allow_none=allow_none, metadata=dict(read)),
+        patch=Instant(allow_none=allow_none, metadata=dict(patch)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

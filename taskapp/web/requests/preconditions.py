@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Response, request
+from sqlalchemy import ColumnElement, Text, cast, func
 
 from taskapp.web.responses.problems import Problem
 
@@ -22,6 +24,17 @@ def etag(version: int, counts: Sequence[int] = ()) -> str:
         section 8.8.1 wants another tag for other content, so the tag has them too.
     """
     return '"' + ".".join(map(str, (version, *counts))) + '"'
+
+
+def etag_column(version: ColumnElement[int], counts: ColumnElement[Any] | None = None) -> ColumnElement[str]:
+    """Return :func:`etag` as PostgreSQL computes it, under the name `etag`.
+
+    :param counts: an array.
+    """
+    written: ColumnElement[str] = cast(version, Text)
+    if counts is not None:
+        written += "." + func.array_to_string(counts, ".")
+    return ('"' + written + '"').label("etag")
 
 
 def version_wanted(counts: int = 0) -> list[int] | None:
