@@ -49,6 +49,11 @@ def script(person: Person, *scopes: str) -> Person:
     return Person(person.client.application.test_client(), {"Authorization": f"Bearer {token}"}, person.id)
 
 
+def token_of(person: Person) -> str:
+    """Return the token that a person sends."""
+    return person.headers["Authorization"].removeprefix("Bearer ")
+
+
 def apart(person: Person) -> Person:
     """The same person at another client, for another thread."""
     return Person(person.client.application.test_client(), person.headers, person.id)

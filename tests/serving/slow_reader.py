@@ -19,10 +19,6 @@ def fill(admin: Admin, person: Person, tasks: int = TASKS, characters: int = 16_
     )
 
 
-def token_of(person: Person) -> str:
-    return person.headers["Authorization"].removeprefix("Bearer ")
-
-
 def wanting(address: Address, person: Person, path: str) -> socket.socket:
     """Ask for something and read none of it."""
     connection = socket.socket()

@@ -6,38 +6,29 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 import pytest
+from arrange import other_processes, token_of
 from conftest import Admin, Cluster, Person, free_port
 from endurance.raw_http import Address, get
 from flask import Flask
 from live import PROJECT, gunicorn, port_of, wait_until_up
 from werkzeug.test import create_environ, run_wsgi_app
 
-from serving.slow_reader import fill, status, token_of, wanting
-from taskapp import create_app
-from taskapp.database.databases import Databases
-from taskapp.services import service
+from serving.slow_reader import fill, status, wanting
 from taskapp.serving.admission import HAS_LEFT, IS_REFUSED, AdmissionControl
 
 FULL = {"TASKAPP_THREADS": "1", "TASKAPP_QUEUE_SECONDS": "1"}
-WERKZEUG = """
-import sys
-from werkzeug.serving import run_simple
-from wsgi import app
-run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=True)
-"""
 
 
 @pytest.fixture
 def admission(app: Flask) -> Iterator[AdmissionControl]:
     """An application with one slot."""
-    small = create_app(replace(app.config["TASKAPP"], threads=1, queue_seconds=1))
-    yield AdmissionControl(small.wsgi_app, small)
-    service(Databases, small).dispose()
+    with other_processes(app) as make:
+        small = make(threads=1, queue_seconds=1)
+        yield AdmissionControl(small.wsgi_app, small)
 
 
 def response(admission: AdmissionControl, path: str, **environ: Any) -> tuple[int, dict[str, str], bytes]:
@@ -53,9 +44,8 @@ def test_a_request_that_gets_no_slot_in_time_is_a_problem(
     admission: AdmissionControl, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert admission.slots.acquire("another client", 0)
-    environ: dict[str, Any] = {"HTTP_ACCEPT": "*/*"}
     with caplog.at_level(logging.WARNING, "taskapp.admission"):
-        code, headers, body = response(admission, "/v1/tasks", **environ)
+        code, headers, body = response(admission, "/v1/tasks")
     problem = json.loads(body)
     assert (code, headers["Content-Type"], headers["Retry-After"]) == (503, "application/problem+json", "2")
     assert (problem["code"], problem["request_id"]) == ("service_unavailable", headers["X-Request-Id"])
@@ -144,7 +134,8 @@ def stock_gunicorn(environment: dict[str, str]) -> Iterator[Address]:
 @contextmanager
 def werkzeug(environment: dict[str, str]) -> Iterator[Address]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", WERKZEUG, str(port)], cwd=PROJECT, env=environment)
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "run", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=PROJECT, env=environment)
     try:
         wait_until_up(f"http://127.0.0.1:{port}/healthz", process)
         yield "127.0.0.1", port

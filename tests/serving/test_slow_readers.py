@@ -6,11 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from arrange import script
+from arrange import other_processes, script, token_of
 from conftest import Admin, Cluster, Person, register
 from endurance.one_worker import one_worker
 from endurance.raw_http import Address, Answer, ask, connect, get, head
@@ -19,10 +18,7 @@ from gunicorn.http.wsgi import FileWrapper
 from waiting import wait_until
 from werkzeug.test import create_environ
 
-from serving.slow_reader import TASKS, fill, status, token_of, wanting
-from taskapp import create_app
-from taskapp.database.databases import Databases
-from taskapp.services import service
+from serving.slow_reader import TASKS, fill, status, wanting
 from taskapp.serving import gunicorn_worker
 from taskapp.serving.admission import AdmissionControl
 from taskapp.serving.gunicorn_worker import Worker
@@ -94,21 +90,20 @@ def test_the_slots_of_all_can_be_taken_by_several_users_only(
 
 @pytest.fixture
 def small(app: Flask) -> Iterator[Flask]:
-    """An application of its own, so that no other test holds slots."""
-    small = create_app(replace(app.config["TASKAPP"], threads=THREADS))
-    small.wsgi_app = AdmissionControl(small.wsgi_app, small)  # type: ignore[method-assign]
-    yield small
-    service(Databases, small).dispose()
+    with other_processes(app) as make:
+        yield make(threads=THREADS)
 
 
 @pytest.fixture
-def admission(small: Flask) -> AdmissionControl:
-    assert isinstance(small.wsgi_app, AdmissionControl)
-    return small.wsgi_app
+def admission(small: Flask, monkeypatch: pytest.MonkeyPatch) -> AdmissionControl:
+    """What `wsgi.py` puts around the application, with slots that no other test holds."""
+    admission = AdmissionControl(small.wsgi_app, small)
+    monkeypatch.setattr(small, "wsgi_app", admission)
+    return admission
 
 
 @pytest.fixture
-def worker(small: Flask) -> Worker:
+def worker(small: Flask, admission: AdmissionControl) -> Worker:
     """A worker without a server around it: its response is taken piece by piece."""
     made = Worker.__new__(Worker)
     made._application = small

@@ -8,11 +8,12 @@ from typing import Any
 import expect
 import jwt
 import pytest
+from arrange import token_of
 from conftest import Cluster, Person
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from test_access_token import encode, token_of
+from test_access_token import encode
 
 
 class Signer:

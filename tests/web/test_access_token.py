@@ -13,6 +13,7 @@ from typing import Any
 import expect
 import jwt
 import pytest
+from arrange import token_of
 from conftest import Admin, Cluster, Person
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -66,10 +67,6 @@ def forge(alice: Person, cluster: Cluster) -> Forge:
 def idle_forge(app: Flask, cluster: Cluster) -> Forge:
     """A token of somebody without an account: it is refused only once the database is asked."""
     return Forge(token_of(expect.somebody(app)), cluster.environment["TASKAPP_JWT_PRIVATE_KEY"])
-
-
-def token_of(person: Person) -> str:
-    return person.headers["Authorization"].removeprefix("Bearer ")
 
 
 def alter_payload(forge: Forge) -> str:
