@@ -2,8 +2,8 @@
 
 They are triggers where the database has to enforce them, and functions where a client's operation takes several statements.
 All run as the caller, so row-level security is part of every WHERE: each sees and changes the rows of the identity only.
-Restoring a list puts tasks back as they were, so triggers let through what `restore_list_id` says goes back; SQL of
-taskapp_api that sets this column can get its own user's tasks past them, and nobody else's.
+Restoring a list puts its tasks back as they were, so triggers skip their checks for a task that returns to the list in
+`restore_list_id`. SQL of taskapp_api that sets this column can skip them too, for tasks of its own user only.
 SQLSTATE TA003: an operation is refused; the name of a constraint says why, as for a violated CHECK.
 
 Revision ID: 0109

@@ -20,7 +20,7 @@ def _can_be_listed_and_named(name: str) -> None:
     if "," in name:
         raise ma.ValidationError(Coded("invalid_characters", "Must not contain a comma."))
     if name in {".", ".."}:
-        # RFC 3986 section 5.2.4: clients take these steps out of a path, so that nobody could name such a tag in one.
+        # RFC 3986 section 5.2.4: clients remove dot segments from paths, so no path could name such a tag.
         raise ma.ValidationError(Coded("invalid_value", "Must be more than dots."))
 
 
